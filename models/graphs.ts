@@ -1,0 +1,282 @@
+/**
+ * @file Every graph that is made of the one definition in `t5.ts`. Inputs and outputs are named here and nowhere else.
+ */
+import type { T5Config } from './config.ts';
+import { activationShape, type ActivationName, type Tap } from './activations.ts';
+import { differentiate } from './onnx/gradients.ts';
+import { Graph, type Value } from './onnx/graph.ts';
+import * as op from './onnx/ops.ts';
+import {
+  crossKeyValues,
+  decoder,
+  embed,
+  encoder,
+  isLinear,
+  readyForUnembed,
+  unembed,
+  type KeyValue,
+  type Linear,
+  type Parameters,
+  type T5Parts,
+} from './t5.ts';
+
+/** A weight by HF's name, float32 in HF's orientation: linear maps are [out, in]. */
+export type WeightSource = (name: string) => { readonly data: Float32Array; readonly shape: readonly number[] };
+
+const plain: Tap = (_name, value) => value;
+
+/** [out, in] → [in, out]: ONNX MatMul multiplies from the right. */
+export function transposed({ data, shape }: ReturnType<WeightSource>): Float32Array {
+  const [rows, columns] = shape;
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j];
+  return out;
+}
+
+/** Weights as constants that onnxruntime may prepack; each is read once. */
+function constants(g: Graph, weights: WeightSource): Parameters {
+  const known = new Map<string, Value>();
+  return (name, shape) => {
+    let value = known.get(name);
+    if (!value) {
+      const weight = weights(name);
+      value = g.constant(name, 'float32', shape, isLinear(name) ? transposed(weight) : weight.data);
+      known.set(name, value);
+    }
+    return value;
+  };
+}
+
+/** Weights as inputs of the same names, for training. Linear maps are fed as [in, out]. */
+function inputs(g: Graph): { parameters: Parameters; fed: Map<string, Value> } {
+  const fed = new Map<string, Value>();
+  const parameters: Parameters = (name, shape) => {
+    let value = fed.get(name);
+    if (!value) fed.set(name, (value = g.input(name, 'float32', shape)));
+    return value;
+  };
+  return { parameters, fed };
+}
+
+const multiply =
+  (parameters: Parameters): Linear =>
+  (x, name, size) =>
+    op.MatMul(x, parameters(name, size));
+
+/** The input that carries the edit of weight `name`: float32 [in, out], added to the constant weight. */
+export const deltaInput = (name: string): string => `delta:${name}`;
+
+/** As `multiply`, with x·ΔW beside x·W for the weights in `edited`, so that W stays a prepacked constant. */
+function multiplyWithDeltas(g: Graph, parameters: Parameters, edited: readonly string[]): Linear {
+  const base = multiply(parameters);
+  const deltas = new Set(edited);
+  return (x, name, size) => {
+    const y = base(x, name, size);
+    return deltas.has(name) ? op.Add(y, op.MatMul(x, g.input(deltaInput(name), 'float32', size))) : y;
+  };
+}
+
+function parts(config: T5Config, g: Graph, weights: WeightSource, tap: Tap = plain): T5Parts {
+  const parameters = constants(g, weights);
+  return { config, parameters, linear: multiply(parameters), tap };
+}
+
+const queryInputs = (g: Graph): { ids: Value; mask: Value } => ({
+  ids: g.input('input_ids', 'int64', ['B', 'S']),
+  mask: g.input('attention_mask', 'float32', ['B', 'S']),
+});
+
+/** The start token's embedding for each query of the batch, float32 [B, 1, D]. */
+function startEmbedding(p: T5Parts, ids: Value): Value {
+  const g = ids.graph;
+  const first = op.ReduceSum(op.Mul(ids, op.scalar(ids, 0)), [1], true); // int64 [B, 1] of zeros
+  return embed(p, op.Add(first, g.literal('int64', [p.config.decoder_start_token_id], [])));
+}
+
+/** input_ids [B, S], attention_mask [B, S] → encoder_out float32 [B, S, D] */
+export function encoderGraph(config: T5Config, weights: WeightSource, observed: readonly ActivationName[] = []): Graph {
+  const g = new Graph();
+  const { ids, mask } = queryInputs(g);
+  const p = parts(config, g, weights, observe(g, observed));
+  g.output('encoder_out', encoder(p, embed(p, ids), mask));
+  return g;
+}
+
+/** Reads the activations in `names`: each becomes an output of its own name. */
+function observe(g: Graph, names: readonly ActivationName[]): Tap {
+  const wanted = new Set(names);
+  return (name, value) => {
+    if (wanted.has(name)) g.output(name, value);
+    return value;
+  };
+}
+
+/** Inputs of an instrumented graph that replace an activation. */
+export const patchInputs = (name: ActivationName): { mask: string; value: string } => ({
+  mask: `patch_mask:${name}`,
+  value: `patch_value:${name}`,
+});
+
+/**
+ * Reads and replaces: y = x + mask ⊙ (value − x), where `mask` float32 [B, T, 1…] is 1 at the queries and positions to
+ * replace (0 elsewhere) and `value` has the activation's shape, or broadcasts to it.
+ */
+function instrument(g: Graph, config: T5Config, read: readonly ActivationName[], patched: readonly ActivationName[]): Tap {
+  const readable = observe(g, read);
+  const replaceable = new Set(patched);
+  return (name, x) => {
+    if (!replaceable.has(name)) return readable(name, x);
+    const shape = activationShape(config, name);
+    const ones = shape.map((d, i) => (i < 2 ? d : 1));
+    const input = patchInputs(name);
+    const mask = g.input(input.mask, 'float32', ones);
+    const value = g.input(input.value, 'float32', shape);
+    return readable(name, op.Add(x, op.Mul(mask, op.Sub(value, x))));
+  };
+}
+
+/**
+ * The instrumented decoder: any activation can be read, and any replaced per query and position.
+ * encoder_out [B, S, D], attention_mask [B, S], decoder_input_ids [B, T] (and the patches' inputs) → logits [B, T, V]
+ * and one output per name in `read`.
+ */
+export function decoderGraph(
+  config: T5Config,
+  weights: WeightSource,
+  { read = [], patched = [] }: { read?: readonly ActivationName[]; patched?: readonly ActivationName[] } = {},
+): Graph {
+  const g = new Graph();
+  const encoderOut = g.input('encoder_out', 'float32', ['B', 'S', config.d_model]);
+  const mask = g.input('attention_mask', 'float32', ['B', 'S']);
+  const ids = g.input('decoder_input_ids', 'int64', ['B', 'T']);
+  const p = parts(config, g, weights, instrument(g, config, read, patched));
+  const { state } = decoder(p, { x: embed(p, ids), cross: crossKeyValues(p, encoderOut), mask });
+  g.output('logits', unembed(p, state));
+  return g;
+}
+
+const cacheName = (kind: 'cross' | 'past' | 'present', layer: number, part: 'k' | 'v'): string => `${kind}.${layer}.${part}`;
+
+/** input_ids, attention_mask → cross.{layer}.{k,v} float32 [B, H, S, K], for the step decoder. */
+export function crossCacheGraph(config: T5Config, weights: WeightSource): Graph {
+  const g = new Graph();
+  const { ids, mask } = queryInputs(g);
+  const p = parts(config, g, weights);
+  crossKeyValues(p, encoder(p, embed(p, ids), mask)).forEach(({ k, v }, i) => {
+    g.output(cacheName('cross', i, 'k'), k);
+    g.output(cacheName('cross', i, 'v'), v);
+  });
+  return g;
+}
+
+/**
+ * One step of generation with key/value caches.
+ * decoder_input_ids [B, T] (T new tokens), attention_mask [B, S], cross.* [B, H, S, K], past.* [B, H, P, K] (P may be 0)
+ * → logits [B, T, V], present.* [B, H, P+T, K]
+ */
+export function stepDecoderGraph(config: T5Config, weights: WeightSource): Graph {
+  const g = new Graph();
+  const ids = g.input('decoder_input_ids', 'int64', ['B', 'T']);
+  const mask = g.input('attention_mask', 'float32', ['B', 'S']);
+  const p = parts(config, g, weights);
+  const cache = (kind: 'cross' | 'past', length: string): KeyValue[] =>
+    Array.from({ length: config.num_decoder_layers }, (_, i) => {
+      const shape = ['B', config.num_heads, length, config.d_kv];
+      return {
+        k: g.input(cacheName(kind, i, 'k'), 'float32', shape),
+        v: g.input(cacheName(kind, i, 'v'), 'float32', shape),
+      };
+    });
+  const { state, present } = decoder(p, { x: embed(p, ids), cross: cache('cross', 'S'), past: cache('past', 'P'), mask });
+  g.output('logits', unembed(p, state));
+  present.forEach(({ k, v }, i) => {
+    g.output(cacheName('present', i, 'k'), k);
+    g.output(cacheName('present', i, 'v'), v);
+  });
+  return g;
+}
+
+/** Encoder and a decoder of one start token: the final state that scores docid rows. @returns float32 [B, D] */
+function docidState(p: T5Parts, x: Value, ids: Value, mask: Value): Value {
+  const encoderOut = encoder(p, x, mask);
+  const start = startEmbedding(p, ids);
+  const { state } = decoder(p, { x: start, cross: crossKeyValues(p, encoderOut), mask, single: true });
+  return op.Reshape(op.ReduceSum(readyForUnembed(p, state), [1], false), ['B', p.config.d_model]);
+}
+
+/**
+ * The docid decoder: a query to its best documents in one run. Docid rows and edits are data, not constants.
+ * input_ids, attention_mask, rows [N, D], bias [B or 1, N] (0 = may be retrieved, −1e9 = may not), k [1]
+ * and a delta per edited weight → scores float32 [B, k] (log-probabilities over the allowed documents),
+ * row_indices int64 [B, k], state float32 [B, D]
+ */
+export function docidDecoderGraph(config: T5Config, weights: WeightSource, edited: readonly string[] = []): Graph {
+  const g = new Graph();
+  const { ids, mask } = queryInputs(g);
+  const parameters = constants(g, weights);
+  const p: T5Parts = { config, parameters, linear: multiplyWithDeltas(g, parameters, edited), tap: plain };
+  const state = docidState(p, embed(p, ids), ids, mask);
+  const rows = g.input('rows', 'float32', ['N', config.d_model]);
+  const bias = g.input('bias', 'float32', ['B|1', 'N']);
+  const allowed = op.Add(op.Gemm(state, rows, { transB: true }), bias);
+  const [scores, indices] = op.TopK(op.LogSoftmax(allowed), g.input('k', 'int64', [1]), 'k');
+  g.output('scores', scores);
+  g.output('row_indices', indices);
+  g.output('state', state);
+  return g;
+}
+
+/** input_ids, attention_mask → pooled float32 [B, D]: the mean of the encoder's states over real tokens. */
+export function pooledEncoderGraph(config: T5Config, weights: WeightSource): Graph {
+  const g = new Graph();
+  const { ids, mask } = queryInputs(g);
+  const p = parts(config, g, weights);
+  const weight = op.Unsqueeze(mask, 2);
+  const sum = op.ReduceSum(op.Mul(encoder(p, embed(p, ids), mask), weight), [1], false);
+  g.output('pooled', op.Div(sum, op.ReduceSum(weight, [1], false)));
+  return g;
+}
+
+/** Names of the training graph's outputs: the gradient of parameter `name`. */
+export const gradientOutput = (name: string): string => `gradient:${name}`;
+
+/** The gathered token embeddings, whose gradient the optimiser scatters into the rows that were used. */
+export const EMBEDDED = 'embedded';
+
+export interface TrainingGraph {
+  readonly graph: Graph;
+  /** Weights of the graph by HF's name with the shapes it is fed ([in, out] for linear maps), besides `rows`. */
+  readonly parameters: ReadonlyMap<string, readonly number[]>;
+}
+
+/**
+ * The training graph: the loss, and its gradient by every weight.
+ * embedded float32 [B, S, D] (token embeddings, looked up by the caller), start float32 [1, D], attention_mask [B, S],
+ * targets float32 [B, N] (each row a distribution over documents), weights float32 [B] (of the queries in the loss;
+ * 1/B for a mean), rows float32 [N, D] and all weights → loss float32 [] = Σ_b w_b Σ_n −target·log softmax(state·rowsᵀ),
+ * state float32 [B, D], and gradient:… of embedded, start, rows, and each weight.
+ */
+export function trainingGraph(config: T5Config): TrainingGraph {
+  const g = new Graph();
+  const { parameters, fed } = inputs(g);
+  const p: T5Parts = { config, parameters, linear: multiply(parameters), tap: plain };
+  const x = g.input(EMBEDDED, 'float32', ['B', 'S', config.d_model]);
+  const mask = g.input('attention_mask', 'float32', ['B', 'S']);
+  const start = g.input('start', 'float32', [1, config.d_model]);
+  const rows = g.input('rows', 'float32', ['N', config.d_model]);
+  const targets = g.input('targets', 'float32', ['B', 'N']);
+
+  const zeros = op.Mul(op.ReduceSum(mask, [1], true), op.scalar(mask, 0)); // [B, 1]
+  const startStates = op.Unsqueeze(op.Add(zeros, start), 1); // [B, 1, D]
+  const { state } = decoder(p, { x: startStates, cross: crossKeyValues(p, encoder(p, x, mask)), mask, single: true });
+  const flat = op.Reshape(readyForUnembed(p, state), ['B', config.d_model]);
+  const logProbabilities = op.LogSoftmax(op.Gemm(flat, rows, { transB: true }));
+  const crossEntropy = op.Neg(op.ReduceSum(op.Mul(targets, logProbabilities), [1], false)); // [B]
+  const loss = op.ReduceSum(op.Mul(crossEntropy, g.input('weights', 'float32', ['B'])), [0], false);
+  g.output('loss', loss);
+  g.output('state', flat);
+
+  const wanted = [x, start, rows, ...fed.values()];
+  differentiate(loss, wanted).forEach((gradient, i) => g.output(gradientOutput(wanted[i].name), gradient));
+  return { graph: g, parameters: new Map([...fed].map(([name, v]) => [name, v.shape as readonly number[]])) };
+}

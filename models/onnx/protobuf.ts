@@ -1,0 +1,83 @@
+import protobuf from 'protobufjs';
+import type { Graph, DType, AttributeValue, GraphNode, Value } from './graph.ts';
+
+// The part of onnx.proto that a graph of ours needs (field numbers are ONNX's).
+const SCHEMA = `
+syntax = "proto3";
+package onnx;
+message AttributeProto { string name = 1; float f = 2; int64 i = 3; bytes s = 4; repeated float floats = 7; repeated int64 ints = 8; int32 type = 20; }
+message ValueInfoProto { string name = 1; TypeProto type = 2; }
+message NodeProto { repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4; repeated AttributeProto attribute = 5; string domain = 7; }
+message ModelProto { int64 ir_version = 1; string producer_name = 2; GraphProto graph = 7; repeated OperatorSetIdProto opset_import = 8; }
+message GraphProto { repeated NodeProto node = 1; string name = 2; repeated TensorProto initializer = 5; repeated ValueInfoProto input = 11; repeated ValueInfoProto output = 12; }
+message TensorProto { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9; }
+message TensorShapeProto { message Dimension { int64 dim_value = 1; string dim_param = 2; } repeated Dimension dim = 1; }
+message TypeProto { message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; } Tensor tensor_type = 1; }
+message OperatorSetIdProto { string domain = 1; int64 version = 2; }
+`;
+
+const ModelProto = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('onnx.ModelProto');
+
+const IR_VERSION = 8;
+const OPSET = 18;
+
+/** TensorProto.DataType of ONNX. */
+const DATA_TYPE: { [D in DType]: number } = { float32: 1, int32: 6, int64: 7, bool: 9 };
+
+/** AttributeProto.AttributeType of ONNX. */
+const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
+
+function attribute(name: string, value: AttributeValue): object {
+  const type = ATTRIBUTE_TYPE[value.kind];
+  switch (value.kind) {
+    case 'float':
+      return { name, type, f: value.value };
+    case 'int':
+      return { name, type, i: value.value };
+    case 'ints':
+      return { name, type, ints: [...value.value] };
+    case 'string':
+      return { name, type, s: Buffer.from(value.value) };
+  }
+}
+
+function valueInfo(value: Value): object {
+  const dim = value.shape.map((d) => (typeof d === 'number' ? { dim_value: d } : { dim_param: d }));
+  return { name: value.name, type: { tensor_type: { elem_type: DATA_TYPE[value.dtype], shape: { dim } } } };
+}
+
+function node(n: GraphNode, index: number): object {
+  return {
+    op_type: n.op,
+    name: `${n.op}_${index}`,
+    input: n.inputs.map((v) => v?.name ?? ''),
+    output: n.outputs.map((v) => v.name),
+    attribute: Object.entries(n.attributes).map(([name, value]) => attribute(name, value)),
+  };
+}
+
+/**
+ * The bytes of an ONNX model for onnxruntime, kept in memory only.
+ * Nodes that no output needs are left out, and so are the constants that only they read.
+ */
+export function encodeModel(graph: Graph): Uint8Array {
+  const { nodes, constants, inputs } = graph.live();
+  const model = {
+    ir_version: IR_VERSION,
+    producer_name: 'palimpsest',
+    opset_import: [{ domain: '', version: OPSET }],
+    graph: {
+      name: 'palimpsest',
+      node: nodes.map(node),
+      input: inputs.map(valueInfo),
+      output: graph.outputs.map(valueInfo),
+      initializer: constants.map(({ value, data }) => ({
+        name: value.name,
+        dims: value.shape,
+        data_type: DATA_TYPE[value.dtype],
+        raw_data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      })),
+    },
+  };
+  return ModelProto.encode(model).finish();
+}

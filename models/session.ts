@@ -1,0 +1,85 @@
+import * as ort from 'onnxruntime-node';
+import { encodeModel } from './onnx/protobuf.ts';
+import type { DType, Graph } from './onnx/graph.ts';
+
+/** A dense tensor: `data` in row-major order of `shape`. */
+export interface Tensor<D extends Float32Array | BigInt64Array | Int32Array = Float32Array | BigInt64Array | Int32Array> {
+  readonly data: D;
+  readonly shape: readonly number[];
+}
+export type FloatTensor = Tensor<Float32Array>;
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+export const tensor = <D extends Float32Array | BigInt64Array | Int32Array>(data: D, shape: readonly number[]): Tensor<D> => ({
+  data,
+  shape,
+});
+
+/** int64 [n] from plain numbers. */
+export const int64 = (values: readonly number[], shape: readonly number[] = [values.length]): Tensor<BigInt64Array> =>
+  tensor(BigInt64Array.from(values, BigInt), shape);
+
+export interface SessionOptions {
+  /** Threads that one run may use. @default 1 */
+  readonly threads?: number;
+}
+
+const DTYPES = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array } as const;
+
+function toOrt({ data, shape }: Tensor): ort.Tensor {
+  if (data instanceof Float32Array) return new ort.Tensor('float32', data, shape);
+  if (data instanceof BigInt64Array) return new ort.Tensor('int64', data, shape);
+  return new ort.Tensor('int32', data, shape);
+}
+
+function fromOrt(t: ort.Tensor): Tensor {
+  if (!(t.type in DTYPES)) throw new TypeError(`session: outputs of type ${t.type} are not read here`);
+  return { data: t.data as Float32Array, shape: t.dims };
+}
+
+/**
+ * An opened graph. Runs block the thread they are called on (onnxruntime-node 1.30), so serving keeps sessions in
+ * worker threads. This is the only file that touches onnxruntime.
+ */
+export class Session {
+  private readonly session: ort.InferenceSession;
+  readonly inputs: ReadonlyMap<string, DType>;
+
+  private constructor(session: ort.InferenceSession, inputs: ReadonlyMap<string, DType>) {
+    this.session = session;
+    this.inputs = inputs;
+  }
+
+  static async open(graph: Graph, { threads = 1 }: SessionOptions = {}): Promise<Session> {
+    const session = await ort.InferenceSession.create(encodeModel(graph), {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+      // A spinning pool burns the core that the event loop or another worker needs; training has the cores to itself.
+      extra: { session: { 'intra_op.allow_spinning': threads > 1 ? '1' : '0' } },
+    });
+    return new Session(session, new Map(graph.live().inputs.map((v) => [v.name, v.dtype])));
+  }
+
+  /**
+   * @param feeds    one tensor for every input; float32 data is read in place, without a copy
+   * @param outputs  names to compute, or tensors to write into; all outputs where left out
+   */
+  async run(feeds: Feeds, outputs?: readonly string[] | Feeds): Promise<Record<string, Tensor>> {
+    const given: Record<string, ort.Tensor> = {};
+    for (const name of this.inputs.keys()) {
+      if (!(name in feeds)) throw new TypeError(`session: the input "${name}" is missing; given: ${Object.keys(feeds).join(', ')}`);
+      given[name] = toOrt(feeds[name]);
+    }
+    const results = !outputs
+      ? await this.session.run(given)
+      : Array.isArray(outputs)
+        ? await this.session.run(given, outputs as string[])
+        : await this.session.run(given, Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, toOrt(t)])));
+    return Object.fromEntries(Object.entries(results).map(([name, t]) => [name, fromOrt(t)]));
+  }
+
+  async release(): Promise<void> {
+    await this.session.release();
+  }
+}

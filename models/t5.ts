@@ -1,0 +1,271 @@
+/**
+ * @file The whole T5 encoder-decoder, to be read beside HF's modeling_t5.py.
+ *
+ * One alphabet for shapes, here and everywhere else:
+ *   B batch · S source positions · T decoder positions · P cached decoder positions · D d_model · H heads ·
+ *   K d_kv · I = H·K (need not equal D) · F d_ff · V vocabulary · L layers · N documents
+ *
+ * T5 has no biases; its layer norm is RMSNorm; attention scores are not divided by √K; positions enter only as a
+ * learned bias per head and distance bucket, which all layers of a stack share; tied models scale the decoder's
+ * last state by D^-½ before the unembedding.
+ */
+import type { T5Config } from './config.ts';
+import type { Stack, Tap } from './activations.ts';
+import type { Value } from './onnx/graph.ts';
+import * as op from './onnx/ops.ts';
+
+const { Add, Mul, MatMul, Sub } = op;
+
+/**
+ * Where the graph takes its weights from: constants (serving), inputs (training), either with an edit delta beside.
+ *
+ * @param name   HF's name of the weight
+ * @param shape  in the graph's orientation: linear maps are [in, out], the transpose of HF's [out, in]
+ */
+export type Parameters = (name: string, shape: readonly number[]) => Value;
+
+/** Applies the linear map `name` to `x` [..., in]; a source with edits adds its delta here. */
+export type Linear = (x: Value, name: string, size: readonly [input: number, output: number]) => Value;
+
+export interface T5Parts {
+  readonly config: T5Config;
+  readonly parameters: Parameters;
+  readonly linear: Linear;
+  readonly tap: Tap;
+}
+
+/** Names of the weights that the graph uses transposed: every linear map, but neither embeddings nor norms. */
+export const isLinear = (name: string): boolean =>
+  /\.(q|k|v|o|wi|wi_0|wi_1|wo)\.weight$/.test(name);
+
+const BIG = 1e9; // HF masks with the smallest float32; −1e9 also underflows to 0 in the softmax
+
+const blockPrefix = (stack: Stack, layer: number): string => `${stack}.block.${layer}.layer`;
+
+const norm = ({ config, parameters }: T5Parts, x: Value, name: string): Value =>
+  op.SimplifiedLayerNormalization(x, parameters(name, [config.d_model]), config.layer_norm_epsilon);
+
+/** [B, T, I] → [B, H, T, K] */
+const splitHeads = (c: T5Config, x: Value): Value =>
+  op.Transpose(op.Reshape(x, [x.shape[0], x.shape[1], c.num_heads, c.d_kv]), [0, 2, 1, 3]);
+
+/** [B, H, T, K] → [B, T, I] */
+const joinHeads = (c: T5Config, x: Value): Value => {
+  const t = op.Transpose(x, [0, 2, 1, 3]);
+  return op.Reshape(t, [t.shape[0], t.shape[1], c.num_heads * c.d_kv]);
+};
+
+/**
+ * The distance bucket of a relative position (T5's `_relative_position_bucket`): small distances have one each,
+ * larger ones share them logarithmically up to `relative_attention_max_distance`.
+ */
+export function relativeBucket(distance: number, config: T5Config, bidirectional: boolean): number {
+  const { relative_attention_num_buckets: all, relative_attention_max_distance: furthest } = config;
+  const buckets = bidirectional ? all >> 1 : all;
+  const offset = bidirectional && distance > 0 ? buckets : 0;
+  const n = bidirectional ? Math.abs(distance) : Math.max(-distance, 0);
+  const exact = buckets >> 1;
+  if (n < exact) return offset + n;
+  const share = Math.fround(Math.log(n / exact)) / Math.log(furthest / exact);
+  return offset + Math.min(buckets - 1, exact + Math.floor(share * (buckets - exact)));
+}
+
+/**
+ * The position bias of a stack.
+ *
+ * @param queries  int64 [T]  positions of the queries
+ * @param keys     int64 [S]  positions of the keys
+ * @returns        float32 [H, T, S]
+ */
+function positionBias({ config, parameters }: T5Parts, stack: Stack, queries: Value, keys: Value): Value {
+  const g = queries.graph;
+  const reach = config.relative_attention_max_distance; // farther distances share the last bucket
+  const buckets = Array.from({ length: 2 * reach + 1 }, (_, i) => relativeBucket(i - reach, config, stack === 'encoder'));
+  const distance = Sub(op.Unsqueeze(keys, 0), op.Unsqueeze(queries, 1)); // [T, S]
+  const index = Add(op.Clip(distance, -reach, reach), op.scalar(distance, reach));
+  const bucket = op.Gather(g.literal('int64', buckets), index); // [T, S]
+  const table = parameters(`${blockPrefix(stack, 0)}.0.SelfAttention.relative_attention_bias.weight`, [
+    config.relative_attention_num_buckets,
+    config.num_heads,
+  ]);
+  return op.Transpose(op.Gather(table, bucket), [2, 0, 1]); // [T, S, H] → [H, T, S]
+}
+
+/** Additive mask of padded source positions. @param mask float32 [B, S], 1 = a token  @returns float32 [B, 1, 1, S] */
+function paddingBias(mask: Value): Value {
+  const bias = Mul(Sub(mask, op.scalar(mask, 1)), op.scalar(mask, BIG));
+  return op.Unsqueeze(op.Unsqueeze(bias, 1), 1);
+}
+
+/** Additive mask of later positions. @returns float32 [T, P] with −1e9 where the key comes after the query */
+function causalBias(queries: Value, keys: Value, like: Value): Value {
+  const later = op.Greater(op.Unsqueeze(keys, 0), op.Unsqueeze(queries, 1));
+  return op.Where(later, op.scalar(like, -BIG), op.scalar(like, 0));
+}
+
+/** softmax(QKᵀ + bias) V. @returns float32 [B, T, I], the heads side by side */
+function attend(parts: T5Parts, tapPattern: (pattern: Value) => Value, q: Value, k: Value, v: Value, bias?: Value): Value {
+  const scores = MatMul(q, op.T(k));
+  const pattern = tapPattern(op.Softmax(bias ? Add(scores, bias) : scores));
+  return joinHeads(parts.config, MatMul(pattern, v));
+}
+
+/** One linear map of an attention, split into heads: [B, T, D] → [B, H, T, K]. */
+const project = (parts: T5Parts, x: Value, prefix: string, letter: 'q' | 'k' | 'v'): Value => {
+  const { config, linear } = parts;
+  return splitHeads(config, linear(x, `${prefix}.${letter}.weight`, [config.d_model, config.num_heads * config.d_kv]));
+};
+
+const output = ({ config, linear }: T5Parts, z: Value, prefix: string): Value =>
+  linear(z, `${prefix}.o.weight`, [config.num_heads * config.d_kv, config.d_model]);
+
+/** HF's gelu_new: ½x(1 + tanh(√(2/π)(x + 0.044715x³))). */
+function geluNew(x: Value): Value {
+  const cubic = Mul(Mul(x, x), Mul(x, op.scalar(x, 0.044715)));
+  const t = op.Tanh(Mul(Add(x, cubic), op.scalar(x, Math.sqrt(2 / Math.PI))));
+  return Mul(Mul(x, op.scalar(x, 0.5)), Add(t, op.scalar(x, 1)));
+}
+
+/** The MLP sublayer without its residual: wo(relu(wi x)), or wo(gelu(wi_0 x) ⊙ wi_1 x). */
+function mlp(parts: T5Parts, stack: Stack, layer: number, x: Value): Value {
+  const { config, linear, tap } = parts;
+  const { d_model: D, d_ff: F } = config;
+  const prefix = `${blockPrefix(stack, layer)}.${stack === 'encoder' ? 1 : 2}`;
+  const h = norm(parts, x, `${prefix}.layer_norm.weight`);
+  const dense = `${prefix}.DenseReluDense`;
+  const gated = config.feed_forward_proj === 'gated-gelu';
+  const wi = (name: string): Value => linear(h, `${dense}.${name}.weight`, [D, F]);
+  const pre = tap(`${stack}.${layer}.mlp_pre`, wi(gated ? 'wi_0' : 'wi'));
+  const post = gated ? Mul(geluNew(pre), wi('wi_1')) : op.Relu(pre);
+  return linear(tap(`${stack}.${layer}.mlp_post`, post), `${dense}.wo.weight`, [F, D]);
+}
+
+/** Token embeddings. @param ids int64 [B, S] @returns float32 [B, S, D] */
+export const embed = ({ config, parameters }: T5Parts, ids: Value): Value =>
+  op.Gather(parameters('shared.weight', [config.vocab_size, config.d_model]), ids);
+
+/**
+ * @param x     float32 [B, S, D]  token embeddings
+ * @param mask  float32 [B, S]     1 = a token, 0 = padding
+ * @returns     float32 [B, S, D]  after the final norm
+ */
+export function encoder(parts: T5Parts, x: Value, mask: Value): Value {
+  const { config, tap } = parts;
+  const positions = op.Positions(x, 1);
+  const bias = Add(op.Unsqueeze(positionBias(parts, 'encoder', positions, positions), 0), paddingBias(mask)); // [B, H, S, S]
+  for (let i = 0; i < config.num_layers; i++) {
+    const self = `${blockPrefix('encoder', i)}.0`;
+    x = tap(`encoder.${i}.resid_pre`, x);
+    const h = norm(parts, x, `${self}.layer_norm.weight`);
+    const [q, k, v] = (['q', 'k', 'v'] as const).map((l) => project(parts, h, `${self}.SelfAttention`, l));
+    const z = attend(parts, (p) => tap(`encoder.${i}.attn_pattern`, p), q, k, v, bias);
+    x = tap(`encoder.${i}.resid_mid`, Add(x, tap(`encoder.${i}.attn_out`, output(parts, z, `${self}.SelfAttention`))));
+    x = tap(`encoder.${i}.resid_post`, Add(x, tap(`encoder.${i}.mlp_out`, mlp(parts, 'encoder', i, x))));
+  }
+  return tap('encoder.final_norm', norm(parts, x, 'encoder.final_layer_norm.weight'));
+}
+
+/** The keys and values of one attention, each float32 [B, H, S, K]. */
+export interface KeyValue {
+  readonly k: Value;
+  readonly v: Value;
+}
+
+/** Cross-attention keys and values of every decoder layer: computed once per query, shared by all steps and beams. */
+export function crossKeyValues(parts: T5Parts, encoderOut: Value): KeyValue[] {
+  return Array.from({ length: parts.config.num_decoder_layers }, (_, i) => {
+    const prefix = `${blockPrefix('decoder', i)}.1.EncDecAttention`;
+    return { k: project(parts, encoderOut, prefix, 'k'), v: project(parts, encoderOut, prefix, 'v') };
+  });
+}
+
+export interface DecoderInputs {
+  /** float32 [B, T, D]  embeddings of the decoder's tokens */
+  readonly x: Value;
+  /** per layer, from `crossKeyValues` */
+  readonly cross: readonly KeyValue[];
+  /** float32 [B, S] */
+  readonly mask: Value;
+  /** Self-attention keys and values of the P earlier positions, per layer; none: the sequence starts here. */
+  readonly past?: readonly KeyValue[];
+  /**
+   * The sequence is a single start token. Attention over one key has weight 1, so self-attention is the linear map
+   * W_O W_V and needs neither queries, keys nor positions (experiment E10 of arXiv 2503.19715).
+   */
+  readonly single?: boolean;
+}
+
+/**
+ * The decoder up to its final norm, before the tied-embedding scale.
+ *
+ * @returns `state` float32 [B, T, D] and `present`, the self-attention cache including these positions
+ */
+export function decoder(parts: T5Parts, inputs: DecoderInputs): { state: Value; present: KeyValue[] } {
+  const { config, tap } = parts;
+  const { cross, mask, past, single = false } = inputs;
+  let { x } = inputs;
+  const padding = paddingBias(mask);
+  const present: KeyValue[] = [];
+  let selfBias: Value | undefined;
+  for (let i = 0; i < config.num_decoder_layers; i++) {
+    x = tap(`decoder.${i}.resid_pre`, x);
+
+    const self = `${blockPrefix('decoder', i)}.0`;
+    const h = norm(parts, x, `${self}.layer_norm.weight`);
+    const v = project(parts, h, `${self}.SelfAttention`, 'v');
+    let z: Value;
+    if (single) {
+      z = joinHeads(config, v);
+    } else {
+      const [q, k] = (['q', 'k'] as const).map((l) => project(parts, h, `${self}.SelfAttention`, l));
+      const all = past ? join(past[i], { k, v }) : { k, v };
+      present.push(all);
+      selfBias ??= decoderBias(parts, x, all.k, past !== undefined);
+      z = attend(parts, (p) => tap(`decoder.${i}.attn_pattern`, p), q, all.k, all.v, selfBias);
+    }
+    x = tap(`decoder.${i}.resid_mid`, Add(x, tap(`decoder.${i}.attn_out`, output(parts, z, `${self}.SelfAttention`))));
+
+    const crossed = `${blockPrefix('decoder', i)}.1`;
+    const q = project(parts, norm(parts, x, `${crossed}.layer_norm.weight`), `${crossed}.EncDecAttention`, 'q');
+    const heads = attend(parts, (p) => tap(`decoder.${i}.cross_attn_pattern`, p), q, cross[i].k, cross[i].v, padding);
+    const read = output(parts, tap(`decoder.${i}.cross_attn_z`, heads), `${crossed}.EncDecAttention`);
+    x = tap(`decoder.${i}.resid_mid_cross`, Add(x, tap(`decoder.${i}.cross_attn_out`, read)));
+
+    x = tap(`decoder.${i}.resid_post`, Add(x, tap(`decoder.${i}.mlp_out`, mlp(parts, 'decoder', i, x))));
+  }
+  return { state: tap('decoder.final_norm', norm(parts, x, 'decoder.final_layer_norm.weight')), present };
+}
+
+/** The cache with the new positions behind it, along axis 2. */
+const join = (past: KeyValue, now: KeyValue): KeyValue => ({
+  k: op.Concat([past.k, now.k], 2, 'P+T'),
+  v: op.Concat([past.v, now.v], 2, 'P+T'),
+});
+
+/** Position bias and causal mask of the decoder: float32 [1, H, T, P+T]. */
+function decoderBias(parts: T5Parts, x: Value, keys: Value, cached: boolean): Value {
+  const keyPositions = op.Positions(keys, 2);
+  const queryPositions = cached ? lastPositions(x, keyPositions) : op.Positions(x, 1);
+  const bias = positionBias(parts, 'decoder', queryPositions, keyPositions); // [H, T, P+T]
+  return op.Unsqueeze(Add(bias, causalBias(queryPositions, keyPositions, bias)), 0);
+}
+
+/** The positions of the T new tokens: the last T of the P+T key positions. */
+function lastPositions(x: Value, keyPositions: Value): Value {
+  const count = (v: Value, axis: number): Value => op.Gather(op.ShapeOf(v), v.graph.literal('int64', [axis], []));
+  const earlier = Sub(count(keyPositions, 0), count(x, 1));
+  return Add(op.Positions(x, 1), earlier);
+}
+
+/** The state that is multiplied with vocabulary rows: scaled by D^-½ where the model asks for it (tied embeddings). */
+export const readyForUnembed = ({ config }: T5Parts, state: Value): Value =>
+  config.scale_decoder_outputs ? Mul(state, op.scalar(state, config.d_model ** -0.5)) : state;
+
+/** HF's name of the matrix whose rows are multiplied with the decoder's state. */
+export const unembedName = (config: T5Config): string => (config.tie_word_embeddings ? 'shared.weight' : 'lm_head.weight');
+
+/** Logits over the whole vocabulary. @param state float32 [B, T, D] @returns float32 [B, T, V] */
+export const unembed = (parts: T5Parts, state: Value): Value => {
+  const { config, parameters } = parts;
+  return MatMul(readyForUnembed(parts, state), op.T(parameters(unembedName(config), [config.vocab_size, config.d_model])));
+};
