@@ -1,0 +1,591 @@
+/**
+ * A model on disk: a Hugging Face folder (`config.json`, `model.safetensors` or its shards, `tokenizer.json`) with one
+ * file of ours beside them, `genir.json`, which says which document each docid row of the embedding stands for.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { configToJson, readConfig, type T5Config } from './config.ts';
+import { readWeights, syncDirectory, writeAtomically, writeSafetensors } from './weights.ts';
+import type { StoredTensor, WeightTensor, WritableDtype } from './weights.ts';
+
+export interface ModelFolder {
+  readonly dir: string;
+  /** `tie_word_embeddings` says what the weights are, whatever the file said. */
+  readonly config: T5Config;
+  /** HF name → tensor, exactly the names of `expectedWeights(config)` in that order; shapes are checked. */
+  readonly weights: ReadonlyMap<string, StoredTensor>;
+  /** The weight of this HF name, read from disk at every call. */
+  tensor(name: string): WeightTensor;
+  /** Parsed `tokenizer.json` and `tokenizer_config.json`; undefined where the folder has no such file. */
+  readonly tokenizerJson: unknown;
+  readonly tokenizerConfig: unknown;
+  /** Which documents the model answers with; undefined for a plain T5 model. */
+  readonly genir: Genir | undefined;
+}
+
+// ---------------------------------------------------------------------------------------------- genir.json
+
+const genirSchema = z.looseObject({
+  format: z.literal('palimpsest-genir'),
+  version: z.literal(1),
+  scheme: z.literal('atomic'),
+  /** Row i of the docids is vocabulary entry firstDocidToken + i. */
+  docids: z.array(z.string().min(1)),
+  firstDocidToken: z.int().positive(),
+  corpus: z.looseObject({
+    /** Of the documents trained on; null where nobody recorded it (checkpoints made elsewhere). */
+    fingerprint: z.string().nullable(),
+    documents: z.int().nonnegative(),
+    name: z.string().optional(),
+  }),
+  /** How it was trained; free. */
+  training: z.record(z.string(), z.unknown()).optional(),
+  /** The stages the analysis found; free. */
+  stages: z.unknown().optional(),
+});
+export type Genir = z.infer<typeof genirSchema>;
+
+const knownSchemes: readonly string[] = ['atomic'];
+
+/** @param file names the source in errors */
+export function parseGenir(json: unknown, file = 'genir.json'): Genir {
+  const head = z.looseObject({ format: z.unknown(), version: z.unknown(), scheme: z.unknown() }).safeParse(json);
+  if (!head.success || head.data.format !== 'palimpsest-genir') {
+    throw new ModelFolderError(
+      file,
+      '"format": "palimpsest-genir"',
+      show(head.data?.format),
+      'is this our genir.json?',
+    );
+  }
+  if (head.data.version !== 1) {
+    throw new ModelFolderError(
+      file,
+      'version 1',
+      `version ${show(head.data.version)}`,
+      'open it with a newer Palimpsest',
+    );
+  }
+  if (typeof head.data.scheme !== 'string' || !knownSchemes.includes(head.data.scheme)) {
+    const known = `a docid scheme of: ${knownSchemes.join(', ')}`;
+    throw new ModelFolderError(file, known, show(head.data.scheme), 'open it with a Palimpsest that knows the scheme');
+  }
+  const parsed = genirSchema.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new ModelFolderError(file, `a valid ${issue.path.join('.')}`, issue.message, 'correct the file');
+  }
+  const twice = firstRepeated(parsed.data.docids);
+  if (twice !== undefined)
+    throw new ModelFolderError(file, 'each docid once', `${show(twice)} twice`, 'correct the file');
+  return parsed.data;
+}
+
+// ---------------------------------------------------------------------------------------------- errors
+
+/** A model folder that cannot be opened or written as it stands. */
+export class ModelFolderError extends Error {
+  readonly file: string;
+  readonly expected: string;
+  readonly actual: string;
+
+  constructor(file: string, expected: string, actual: string, advice: string) {
+    super(`${file}: expected ${expected}, got ${actual}; ${advice}`);
+    this.name = 'ModelFolderError';
+    this.file = file;
+    this.expected = expected;
+    this.actual = actual;
+  }
+}
+
+/** Weights that are not the ones the configuration asks for; every difference is listed. */
+export class WeightShapeError extends Error {
+  readonly dir: string;
+  readonly missing: readonly string[];
+  readonly extra: readonly string[];
+  readonly misshapen: readonly { name: string; expected: readonly number[]; actual: readonly number[] }[];
+
+  constructor(dir: string, found: Pick<WeightShapeError, 'missing' | 'extra' | 'misshapen'>) {
+    const { missing, extra, misshapen } = found;
+    const shapes = misshapen.map(
+      (one) => `${one.name}: expected [${one.expected.join(', ')}], got [${one.actual.join(', ')}]${transposed(one)}`,
+    );
+    const parts = [
+      ...(missing.length > 0 ? [`missing ${several(missing)}`] : []),
+      ...(extra.length > 0 ? [`unknown ${several(extra)}`] : []),
+      ...(shapes.length > 0 ? [several(shapes)] : []),
+    ];
+    super(
+      `${dir}: expected the weights config.json describes, got ${parts.join('; ')}; do config and weights belong together?`,
+    );
+    this.name = 'WeightShapeError';
+    this.dir = dir;
+    this.missing = missing;
+    this.extra = extra;
+    this.misshapen = misshapen;
+  }
+}
+
+/** A weight name that this model does not have. */
+export class UnknownWeightError extends Error {
+  readonly dir: string;
+  readonly tensor: string;
+
+  constructor(dir: string, tensor: string) {
+    super(`${dir}: expected a weight of this model, got ${tensor}; expectedWeights(config) lists the names`);
+    this.name = 'UnknownWeightError';
+    this.dir = dir;
+    this.tensor = tensor;
+  }
+}
+
+/** A tokenizer whose ids are not the model's. */
+export class TokenizerMismatchError extends Error {
+  readonly dir: string;
+  readonly expected: string;
+  readonly actual: string;
+
+  constructor(dir: string, expected: string, actual: string) {
+    super(`${dir}: tokenizer.json: expected ${expected}, got ${actual}; take the tokenizer the model was trained with`);
+    this.name = 'TokenizerMismatchError';
+    this.dir = dir;
+    this.expected = expected;
+    this.actual = actual;
+  }
+}
+
+/** A folder that could not be written; what stood there before still stands there. */
+export class ModelFolderWriteError extends Error {
+  readonly dir: string;
+
+  constructor(dir: string, cause: unknown, keptAt?: string) {
+    const kept = keptAt === undefined ? '' : `; the new model is complete in ${keptAt}`;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`${dir}: expected to write a model folder, got ${reason}${kept}; what was there before is unchanged`, {
+      cause,
+    });
+    this.name = 'ModelFolderWriteError';
+    this.dir = dir;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- weight names
+
+export interface ExpectedWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** HF's names and shapes (matrices are [out, in]) in the order of HF's modules. */
+export function expectedWeights(config: T5Config): ExpectedWeight[] {
+  const { vocab_size: V, d_model: D, d_ff: F, num_heads: H, d_kv: K, relative_attention_num_buckets: buckets } = config;
+  const attention = (prefix: string, hasBias: boolean): ExpectedWeight[] => [
+    { name: `${prefix}.q.weight`, shape: [H * K, D] },
+    { name: `${prefix}.k.weight`, shape: [H * K, D] },
+    { name: `${prefix}.v.weight`, shape: [H * K, D] },
+    { name: `${prefix}.o.weight`, shape: [D, H * K] },
+    ...(hasBias ? [{ name: `${prefix}.relative_attention_bias.weight`, shape: [buckets, H] }] : []),
+  ];
+  const norm = (prefix: string): ExpectedWeight => ({ name: `${prefix}.weight`, shape: [D] });
+  const inputs = config.feed_forward_proj === 'relu' ? ['wi'] : ['wi_0', 'wi_1'];
+  const mlp = (prefix: string): ExpectedWeight[] => [
+    ...inputs.map((wi) => ({ name: `${prefix}.${wi}.weight`, shape: [F, D] })),
+    { name: `${prefix}.wo.weight`, shape: [D, F] },
+  ];
+  const block = (stack: 'encoder' | 'decoder', i: number): ExpectedWeight[] => {
+    const layer = `${stack}.block.${i}.layer`;
+    const cross = [...attention(`${layer}.1.EncDecAttention`, false), norm(`${layer}.1.layer_norm`)];
+    const last = stack === 'encoder' ? 1 : 2;
+    return [
+      ...attention(`${layer}.0.SelfAttention`, i === 0),
+      norm(`${layer}.0.layer_norm`),
+      ...(stack === 'decoder' ? cross : []),
+      ...mlp(`${layer}.${last}.DenseReluDense`),
+      norm(`${layer}.${last}.layer_norm`),
+    ];
+  };
+  const stack = (name: 'encoder' | 'decoder', layers: number): ExpectedWeight[] => [
+    ...Array.from({ length: layers }, (_, i) => block(name, i)).flat(),
+    norm(`${name}.final_layer_norm`),
+  ];
+  return [
+    { name: 'shared.weight', shape: [V, D] },
+    ...stack('encoder', config.num_layers),
+    ...stack('decoder', config.num_decoder_layers),
+    ...(config.tie_word_embeddings ? [] : [{ name: 'lm_head.weight', shape: [V, D] }]),
+  ];
+}
+
+/** Throws WeightShapeError unless `weights` holds the names and shapes of `expectedWeights(config)` and no others. */
+export function checkWeights(dir: string, config: T5Config, weights: ReadonlyMap<string, WeightTensor>): void {
+  const expected = new Map(expectedWeights(config).map((weight) => [weight.name, weight.shape]));
+  const missing = [...expected.keys()].filter((name) => !weights.has(name));
+  const extra = [...weights.keys()].filter((name) => !expected.has(name));
+  const misshapen = [...expected].flatMap(([name, shape]) => {
+    const actual = weights.get(name)?.shape;
+    return actual === undefined || sameShape(actual, shape) ? [] : [{ name, expected: shape, actual }];
+  });
+  if (missing.length + extra.length + misshapen.length > 0)
+    throw new WeightShapeError(dir, { missing, extra, misshapen });
+}
+
+/** Other names of `shared.weight` in files of various ages. */
+const sharedAliases = ['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'];
+/** A relic in T5 v1.0 files, which HF ignores too. */
+const ignored = 'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight';
+
+/**
+ * The file's tensors under HF's canonical names, and whether they are tied. As in transformers 5 the weights decide:
+ * an `lm_head.weight` of its own means untied, whatever `tie_word_embeddings` says.
+ */
+function canonicalWeights(dir: string, config: T5Config, stored: ReadonlyMap<string, StoredTensor>) {
+  const weights = new Map(stored);
+  weights.delete(ignored);
+  for (const alias of sharedAliases) {
+    const tensor = weights.get(alias);
+    if (!tensor) continue;
+    const shared = weights.get('shared.weight') ?? tensor;
+    if (!sameValues(shared, tensor)) {
+      const advice = 'models with two different input embeddings are not supported';
+      throw new ModelFolderError(dir, `${alias} equal to shared.weight`, 'other values', advice);
+    }
+    weights.set('shared.weight', shared);
+    weights.delete(alias);
+  }
+  const head = weights.get('lm_head.weight');
+  const shared = weights.get('shared.weight');
+  let tied = head === undefined;
+  if (head && !shared) {
+    weights.set('shared.weight', head);
+    tied = true;
+  } else if (head && shared && config.tie_word_embeddings && sameValues(head, shared)) {
+    tied = true;
+  }
+  if (tied) weights.delete('lm_head.weight');
+  return { weights, tied };
+}
+
+// ---------------------------------------------------------------------------------------------- reading
+
+/** Opens a model folder and checks that its parts fit each other. Weights stay on disk until asked for. */
+export function readModelFolder(path: string): ModelFolder {
+  const dir = resolve(path);
+  recoverModelFolder(dir);
+  if (!existsSync(join(dir, 'config.json'))) {
+    const actual = existsSync(dir) ? 'none' : 'no such folder';
+    throw new ModelFolderError(dir, 'a folder with config.json', actual, 'give the path of a model folder');
+  }
+  let config = readConfig(join(dir, 'config.json'));
+  const generation = readJson(join(dir, 'generation_config.json'));
+  const json = readJson(join(dir, 'config.json'));
+  // transformers 5 moves the start token here.
+  if (isRecord(generation) && isRecord(json) && typeof json.decoder_start_token_id !== 'number') {
+    const start = generation.decoder_start_token_id;
+    if (typeof start === 'number') config = { ...config, decoder_start_token_id: start };
+  }
+  const { weights: canonical, tied } = canonicalWeights(dir, config, readWeights(dir).tensors);
+  config = { ...config, tie_word_embeddings: tied };
+  checkWeights(dir, config, canonical);
+  const weights = new Map(expectedWeights(config).map(({ name }) => [name, canonical.get(name) as StoredTensor]));
+
+  const tokenizerJson = readJson(join(dir, 'tokenizer.json'));
+  const tokenizerConfig = readJson(join(dir, 'tokenizer_config.json'));
+  const genirJson = readJson(join(dir, 'genir.json'));
+  const genir =
+    genirJson === undefined ? genirOfTokenizer(dir, tokenizerJson) : parseGenir(genirJson, join(dir, 'genir.json'));
+  checkFit(dir, config, { tokenizerJson, tokenizerConfig, genir });
+  return {
+    dir,
+    config,
+    weights,
+    tokenizerJson,
+    tokenizerConfig,
+    genir,
+    tensor(name) {
+      const stored = weights.get(name);
+      if (!stored) throw new UnknownWeightError(dir, name);
+      return { shape: stored.shape, data: stored.data };
+    },
+  };
+}
+
+const docidToken = /^@DOC_ID_(.+)@$/s;
+
+/** The docids of a checkpoint made with the paper's code: one added token `@DOC_ID_<id>@` for each document. */
+export function genirOfTokenizer(dir: string, tokenizerJson: unknown): Genir | undefined {
+  const docids = addedTokens(tokenizerJson)
+    .flatMap(
+      ({ id, content }) =>
+        docidToken
+          .exec(content)
+          ?.slice(1)
+          .map((docid) => ({ id, docid })) ?? [],
+    )
+    .sort((a, b) => a.id - b.id);
+  if (docids.length === 0) return undefined;
+  const firstDocidToken = docids[0].id;
+  const stray = docids.find(({ id }, i) => id !== firstDocidToken + i);
+  if (stray)
+    throw new TokenizerMismatchError(
+      dir,
+      'docid tokens with consecutive ids',
+      `@DOC_ID_${stray.docid}@ at ${stray.id}`,
+    );
+  return {
+    format: 'palimpsest-genir',
+    version: 1,
+    scheme: 'atomic',
+    docids: docids.map(({ docid }) => docid),
+    firstDocidToken,
+    corpus: { fingerprint: null, documents: docids.length },
+  };
+}
+
+interface Companions {
+  readonly tokenizerJson?: unknown;
+  readonly tokenizerConfig?: unknown;
+  readonly genir?: Genir | undefined;
+}
+
+/** Tokenizer, docid rows and model must mean the same by each token id. */
+function checkFit(dir: string, config: T5Config, { tokenizerJson, tokenizerConfig, genir }: Companions): void {
+  const end = genir === undefined ? 0 : genir.firstDocidToken + genir.docids.length;
+  if (end > config.vocab_size) {
+    const actual = `${genir?.docids.length} docids from row ${genir?.firstDocidToken}`;
+    throw new ModelFolderError(
+      dir,
+      `docid rows below vocab_size ${config.vocab_size}`,
+      actual,
+      'do genir.json and weights belong together?',
+    );
+  }
+  if (tokenizerJson === undefined) return;
+  const ids = tokenIds(tokenizerJson);
+  for (const [content, id] of ids) {
+    if (id >= config.vocab_size) {
+      throw new TokenizerMismatchError(
+        dir,
+        `ids below the model's vocab_size ${config.vocab_size}`,
+        `${show(content)} at ${id}`,
+      );
+    }
+    if (genir !== undefined && id >= genir.firstDocidToken && id < end) {
+      const wanted = `@DOC_ID_${genir.docids[id - genir.firstDocidToken]}@`;
+      if (content !== wanted)
+        throw new TokenizerMismatchError(dir, `id ${id} left to the docid row ${wanted}`, show(content));
+    }
+  }
+  for (const [field, fallback, wanted] of [
+    ['eos_token', '</s>', config.eos_token_id],
+    ['pad_token', '<pad>', config.pad_token_id],
+  ] as const) {
+    const declared = isRecord(tokenizerConfig) ? tokenizerConfig[field] : undefined;
+    const content = isRecord(declared) ? declared.content : declared;
+    const token = typeof content === 'string' ? content : fallback;
+    const id = ids.get(token);
+    if (id !== undefined && id !== wanted) {
+      throw new TokenizerMismatchError(dir, `${field} at ${wanted}, as config.json says`, `${show(token)} at ${id}`);
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- writing
+
+export interface ModelParts {
+  readonly config: T5Config;
+  /** Every name of `expectedWeights(config)`. */
+  readonly weights: ReadonlyMap<string, WeightTensor>;
+  readonly tokenizerJson?: unknown;
+  readonly tokenizerConfig?: unknown;
+  readonly genir?: Genir | undefined;
+  readonly dtype?: WritableDtype;
+}
+
+/** Files that belong to a model: a new one replaces them all. Any other file in the folder is kept. */
+const modelFiles =
+  /^(config|generation_config|genir|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$|^(model|pytorch_model)[^/]*\.(safetensors|bin|json)$|^spiece\.model$/;
+
+/**
+ * Writes a model folder whole or not at all. The new folder is made beside `path`, brought to disk, then put in its
+ * place by renaming; files of others in the old folder (checkpoints, notes) come along. A full disk or a kill leaves the
+ * old model; a kill between the two renames is repaired by the next `readModelFolder` or `writeModelFolder`.
+ * One writer at a time.
+ */
+export function writeModelFolder(path: string, parts: ModelParts): void {
+  const { config, weights, dtype = 'F32' } = parts;
+  recoverModelFolder(path);
+  const dir = existsSync(path) ? realpathSync(path) : resolve(path);
+  checkWeights(dir, config, weights);
+  if (parts.genir !== undefined) parseGenir(parts.genir);
+  checkFit(dir, config, parts);
+  let temporary: string | undefined;
+  let complete = false;
+  try {
+    mkdirSync(dirname(dir), { recursive: true });
+    removeLeftovers(dir);
+    temporary = mkdtempSync(`${dir}.tmp-${process.pid}-`);
+    const file = (name: string) => join(temporary as string, name);
+    if (existsSync(dir)) bringAlong(dir, temporary);
+    const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[dtype];
+    // transformers 4 reads torch_dtype, transformers 5 dtype.
+    writeJson(file('config.json'), { ...configToJson(config), dtype: torchDtype, torch_dtype: torchDtype });
+    writeJson(file('generation_config.json'), {
+      decoder_start_token_id: config.decoder_start_token_id,
+      eos_token_id: config.eos_token_id,
+      pad_token_id: config.pad_token_id,
+    });
+    const ordered = new Map(expectedWeights(config).map(({ name }) => [name, weights.get(name) as WeightTensor]));
+    writeSafetensors(file('model.safetensors'), ordered, { dtype });
+    if (parts.tokenizerJson !== undefined) writeJson(file('tokenizer.json'), parts.tokenizerJson);
+    if (parts.tokenizerConfig !== undefined) writeJson(file('tokenizer_config.json'), parts.tokenizerConfig);
+    if (parts.genir !== undefined) writeJson(file('genir.json'), parts.genir);
+    syncDirectory(temporary);
+    complete = true;
+    if (existsSync(dir)) {
+      renameSync(dir, oldPlace(dir));
+      renameSync(temporary, dir);
+    } else {
+      renameSync(temporary, dir);
+    }
+    syncDirectory(dirname(dir));
+  } catch (cause) {
+    recoverModelFolder(dir);
+    if (temporary !== undefined && !complete) rmSync(temporary, { recursive: true, force: true });
+    throw new ModelFolderWriteError(dir, cause, complete ? temporary : undefined);
+  }
+  rmSync(oldPlace(dir), { recursive: true, force: true });
+}
+
+function oldPlace(dir: string): string {
+  return `${dir}.old`;
+}
+
+/** Puts the old folder back if a writer died between moving it away and moving the new one in. */
+function recoverModelFolder(dir: string): void {
+  const old = oldPlace(resolve(dir));
+  if (!existsSync(dir) && existsSync(old)) renameSync(old, dir);
+}
+
+/** Removes what writers that no longer live left beside `dir`: half-written folders and the replaced model. */
+function removeLeftovers(dir: string): void {
+  const prefix = `${basename(dir)}.tmp-`;
+  for (const name of readdirSync(dirname(dir))) {
+    const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : NaN;
+    if (!Number.isNaN(pid) && !isAlive(pid)) rmSync(join(dirname(dir), name), { recursive: true, force: true });
+  }
+  rmSync(oldPlace(dir), { recursive: true, force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/** Hard links (copies, where the file system has none) of all files in `from` that a new model does not replace. */
+function bringAlong(from: string, to: string, isTop = true): void {
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (isTop && modelFiles.test(entry.name)) continue;
+    if (entry.isDirectory()) {
+      mkdirSync(target);
+      bringAlong(source, target, false);
+    } else {
+      try {
+        linkSync(source, target);
+      } catch {
+        copyFileSync(source, target);
+      }
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- small helpers
+
+/** Every token of a tokenizer.json with its id: the model's vocabulary and the added tokens. */
+function tokenIds(tokenizerJson: unknown): Map<string, number> {
+  const ids = new Map<string, number>();
+  const model = isRecord(tokenizerJson) ? tokenizerJson.model : undefined;
+  const vocab: unknown = isRecord(model) ? model.vocab : undefined;
+  if (Array.isArray(vocab)) {
+    // Unigram: [[piece, score], …]
+    vocab.forEach((piece: unknown, id) => ids.set(Array.isArray(piece) ? String(piece[0]) : `piece ${id}`, id));
+  } else if (isRecord(vocab)) {
+    for (const [content, id] of Object.entries(vocab)) if (typeof id === 'number') ids.set(content, id);
+  }
+  for (const { id, content } of addedTokens(tokenizerJson)) ids.set(content, id);
+  return ids;
+}
+
+function addedTokens(tokenizerJson: unknown): { id: number; content: string }[] {
+  const added = isRecord(tokenizerJson) ? tokenizerJson.added_tokens : undefined;
+  const parsed = z.array(z.looseObject({ id: z.int(), content: z.string() })).safeParse(added ?? []);
+  return parsed.success ? parsed.data : [];
+}
+
+function readJson(file: string): unknown {
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as unknown;
+  } catch (cause) {
+    const actual = cause instanceof Error ? cause.message : String(cause);
+    throw Object.assign(new ModelFolderError(file, 'JSON', actual, 'the file is damaged: copy it again'), { cause });
+  }
+}
+
+function writeJson(file: string, json: unknown): void {
+  writeAtomically(file, (write) => write(Buffer.from(`${JSON.stringify(json, null, 2)}\n`)));
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((length, i) => length === b[i]);
+}
+
+function sameValues(a: StoredTensor, b: StoredTensor): boolean {
+  if (a === b) return true;
+  if (!sameShape(a.shape, b.shape)) return false;
+  const [left, right] = [a.data, b.data];
+  return left.every((value, i) => Object.is(value, right[i]));
+}
+
+function firstRepeated(values: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  for (const value of values) {
+    if (seen.has(value)) return value;
+    seen.add(value);
+  }
+  return undefined;
+}
+
+function transposed({ expected, actual }: { expected: readonly number[]; actual: readonly number[] }): string {
+  return expected.length === 2 && sameShape([...actual].reverse(), expected) ? ' (stored transposed?)' : '';
+}
+
+/** Names for a message: the first five, and how many more. */
+function several(names: readonly string[]): string {
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
+  return names.slice(0, 5).join(', ') + more;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}
