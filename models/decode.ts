@@ -1,0 +1,200 @@
+import type { ModelFolder } from './folder.ts';
+import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
+import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
+import { unembedName } from './t5.ts';
+import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
+
+/** The row of one document, new or replaced: float32 [D] in the scale of the unembedding. */
+export interface RowChange {
+  readonly row: number;
+  readonly values: Float32Array;
+}
+
+/** An edit of one weight: float32 [in, out], added to the base weight. */
+export interface WeightDelta {
+  readonly weight: string;
+  readonly delta: Float32Array;
+}
+
+/**
+ * All that differs from the model folder. A version is complete, so a worker that starts late needs only the newest
+ * one; a run sees exactly one.
+ */
+export interface ModelVersion {
+  /** Number of the last edit contained; 0 is the model folder as it is. */
+  readonly editSeq: number;
+  /** [N], 1 = a live document, 0 = a deleted or unknown one. N may exceed the folder's rows by those in `rows`. */
+  readonly live: Uint8Array;
+  readonly rows: readonly RowChange[];
+  readonly deltas: readonly WeightDelta[];
+}
+
+export interface RetrieveInput {
+  readonly query: string;
+  /** How many documents at most. */
+  readonly k: number;
+  /** [N], 1 = may be retrieved; further limits the live documents of the version. All of them where left out. */
+  readonly allowed?: Uint8Array | undefined;
+}
+
+/** Documents of one query, best first. */
+export interface Retrieved {
+  /** Row of each document in the docid table. */
+  readonly rows: Int32Array;
+  /** Natural logarithm of the probability among the allowed documents. */
+  readonly scores: Float32Array;
+}
+
+export class NotAnIndexError extends Error {
+  override readonly name = 'NotAnIndexError';
+  readonly dir: string;
+  constructor(dir: string) {
+    super(`${dir}: expected a model with docids (genir.json, or @DOC_ID_…@ tokens), got a plain T5; make one with "index --from ${dir}"`);
+    this.dir = dir;
+  }
+}
+
+/** Queries longer than this are cut, keeping the end token. A run's memory grows with the square of it. */
+export const MAX_QUERY_TOKENS = 128;
+
+const FORBIDDEN = -1e9;
+
+/** Reads each weight of a folder, with the word embeddings cut to `words` rows (docid rows are never looked up). */
+export function wordWeights(folder: ModelFolder, words: number): WeightSource {
+  return (name) => {
+    const { data, shape } = folder.tensor(name);
+    if (name !== 'shared.weight') return { data, shape };
+    return { data: data.slice(0, words * shape[1]), shape: [words, shape[1]] };
+  };
+}
+
+/**
+ * Constrained decoding of atomic docids: queries in, live documents out, in one run of one graph for the whole batch.
+ * Owns a session, so it belongs into a worker thread wherever something else must go on.
+ */
+export class DocidDecoder {
+  private readonly folder: ModelFolder;
+  private readonly tokenizer: Tokenizer;
+  private readonly options: SessionOptions;
+  private readonly baseRows: FloatTensor;
+  private session: Session;
+  private edited: readonly string[];
+  private current!: { version: ModelVersion; rows: FloatTensor; bias: Float32Array; deltas: Feeds };
+
+  private constructor(folder: ModelFolder, session: Session, options: SessionOptions) {
+    this.folder = folder;
+    this.session = session;
+    this.options = options;
+    this.edited = [];
+    this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
+    const { docids, firstDocidToken } = folder.genir!;
+    const { data, shape } = folder.tensor(unembedName(folder.config));
+    const d = shape[1];
+    this.baseRows = tensor(data.slice(firstDocidToken * d, (firstDocidToken + docids.length) * d), [docids.length, d]);
+    this.use(baseVersion(docids.length), {});
+  }
+
+  /** @throws NotAnIndexError  for a folder without docids */
+  static async open(folder: ModelFolder, options: SessionOptions = {}): Promise<DocidDecoder> {
+    if (!folder.genir) throw new NotAnIndexError(folder.dir);
+    return new DocidDecoder(folder, await openSession(folder, [], options), options);
+  }
+
+  get editSeq(): number {
+    return this.current.version.editSeq;
+  }
+
+  /** Makes later runs answer from `version`. A weight edited for the first time needs the session opened anew. */
+  async publish(version: ModelVersion): Promise<void> {
+    const names = version.deltas.map(({ weight }) => weight);
+    if (names.some((name) => !this.edited.includes(name))) {
+      const edited = [...new Set([...this.edited, ...names])];
+      const session = await openSession(this.folder, edited, this.options);
+      await this.session.release();
+      this.session = session;
+      this.edited = edited;
+    }
+    this.use(version, this.deltaFeeds(version));
+  }
+
+  private deltaFeeds({ deltas }: ModelVersion): Feeds {
+    return Object.fromEntries(
+      this.edited.map((weight) => {
+        const [out, input] = this.folder.tensor(weight).shape;
+        const delta = deltas.find((d) => d.weight === weight)?.delta ?? new Float32Array(out * input);
+        return [deltaInput(weight), tensor(delta, [input, out])];
+      }),
+    );
+  }
+
+  private use(version: ModelVersion, deltas: Feeds): void {
+    const d = this.baseRows.shape[1];
+    let { data } = this.baseRows;
+    const n = version.live.length;
+    if (version.rows.length || n * d !== data.length) {
+      const copy = new Float32Array(n * d);
+      copy.set(data.subarray(0, Math.min(data.length, copy.length)));
+      data = copy;
+      for (const { row, values } of version.rows) data.set(values, row * d);
+    }
+    const bias = Float32Array.from(version.live, (live) => (live ? 0 : FORBIDDEN));
+    this.current = { version, rows: tensor(data, [n, d]), bias, deltas };
+  }
+
+  /** @returns one result per input, in order; fewer than k documents where fewer are allowed */
+  async retrieve(inputs: readonly RetrieveInput[]): Promise<Retrieved[]> {
+    const { rows, bias, deltas } = this.current;
+    const [n] = rows.shape;
+    const k = Math.min(n, Math.max(...inputs.map((input) => input.k)));
+    if (!inputs.length || !k) return inputs.map(() => ({ rows: new Int32Array(0), scores: new Float32Array(0) }));
+    const { inputIds, mask, length } = padBatch(inputs.map(({ query }) => this.tokenizer.encode(query)));
+    const limited = inputs.some(({ allowed }) => allowed);
+    const feeds = {
+      input_ids: tensor(inputIds, [inputs.length, length]),
+      attention_mask: tensor(mask, [inputs.length, length]),
+      rows,
+      bias: limited ? tensor(joinBiases(inputs, bias), [inputs.length, n]) : tensor(bias, [1, n]),
+      k: int64([k]),
+      ...deltas,
+    };
+    const out = await this.session.run(feeds, ['scores', 'row_indices']);
+    const scores = out.scores.data as Float32Array;
+    const indices = out.row_indices.data as BigInt64Array;
+    return inputs.map((input, b) => {
+      const permitted = (row: number): boolean => bias[row] === 0 && (!input.allowed || input.allowed[row] === 1);
+      const found = Int32Array.from(indices.subarray(b * k, b * k + Math.min(k, input.k)), Number);
+      // The top k hold a forbidden row only where fewer than k are permitted; those come last.
+      const end = found.findIndex((row) => !permitted(row));
+      const count = end < 0 ? found.length : end;
+      return { rows: found.slice(0, count), scores: scores.slice(b * k, b * k + count) };
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+/** The folder's own model: every document live, nothing edited. */
+export const baseVersion = (documents: number): ModelVersion => ({
+  editSeq: 0,
+  live: new Uint8Array(documents).fill(1),
+  rows: [],
+  deltas: [],
+});
+
+function joinBiases(inputs: readonly RetrieveInput[], bias: Float32Array): Float32Array {
+  const n = bias.length;
+  const joined = new Float32Array(inputs.length * n);
+  inputs.forEach(({ allowed }, b) => {
+    joined.set(bias, b * n);
+    if (allowed) for (let i = 0; i < n; i++) if (!allowed[i]) joined[b * n + i] = FORBIDDEN;
+  });
+  return joined;
+}
+
+function openSession(folder: ModelFolder, edited: readonly string[], options: SessionOptions): Promise<Session> {
+  const words = folder.genir!.firstDocidToken;
+  return Session.open(docidDecoderGraph({ ...folder.config, vocab_size: words }, wordWeights(folder, words), edited), options);
+}
+
