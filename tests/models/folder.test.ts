@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createConfig, type T5Config } from '../../models/config.ts';
 import { readSafetensors, writeSafetensors, type WeightTensor } from '../../models/weights.ts';
+import { folderModels, loadAddedDocids, loadParity, parityModels } from '../support/fixtures.ts';
 import {
   expectedWeights,
   ModelFolderError,
@@ -162,6 +163,37 @@ describe('a model folder', () => {
     assert.throws(() => readModelFolder(written()).tensor('wo'), UnknownWeightError);
     assert.throws(() => readModelFolder(join(root, 'nowhere')), /folder with config.json, got no such folder/);
     assert.throws(() => readModelFolder(root), /folder with config.json, got none/);
+  });
+});
+
+describe('a folder saved by transformers', () => {
+  for (const name of [...parityModels, ...folderModels]) {
+    it(`opens (${name})`, () => {
+      const { folder, reference } = loadParity(name);
+      const { config: read } = folder;
+      assert.equal(read.tie_word_embeddings, !(name.endsWith('-untied') || name === 'sharded'));
+      assert.equal(read.scale_decoder_outputs, read.tie_word_embeddings && name !== 'tied-unscaled');
+      assert.equal(read.feed_forward_proj, name.startsWith('v1.1') || name === 'tied-unscaled' ? 'gated-gelu' : 'relu');
+      assert.equal(read.decoder_start_token_id, 0);
+      assert.deepEqual([read.relative_attention_num_buckets, read.relative_attention_max_distance], [8, 20]);
+      assert.equal(reference.tensor('T2.logits').shape[2], read.vocab_size);
+      for (const { name: weight, shape } of expectedWeights(read)) {
+        const { data } = folder.tensor(weight);
+        assert.equal(
+          data.length,
+          shape.reduce((a, b) => a * b, 1),
+        );
+        assert.ok(data.every(Number.isFinite) && new Set(data).size > 1, weight);
+      }
+    });
+  }
+
+  it('with one added token per document says which documents it answers with', () => {
+    const { docids, firstDocidToken } = loadAddedDocids();
+    const { folder } = loadParity('added-docids');
+    assert.deepEqual(folder.genir?.docids, docids);
+    assert.equal(folder.genir.firstDocidToken, firstDocidToken);
+    assert.equal(folder.config.vocab_size, firstDocidToken + docids.length);
   });
 });
 
