@@ -189,6 +189,14 @@ export function configToJson(config: T5Config): Record<string, unknown> {
   };
 }
 
+/** Fields transformers 5 refuses when they look like integers; JavaScript writes 1.0 as 1. */
+const floatLine = /^( {2}"(?:initializer_factor|layer_norm_epsilon|dropout_rate|classifier_dropout)": -?\d+)(,?)$/gm;
+
+/** The text of `config.json`. */
+export function configText(config: Record<string, unknown>): string {
+  return `${JSON.stringify(config, null, 2).replace(floatLine, '$1.0$2')}\n`;
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { configToJson, readConfig, type T5Config } from './config.ts';
+import { configText, configToJson, readConfig, type T5Config } from './config.ts';
 import { readWeights, syncDirectory, writeAtomically, writeSafetensors } from './weights.ts';
 import type { StoredTensor, WeightTensor, WritableDtype } from './weights.ts';
 
@@ -440,7 +440,7 @@ export function writeModelFolder(path: string, parts: ModelParts): void {
     if (existsSync(dir)) bringAlong(dir, temporary);
     const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[dtype];
     // transformers 4 reads torch_dtype, transformers 5 dtype.
-    writeJson(file('config.json'), { ...configToJson(config), dtype: torchDtype, torch_dtype: torchDtype });
+    writeText(file('config.json'), configText({ ...configToJson(config), dtype: torchDtype, torch_dtype: torchDtype }));
     writeJson(file('generation_config.json'), {
       decoder_start_token_id: config.decoder_start_token_id,
       eos_token_id: config.eos_token_id,
@@ -549,7 +549,11 @@ function readJson(file: string): unknown {
 }
 
 function writeJson(file: string, json: unknown): void {
-  writeAtomically(file, (write) => write(Buffer.from(`${JSON.stringify(json, null, 2)}\n`)));
+  writeText(file, `${JSON.stringify(json, null, 2)}\n`);
+}
+
+function writeText(file: string, text: string): void {
+  writeAtomically(file, (write) => write(Buffer.from(text)));
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

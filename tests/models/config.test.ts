@@ -1,6 +1,6 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { ConfigError, configToJson, createConfig, parseConfig } from '../../models/config.ts';
+import { ConfigError, configText, configToJson, createConfig, parseConfig } from '../../models/config.ts';
 
 const sizes = { vocab_size: 100, d_model: 32, d_kv: 8, d_ff: 48, num_layers: 2, num_heads: 3 };
 const file = { model_type: 't5', ...sizes };
@@ -42,6 +42,14 @@ describe('parseConfig', () => {
   it('reads back what it writes', () => {
     const config = createConfig({ ...sizes, feed_forward_proj: 'gated-gelu', tie_word_embeddings: false });
     assert.deepEqual({ ...parseConfig(configToJson(config)), extra: {} }, config);
+  });
+
+  it('writes whole numbers as floats where transformers 5 insists on floats', () => {
+    const text = configText(configToJson(createConfig({ ...sizes, dropout_rate: 0 })));
+    assert.match(text, /"initializer_factor": 1\.0,/);
+    assert.match(text, /"dropout_rate": 0\.0,/);
+    assert.match(text, /"d_model": 32,/);
+    assert.equal(parseConfig(JSON.parse(text)).initializer_factor, 1);
   });
 
   const refused: [string, Record<string, unknown>, string][] = [
