@@ -1,0 +1,24 @@
+import { AtomicDocids } from './atomic.ts';
+import type { Docids, DocidScheme } from './scheme.ts';
+
+/** A model folder made with a docid scheme this version does not have. */
+export class UnknownDocidSchemeError extends Error {
+  override readonly name = 'UnknownDocidSchemeError';
+  readonly scheme: unknown;
+  constructor(scheme: unknown) {
+    const known = Object.keys(readers).join(', ');
+    super(`docids.scheme: expected one of ${known}, got ${JSON.stringify(scheme)}; was it made by a newer version?`);
+    this.scheme = scheme;
+  }
+}
+
+const readers: { [S in DocidScheme]: (json: unknown) => Docids } = {
+  atomic: (json) => AtomicDocids.fromJSON(json),
+};
+
+/** The docid table of `genir.json`. @throws UnknownDocidSchemeError, InvalidDocidTableError */
+export function readDocids(json: unknown): Docids {
+  const scheme = typeof json === 'object' && json !== null ? (json as { scheme?: unknown }).scheme : undefined;
+  if (typeof scheme !== 'string' || !Object.hasOwn(readers, scheme)) throw new UnknownDocidSchemeError(scheme);
+  return readers[scheme as DocidScheme](json);
+}

@@ -1,0 +1,56 @@
+/**
+ * What a docid is made of, for the model: a sequence of tokens. Every scheme is a table between external docids and
+ * token sequences; the shared suite in tests/support/corpus-docid-suite.ts says what all of them promise.
+ */
+
+/** The union grows with the schemes: naive, semantic, lexical. Tables typed over it then list what is missing. */
+export type DocidScheme = 'atomic';
+
+export interface Docids {
+  readonly scheme: DocidScheme;
+  /** Number of docids in the table now. */
+  readonly size: number;
+  has(docid: string): boolean;
+  /** The docids in the table, in the order of their rows. */
+  docids(): string[];
+  /** The names of the tokens the decoder generates for a docid. @throws UnknownDocidError */
+  tokens(docid: string): readonly string[];
+  /** The docid that has exactly these tokens, if any. */
+  docidOf(tokens: readonly string[]): string | undefined;
+  /** @throws DuplicateDocidError */
+  add(docid: string): void;
+  /** @throws UnknownDocidError */
+  remove(docid: string): void;
+  /** The table as it stands in `genir.json`; `readDocids` takes it back. */
+  toJSON(): DocidTable;
+}
+
+/** The common part of all tables in `genir.json`. */
+export interface DocidTable {
+  scheme: DocidScheme;
+}
+
+/** A docid that the table holds already, or twice in one list. */
+export class DuplicateDocidError extends Error {
+  override readonly name = 'DuplicateDocidError';
+  readonly docid: string;
+  constructor(where: string, docid: string) {
+    super(`${where}: expected every docid once, got '${docid}' again`);
+    this.docid = docid;
+  }
+}
+
+/** A docid table, as read from a file, that is not one. */
+export class InvalidDocidTableError extends Error {
+  override readonly name = 'InvalidDocidTableError';
+  /** Where in the table: `docids.rows[17]`. */
+  readonly path: string;
+  readonly expected: string;
+  readonly actual: string;
+  constructor(path: string, expected: string, actual: string) {
+    super(`${path}: expected ${expected}, got ${actual}`);
+    this.path = path;
+    this.expected = expected;
+    this.actual = actual;
+  }
+}
