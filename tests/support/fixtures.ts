@@ -74,3 +74,9 @@ function loadReference(file: string): Reference {
     },
   };
 }
+
+/** Texts of all sorts and their ids by Python's tokenizers, as `make_tokenizer_texts.py` wrote them. */
+export function loadTokenizerTexts(kind: 't5' | 'trained'): { text: string; ids: number[] }[] {
+  const json = readFileSync(join(root, `tokenizer-${kind}.json`), 'utf8');
+  return JSON.parse(json) as { text: string; ids: number[] }[];
+}
