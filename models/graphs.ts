@@ -8,6 +8,7 @@ import { Graph, type Value } from './onnx/graph.ts';
 import * as op from './onnx/ops.ts';
 import {
   crossKeyValues,
+  decodeStart,
   decoder,
   embed,
   encoder,
@@ -121,7 +122,12 @@ export const patchInputs = (name: ActivationName): { mask: string; value: string
  * Reads and replaces: y = x + mask ⊙ (value − x), where `mask` float32 [B, T, 1…] is 1 at the queries and positions to
  * replace (0 elsewhere) and `value` has the activation's shape, or broadcasts to it.
  */
-function instrument(g: Graph, config: T5Config, read: readonly ActivationName[], patched: readonly ActivationName[]): Tap {
+function instrument(
+  g: Graph,
+  config: T5Config,
+  read: readonly ActivationName[],
+  patched: readonly ActivationName[],
+): Tap {
   const readable = observe(g, read);
   const replaceable = new Set(patched);
   return (name, x) => {
@@ -155,7 +161,8 @@ export function decoderGraph(
   return g;
 }
 
-const cacheName = (kind: 'cross' | 'past' | 'present', layer: number, part: 'k' | 'v'): string => `${kind}.${layer}.${part}`;
+const cacheName = (kind: 'cross' | 'past' | 'present', layer: number, part: 'k' | 'v'): string =>
+  `${kind}.${layer}.${part}`;
 
 /** input_ids, attention_mask → cross.{layer}.{k,v} float32 [B, H, S, K], for the step decoder. */
 export function crossCacheGraph(config: T5Config, weights: WeightSource): Graph {
@@ -187,7 +194,12 @@ export function stepDecoderGraph(config: T5Config, weights: WeightSource): Graph
         v: g.input(cacheName(kind, i, 'v'), 'float32', shape),
       };
     });
-  const { state, present } = decoder(p, { x: embed(p, ids), cross: cache('cross', 'S'), past: cache('past', 'P'), mask });
+  const { state, present } = decoder(p, {
+    x: embed(p, ids),
+    cross: cache('cross', 'S'),
+    past: cache('past', 'P'),
+    mask,
+  });
   g.output('logits', unembed(p, state));
   present.forEach(({ k, v }, i) => {
     g.output(cacheName('present', i, 'k'), k);
@@ -197,10 +209,8 @@ export function stepDecoderGraph(config: T5Config, weights: WeightSource): Graph
 }
 
 /** Encoder and a decoder of one start token: the final state that scores docid rows. @returns float32 [B, D] */
-function docidState(p: T5Parts, x: Value, ids: Value, mask: Value): Value {
-  const encoderOut = encoder(p, x, mask);
-  const start = startEmbedding(p, ids);
-  const { state } = decoder(p, { x: start, cross: crossKeyValues(p, encoderOut), mask, single: true });
+function docidState(p: T5Parts, x: Value, start: Value, mask: Value): Value {
+  const state = decodeStart(p, start, encoder(p, x, mask), mask);
   return op.Reshape(op.ReduceSum(readyForUnembed(p, state), [1], false), ['B', p.config.d_model]);
 }
 
@@ -215,7 +225,7 @@ export function docidDecoderGraph(config: T5Config, weights: WeightSource, edite
   const { ids, mask } = queryInputs(g);
   const parameters = constants(g, weights);
   const p: T5Parts = { config, parameters, linear: multiplyWithDeltas(g, parameters, edited), tap: plain };
-  const state = docidState(p, embed(p, ids), ids, mask);
+  const state = docidState(p, embed(p, ids), startEmbedding(p, ids), mask);
   const rows = g.input('rows', 'float32', ['N', config.d_model]);
   const bias = g.input('bias', 'float32', ['B|1', 'N']);
   const allowed = op.Add(op.Gemm(state, rows, { transB: true }), bias);
@@ -240,43 +250,76 @@ export function pooledEncoderGraph(config: T5Config, weights: WeightSource): Gra
 /** Names of the training graph's outputs: the gradient of parameter `name`. */
 export const gradientOutput = (name: string): string => `gradient:${name}`;
 
-/** The gathered token embeddings, whose gradient the optimiser scatters into the rows that were used. */
-export const EMBEDDED = 'embedded';
-
 export interface TrainingGraph {
   readonly graph: Graph;
-  /** Weights of the graph by HF's name with the shapes it is fed ([in, out] for linear maps), besides `rows`. */
+  /** Weights of the graph by HF's name, with the shapes it is fed ([in, out] for linear maps). */
   readonly parameters: ReadonlyMap<string, readonly number[]>;
 }
 
 /**
- * The training graph: the loss, and its gradient by every weight.
- * embedded float32 [B, S, D] (token embeddings, looked up by the caller), start float32 [1, D], attention_mask [B, S],
- * targets float32 [B, N] (each row a distribution over documents), weights float32 [B] (of the queries in the loss;
- * 1/B for a mean), rows float32 [N, D] and all weights → loss float32 [] = Σ_b w_b Σ_n −target·log softmax(state·rowsᵀ),
- * state float32 [B, D], and gradient:… of embedded, start, rows, and each weight.
+ * The training graph: the loss, and its gradient by every weight; without `gradients` the forward pass only.
+ * embedded float32 [B, S, D] (token embeddings, looked up by the caller, who scatters their gradient into the rows that
+ * were used), start float32 [1, D], attention_mask [B, S], rows float32 [N, D], all weights, and for the loss
+ * targets float32 [B, N] (each row a distribution over documents) and weights float32 [B] (1/B for a mean)
+ * → logits float32 [B, N] and loss float32 [] = Σ_b w_b Σ_n −target·log softmax(logits), gradient:… of embedded,
+ * start, rows and each weight.
  */
-export function trainingGraph(config: T5Config): TrainingGraph {
+export function trainingGraph(config: T5Config, { gradients }: { gradients: boolean }): TrainingGraph {
   const g = new Graph();
   const { parameters, fed } = inputs(g);
   const p: T5Parts = { config, parameters, linear: multiply(parameters), tap: plain };
-  const x = g.input(EMBEDDED, 'float32', ['B', 'S', config.d_model]);
+  const x = g.input('embedded', 'float32', ['B', 'S', config.d_model]);
   const mask = g.input('attention_mask', 'float32', ['B', 'S']);
   const start = g.input('start', 'float32', [1, config.d_model]);
   const rows = g.input('rows', 'float32', ['N', config.d_model]);
-  const targets = g.input('targets', 'float32', ['B', 'N']);
 
   const zeros = op.Mul(op.ReduceSum(mask, [1], true), op.scalar(mask, 0)); // [B, 1]
-  const startStates = op.Unsqueeze(op.Add(zeros, start), 1); // [B, 1, D]
-  const { state } = decoder(p, { x: startStates, cross: crossKeyValues(p, encoder(p, x, mask)), mask, single: true });
-  const flat = op.Reshape(readyForUnembed(p, state), ['B', config.d_model]);
-  const logProbabilities = op.LogSoftmax(op.Gemm(flat, rows, { transB: true }));
-  const crossEntropy = op.Neg(op.ReduceSum(op.Mul(targets, logProbabilities), [1], false)); // [B]
-  const loss = op.ReduceSum(op.Mul(crossEntropy, g.input('weights', 'float32', ['B'])), [0], false);
+  const logits = op.Gemm(docidState(p, x, op.Unsqueeze(op.Add(zeros, start), 1), mask), rows, { transB: true });
+  const shapes = (): TrainingGraph['parameters'] =>
+    new Map([...fed].map(([name, v]) => [name, v.shape as readonly number[]]));
+  if (!gradients) {
+    g.output('logits', logits);
+    return { graph: g, parameters: shapes() };
+  }
+  const loss = crossEntropy(logits);
   g.output('loss', loss);
-  g.output('state', flat);
-
   const wanted = [x, start, rows, ...fed.values()];
   differentiate(loss, wanted).forEach((gradient, i) => g.output(gradientOutput(wanted[i].name), gradient));
-  return { graph: g, parameters: new Map([...fed].map(([name, v]) => [name, v.shape as readonly number[]])) };
+  return { graph: g, parameters: shapes() };
+}
+
+/** Σ_b w_b Σ_n −target·log softmax(logits), with inputs targets [B, N] and weights [B]. */
+function crossEntropy(logits: Value): Value {
+  const g = logits.graph;
+  const targets = g.input('targets', 'float32', ['B', 'N']);
+  const perQuery = op.Neg(op.ReduceSum(op.Mul(targets, op.LogSoftmax(logits)), [1], false)); // [B]
+  return op.ReduceSum(op.Mul(perQuery, g.input('weights', 'float32', ['B'])), [0], false);
+}
+
+/**
+ * The lexical start's own little model: a query is the weighted mean of its tokens' directions.
+ * embedded float32 [B, S, D], importance float32 [B, S], attention_mask [B, S], rows float32 [N, D], targets, weights
+ * → loss (and gradients) or logits float32 [B, N] = scale · ĥ·row, ĥ the direction of Σ softmax(importance) · ê.
+ */
+export function bagOfWordsGraph(d: number, scale: number, { gradients }: { gradients: boolean }): Graph {
+  const g = new Graph();
+  const x = g.input('embedded', 'float32', ['B', 'S', d]);
+  const importance = g.input('importance', 'float32', ['B', 'S']);
+  const mask = g.input('attention_mask', 'float32', ['B', 'S']);
+  const rows = g.input('rows', 'float32', ['N', d]);
+  const ones = g.constant('ones', 'float32', [d], new Float32Array(d).fill(1));
+  const direction = (v: Value): Value => op.SimplifiedLayerNormalization(v, ones, 1e-6); // v/|v|·√D
+  const padding = op.Mul(op.Sub(mask, op.scalar(mask, 1)), op.scalar(mask, 1e9));
+  const share = op.Unsqueeze(op.Softmax(op.Add(importance, padding)), 1); // [B, 1, S]
+  const mean = op.Reshape(op.MatMul(share, direction(x)), ['B', d]);
+  const logits = op.Gemm(op.Mul(direction(mean), op.scalar(mean, scale / Math.sqrt(d))), rows, { transB: true });
+  if (!gradients) {
+    g.output('logits', logits);
+    return g;
+  }
+  const loss = crossEntropy(logits);
+  g.output('loss', loss);
+  const wanted = [x, importance, rows];
+  differentiate(loss, wanted).forEach((gradient, i) => g.output(gradientOutput(wanted[i].name), gradient));
+  return g;
 }

@@ -15,6 +15,7 @@ import type { Value } from './onnx/graph.ts';
 import * as op from './onnx/ops.ts';
 
 const { Add, Mul, MatMul, Sub } = op;
+const { fround } = Math;
 
 /**
  * Where the graph takes its weights from: constants (serving), inputs (training), either with an edit delta beside.
@@ -35,8 +36,7 @@ export interface T5Parts {
 }
 
 /** Names of the weights that the graph uses transposed: every linear map, but neither embeddings nor norms. */
-export const isLinear = (name: string): boolean =>
-  /\.(q|k|v|o|wi|wi_0|wi_1|wo)\.weight$/.test(name);
+export const isLinear = (name: string): boolean => /\.(q|k|v|o|wi|wi_0|wi_1|wo)\.weight$/.test(name);
 
 const BIG = 1e9; // HF masks with the smallest float32; −1e9 also underflows to 0 in the softmax
 
@@ -66,8 +66,8 @@ export function relativeBucket(distance: number, config: T5Config, bidirectional
   const n = bidirectional ? Math.abs(distance) : Math.max(-distance, 0);
   const exact = buckets >> 1;
   if (n < exact) return offset + n;
-  const share = Math.fround(Math.log(n / exact)) / Math.log(furthest / exact);
-  return offset + Math.min(buckets - 1, exact + Math.floor(share * (buckets - exact)));
+  const share = fround(fround(Math.log(n / exact)) / fround(Math.log(furthest / exact))); // in float32, as HF floors it
+  return offset + Math.min(buckets - 1, exact + Math.floor(fround(share * (buckets - exact))));
 }
 
 /**
@@ -80,7 +80,9 @@ export function relativeBucket(distance: number, config: T5Config, bidirectional
 function positionBias({ config, parameters }: T5Parts, stack: Stack, queries: Value, keys: Value): Value {
   const g = queries.graph;
   const reach = config.relative_attention_max_distance; // farther distances share the last bucket
-  const buckets = Array.from({ length: 2 * reach + 1 }, (_, i) => relativeBucket(i - reach, config, stack === 'encoder'));
+  const buckets = Array.from({ length: 2 * reach + 1 }, (_, i) =>
+    relativeBucket(i - reach, config, stack === 'encoder'),
+  );
   const distance = Sub(op.Unsqueeze(keys, 0), op.Unsqueeze(queries, 1)); // [T, S]
   const index = Add(op.Clip(distance, -reach, reach), op.scalar(distance, reach));
   const bucket = op.Gather(g.literal('int64', buckets), index); // [T, S]
@@ -104,7 +106,14 @@ function causalBias(queries: Value, keys: Value, like: Value): Value {
 }
 
 /** softmax(QKᵀ + bias) V. @returns float32 [B, T, I], the heads side by side */
-function attend(parts: T5Parts, tapPattern: (pattern: Value) => Value, q: Value, k: Value, v: Value, bias?: Value): Value {
+function attend(
+  parts: T5Parts,
+  tapPattern: (pattern: Value) => Value,
+  q: Value,
+  k: Value,
+  v: Value,
+  bias?: Value,
+): Value {
   const scores = MatMul(q, op.T(k));
   const pattern = tapPattern(op.Softmax(bias ? Add(scores, bias) : scores));
   return joinHeads(parts.config, MatMul(pattern, v));
@@ -188,11 +197,32 @@ export interface DecoderInputs {
   readonly mask: Value;
   /** Self-attention keys and values of the P earlier positions, per layer; none: the sequence starts here. */
   readonly past?: readonly KeyValue[];
-  /**
-   * The sequence is a single start token. Attention over one key has weight 1, so self-attention is the linear map
-   * W_O W_V and needs neither queries, keys nor positions (experiment E10 of arXiv 2503.19715).
-   */
-  readonly single?: boolean;
+}
+
+/** The two reads of a decoder block: of earlier positions and of the encoder. Each gives heads side by side [B, T, I]. */
+interface Reads {
+  self(layer: number, h: Value): Value;
+  cross(layer: number, h: Value): Value;
+}
+
+/** The blocks of the decoder and its final norm, whatever the way it attends. */
+function decoderBlocks(parts: T5Parts, x: Value, reads: Reads): Value {
+  const { config, tap } = parts;
+  for (let i = 0; i < config.num_decoder_layers; i++) {
+    const prefix = blockPrefix('decoder', i);
+    x = tap(`decoder.${i}.resid_pre`, x);
+    const self = output(
+      parts,
+      reads.self(i, norm(parts, x, `${prefix}.0.layer_norm.weight`)),
+      `${prefix}.0.SelfAttention`,
+    );
+    x = tap(`decoder.${i}.resid_mid`, Add(x, tap(`decoder.${i}.attn_out`, self)));
+    const heads = tap(`decoder.${i}.cross_attn_z`, reads.cross(i, norm(parts, x, `${prefix}.1.layer_norm.weight`)));
+    const cross = output(parts, heads, `${prefix}.1.EncDecAttention`);
+    x = tap(`decoder.${i}.resid_mid_cross`, Add(x, tap(`decoder.${i}.cross_attn_out`, cross)));
+    x = tap(`decoder.${i}.resid_post`, Add(x, tap(`decoder.${i}.mlp_out`, mlp(parts, 'decoder', i, x))));
+  }
+  return tap('decoder.final_norm', norm(parts, x, 'decoder.final_layer_norm.weight'));
 }
 
 /**
@@ -200,40 +230,61 @@ export interface DecoderInputs {
  *
  * @returns `state` float32 [B, T, D] and `present`, the self-attention cache including these positions
  */
-export function decoder(parts: T5Parts, inputs: DecoderInputs): { state: Value; present: KeyValue[] } {
-  const { config, tap } = parts;
-  const { cross, mask, past, single = false } = inputs;
-  let { x } = inputs;
+export function decoder(
+  parts: T5Parts,
+  { x, cross, mask, past }: DecoderInputs,
+): { state: Value; present: KeyValue[] } {
+  const { tap } = parts;
   const padding = paddingBias(mask);
   const present: KeyValue[] = [];
   let selfBias: Value | undefined;
-  for (let i = 0; i < config.num_decoder_layers; i++) {
-    x = tap(`decoder.${i}.resid_pre`, x);
-
-    const self = `${blockPrefix('decoder', i)}.0`;
-    const h = norm(parts, x, `${self}.layer_norm.weight`);
-    const v = project(parts, h, `${self}.SelfAttention`, 'v');
-    let z: Value;
-    if (single) {
-      z = joinHeads(config, v);
-    } else {
-      const [q, k] = (['q', 'k'] as const).map((l) => project(parts, h, `${self}.SelfAttention`, l));
+  const state = decoderBlocks(parts, x, {
+    self(i, h) {
+      const [q, k, v] = (['q', 'k', 'v'] as const).map((l) =>
+        project(parts, h, `${blockPrefix('decoder', i)}.0.SelfAttention`, l),
+      );
       const all = past ? join(past[i], { k, v }) : { k, v };
       present.push(all);
       selfBias ??= decoderBias(parts, x, all.k, past !== undefined);
-      z = attend(parts, (p) => tap(`decoder.${i}.attn_pattern`, p), q, all.k, all.v, selfBias);
-    }
-    x = tap(`decoder.${i}.resid_mid`, Add(x, tap(`decoder.${i}.attn_out`, output(parts, z, `${self}.SelfAttention`))));
+      return attend(parts, (p) => tap(`decoder.${i}.attn_pattern`, p), q, all.k, all.v, selfBias);
+    },
+    cross(i, h) {
+      const q = project(parts, h, `${blockPrefix('decoder', i)}.1.EncDecAttention`, 'q');
+      return attend(parts, (p) => tap(`decoder.${i}.cross_attn_pattern`, p), q, cross[i].k, cross[i].v, padding);
+    },
+  });
+  return { state, present };
+}
 
-    const crossed = `${blockPrefix('decoder', i)}.1`;
-    const q = project(parts, norm(parts, x, `${crossed}.layer_norm.weight`), `${crossed}.EncDecAttention`, 'q');
-    const heads = attend(parts, (p) => tap(`decoder.${i}.cross_attn_pattern`, p), q, cross[i].k, cross[i].v, padding);
-    const read = output(parts, tap(`decoder.${i}.cross_attn_z`, heads), `${crossed}.EncDecAttention`);
-    x = tap(`decoder.${i}.resid_mid_cross`, Add(x, tap(`decoder.${i}.cross_attn_out`, read)));
-
-    x = tap(`decoder.${i}.resid_post`, Add(x, tap(`decoder.${i}.mlp_out`, mlp(parts, 'decoder', i, x))));
-  }
-  return { state: tap('decoder.final_norm', norm(parts, x, 'decoder.final_layer_norm.weight')), present };
+/**
+ * The same decoder for one start token per query, at a fraction of the cost.
+ * Attention over a single key has weight 1, so self-attention is the linear map W_O W_V (experiment E10 of
+ * arXiv 2503.19715). Cross-attention has one query per head, so W_K moves from the S keys to that query,
+ * (q W_Kᵀ) xᵀ, and W_V from the S values to their weighted mean, (p x) W_V: the encoder's states are read as they are.
+ *
+ * @param x           float32 [B, 1, D]
+ * @param encoderOut  float32 [B, S, D]
+ * @returns           float32 [B, 1, D]
+ */
+export function decodeStart(parts: T5Parts, x: Value, encoderOut: Value, mask: Value): Value {
+  const { config, parameters, tap } = parts;
+  const { d_model: D, num_heads: H, d_kv: K } = config;
+  const padding = paddingBias(mask);
+  /** W [D, I] per head, [H, D, K] */
+  const perHead = (name: string): Value => op.Transpose(op.Reshape(parameters(name, [D, H * K]), [D, H, K]), [1, 0, 2]);
+  return decoderBlocks(parts, x, {
+    self: (i, h) => joinHeads(config, project(parts, h, `${blockPrefix('decoder', i)}.0.SelfAttention`, 'v')),
+    cross(i, h) {
+      const prefix = `${blockPrefix('decoder', i)}.1.EncDecAttention`;
+      const q = op.Transpose(op.Reshape(project(parts, h, prefix, 'q'), ['B', H, K]), [1, 0, 2]); // [H, B, K]
+      const read = op.Transpose(MatMul(q, op.T(perHead(`${prefix}.k.weight`))), [1, 0, 2]); // [B, H, D]
+      const scores = op.Unsqueeze(MatMul(read, op.T(encoderOut)), 2); // [B, H, 1, S]
+      const pattern = tap(`decoder.${i}.cross_attn_pattern`, op.Softmax(Add(scores, padding)));
+      const mean = MatMul(op.Reshape(pattern, ['B', H, 'S']), encoderOut); // [B, H, D]
+      const z = MatMul(op.Transpose(mean, [1, 0, 2]), perHead(`${prefix}.v.weight`)); // [H, B, K]
+      return op.Reshape(op.Unsqueeze(op.Transpose(z, [1, 0, 2]), 1), ['B', 1, H * K]);
+    },
+  });
 }
 
 /** The cache with the new positions behind it, along axis 2. */
@@ -262,10 +313,14 @@ export const readyForUnembed = ({ config }: T5Parts, state: Value): Value =>
   config.scale_decoder_outputs ? Mul(state, op.scalar(state, config.d_model ** -0.5)) : state;
 
 /** HF's name of the matrix whose rows are multiplied with the decoder's state. */
-export const unembedName = (config: T5Config): string => (config.tie_word_embeddings ? 'shared.weight' : 'lm_head.weight');
+export const unembedName = (config: T5Config): string =>
+  config.tie_word_embeddings ? 'shared.weight' : 'lm_head.weight';
 
 /** Logits over the whole vocabulary. @param state float32 [B, T, D] @returns float32 [B, T, V] */
 export const unembed = (parts: T5Parts, state: Value): Value => {
   const { config, parameters } = parts;
-  return MatMul(readyForUnembed(parts, state), op.T(parameters(unembedName(config), [config.vocab_size, config.d_model])));
+  return MatMul(
+    readyForUnembed(parts, state),
+    op.T(parameters(unembedName(config), [config.vocab_size, config.d_model])),
+  );
 };
