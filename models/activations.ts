@@ -17,7 +17,11 @@ export const BLOCK_ACTIVATIONS = {
   cross_attn_z: { cross: true, shape: 'BTI', meaning: 'cross-attention heads before the output matrix' },
   cross_attn_out: { cross: true, shape: 'BTD', meaning: 'what cross-attention adds to the residual stream' },
   resid_mid_cross: { cross: true, shape: 'BTD', meaning: 'residual stream after cross-attention' },
-  mlp_pre: { cross: false, shape: 'BTF', meaning: 'MLP neurons before the non-linearity (the gate branch where gated)' },
+  mlp_pre: {
+    cross: false,
+    shape: 'BTF',
+    meaning: 'MLP neurons before the non-linearity (the gate branch where gated)',
+  },
   mlp_post: { cross: false, shape: 'BTF', meaning: 'input of wo: the key of ROME' },
   mlp_out: { cross: false, shape: 'BTD', meaning: 'what the MLP adds to the residual stream: the value of ROME' },
   resid_post: { cross: false, shape: 'BTD', meaning: 'residual stream after the block' },
@@ -75,7 +79,14 @@ export function activationShape(config: T5Config, name: ActivationName): Shape {
   const positions = stack === 'encoder' ? 'S' : 'T';
   const letters = point ? BLOCK_ACTIVATIONS[point].shape : 'BTD';
   const inner = config.num_heads * config.d_kv;
-  const sizes: Record<string, number | string> = { B: 'B', T: positions, S: 'S', D: config.d_model, F: config.d_ff, H: config.num_heads, I: inner };
+  const sizes: Record<string, number | string> = {
+    B: 'B',
+    T: positions,
+    S: 'S',
+    D: config.d_model,
+    F: config.d_ff,
+    H: config.num_heads,
+    I: inner,
+  };
   return [...letters].map((letter) => sizes[letter]);
 }
-

@@ -49,7 +49,9 @@ export class NotAnIndexError extends Error {
   override readonly name = 'NotAnIndexError';
   readonly dir: string;
   constructor(dir: string) {
-    super(`${dir}: expected a model with docids (genir.json, or @DOC_ID_…@ tokens), got a plain T5; make one with "index --from ${dir}"`);
+    super(
+      `${dir}: expected a model with docids (genir.json, or @DOC_ID_…@ tokens), got a plain T5; make one with "index --from ${dir}"`,
+    );
     this.dir = dir;
   }
 }
@@ -195,6 +197,8 @@ function joinBiases(inputs: readonly RetrieveInput[], bias: Float32Array): Float
 
 function openSession(folder: ModelFolder, edited: readonly string[], options: SessionOptions): Promise<Session> {
   const words = folder.genir!.firstDocidToken;
-  return Session.open(docidDecoderGraph({ ...folder.config, vocab_size: words }, wordWeights(folder, words), edited), options);
+  return Session.open(
+    docidDecoderGraph({ ...folder.config, vocab_size: words }, wordWeights(folder, words), edited),
+    options,
+  );
 }
-

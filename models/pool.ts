@@ -89,7 +89,8 @@ export class InferencePool {
   /** @throws QueueFullError, PoolError */
   retrieve(inputs: readonly RetrieveInput[]): Promise<PoolResult[]> {
     if (this.closed) return Promise.reject(new PoolError('inference pool: closed'));
-    if (this.queue.length + inputs.length > this.options.maxQueue) return Promise.reject(new QueueFullError(this.queue.length));
+    if (this.queue.length + inputs.length > this.options.maxQueue)
+      return Promise.reject(new QueueFullError(this.queue.length));
     const answers = inputs.map(
       (input) => new Promise<PoolResult>((resolve, reject) => this.queue.push({ input, resolve, reject })),
     );
@@ -114,7 +115,8 @@ export class InferencePool {
   /** Lets running batches end, refuses waiting ones, stops the threads. */
   async close(): Promise<void> {
     this.closed = true;
-    for (const { reject } of this.queue.splice(0)) reject(new PoolError('inference pool: closed while the query waited'));
+    for (const { reject } of this.queue.splice(0))
+      reject(new PoolError('inference pool: closed while the query waited'));
     await Promise.all(
       this.seats.splice(0).map(
         (seat) =>
@@ -165,7 +167,8 @@ export class InferencePool {
     for (const { reject } of seat.publishing.values()) reject(error);
     if (this.closed) return;
     this.startSeat().catch((reason: unknown) => {
-      for (const { reject } of this.queue.splice(0)) reject(new PoolError(`inference worker: cannot be restarted: ${String(reason)}`));
+      for (const { reject } of this.queue.splice(0))
+        reject(new PoolError(`inference worker: cannot be restarted: ${String(reason)}`));
     });
   }
 
@@ -188,7 +191,8 @@ export class InferencePool {
     }
     const batch = seat.batch ?? [];
     seat.batch = undefined;
-    if (message.kind === 'retrieved') batch.forEach(({ resolve }, i) => resolve({ ...message.results[i], editSeq: message.editSeq }));
+    if (message.kind === 'retrieved')
+      batch.forEach(({ resolve }, i) => resolve({ ...message.results[i], editSeq: message.editSeq }));
     if (message.kind === 'failed') for (const { reject } of batch) reject(new PoolError(message.message));
     this.dispatch();
   }

@@ -3,14 +3,19 @@ import { encodeModel } from './onnx/protobuf.ts';
 import type { DType, Graph } from './onnx/graph.ts';
 
 /** A dense tensor: `data` in row-major order of `shape`. */
-export interface Tensor<D extends Float32Array | BigInt64Array | Int32Array = Float32Array | BigInt64Array | Int32Array> {
+export interface Tensor<
+  D extends Float32Array | BigInt64Array | Int32Array = Float32Array | BigInt64Array | Int32Array,
+> {
   readonly data: D;
   readonly shape: readonly number[];
 }
 export type FloatTensor = Tensor<Float32Array>;
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-export const tensor = <D extends Float32Array | BigInt64Array | Int32Array>(data: D, shape: readonly number[]): Tensor<D> => ({
+export const tensor = <D extends Float32Array | BigInt64Array | Int32Array>(
+  data: D,
+  shape: readonly number[],
+): Tensor<D> => ({
   data,
   shape,
 });
@@ -31,6 +36,9 @@ function toOrt({ data, shape }: Tensor): ort.Tensor {
   if (data instanceof BigInt64Array) return new ort.Tensor('int64', data, shape);
   return new ort.Tensor('int32', data, shape);
 }
+
+const isNames = (outputs: readonly string[] | Feeds | undefined): outputs is readonly string[] =>
+  Array.isArray(outputs);
 
 function fromOrt(t: ort.Tensor): Tensor {
   if (!(t.type in DTYPES)) throw new TypeError(`session: outputs of type ${t.type} are not read here`);
@@ -68,14 +76,15 @@ export class Session {
   async run(feeds: Feeds, outputs?: readonly string[] | Feeds): Promise<Record<string, Tensor>> {
     const given: Record<string, ort.Tensor> = {};
     for (const name of this.inputs.keys()) {
-      if (!(name in feeds)) throw new TypeError(`session: the input "${name}" is missing; given: ${Object.keys(feeds).join(', ')}`);
+      if (!(name in feeds))
+        throw new TypeError(`session: the input "${name}" is missing; given: ${Object.keys(feeds).join(', ')}`);
       given[name] = toOrt(feeds[name]);
     }
-    const results = !outputs
-      ? await this.session.run(given)
-      : Array.isArray(outputs)
-        ? await this.session.run(given, outputs as string[])
-        : await this.session.run(given, Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, toOrt(t)])));
+    const results = await (isNames(outputs)
+      ? this.session.run(given, outputs)
+      : outputs
+        ? this.session.run(given, Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, toOrt(t)])))
+        : this.session.run(given));
     return Object.fromEntries(Object.entries(results).map(([name, t]) => [name, fromOrt(t)]));
   }
 

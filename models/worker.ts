@@ -18,7 +18,12 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'retrieved'; readonly id: number; readonly editSeq: number; readonly results: readonly Retrieved[] }
+  | {
+      readonly kind: 'retrieved';
+      readonly id: number;
+      readonly editSeq: number;
+      readonly results: readonly Retrieved[];
+    }
   | { readonly kind: 'published'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number | undefined; readonly message: string };
 
@@ -49,7 +54,11 @@ try {
     turn = turn
       .then(() => handle(decoder, message))
       .catch((error: unknown) =>
-        send({ kind: 'failed', id: 'id' in message ? message.id : undefined, message: error instanceof Error ? error.message : String(error) }),
+        send({
+          kind: 'failed',
+          id: 'id' in message ? message.id : undefined,
+          message: error instanceof Error ? error.message : String(error),
+        }),
       );
   });
   send({ kind: 'ready' });

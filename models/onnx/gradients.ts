@@ -58,7 +58,10 @@ const inputsOf = (node: GraphNode): Value[] => node.inputs as Value[];
 
 const axesOf = (node: GraphNode): number[] => {
   const literal = node.inputs[1]!.name; // named by its values in Graph.literal
-  return literal.slice(literal.lastIndexOf(':') + 1).split(',').map(Number);
+  return literal
+    .slice(literal.lastIndexOf(':') + 1)
+    .split(',')
+    .map(Number);
 };
 
 /** The gradient of a reduction, spread over the reduced axes again. */
@@ -124,7 +127,12 @@ export const gradients: { [O in OpName]: GradientRule } = {
   Reshape: (dy, n) => [ReshapeLike(dy, n.inputs[0]!), undefined],
   Transpose: (dy, n) => {
     const perm = n.attributes.perm.value as readonly number[];
-    return [Transpose(dy, perm.map((_, i) => perm.indexOf(i)))];
+    return [
+      Transpose(
+        dy,
+        perm.map((_, i) => perm.indexOf(i)),
+      ),
+    ];
   },
   Unsqueeze: (dy, n) => [ReshapeLike(dy, n.inputs[0]!), undefined],
   Expand: (dy, n) => [unbroadcast(dy, n.inputs[0]!), undefined],
@@ -148,7 +156,8 @@ export const gradients: { [O in OpName]: GradientRule } = {
     const [x] = inputsOf(n);
     const size = axesOf(n).reduce((product, axis) => {
       const d = x.shape[axis];
-      if (typeof d !== 'number') throw new GraphError(`ReduceMean: the gradient needs a known size of axis ${axis}, got ${d}`);
+      if (typeof d !== 'number')
+        throw new GraphError(`ReduceMean: the gradient needs a known size of axis ${axis}, got ${d}`);
       return product * d;
     }, 1);
     return [Mul(spread(dy, n), scalar(dy, 1 / size)), undefined];

@@ -50,7 +50,8 @@ export class Graph {
   private counter = 0;
 
   private value(name: string, dtype: DType, shape: Shape): Value {
-    if (this.names.has(name)) throw new GraphError(`graph: the name "${name}" is already taken; values need unique names`);
+    if (this.names.has(name))
+      throw new GraphError(`graph: the name "${name}" is already taken; values need unique names`);
     this.names.add(name);
     return { graph: this, name, dtype, shape };
   }

@@ -132,7 +132,9 @@ export function Gemm(a: Value, b: Value, options: { transA?: boolean; transB?: b
 
 /** Rows of `data` along axis 0. */
 export const Gather = (data: Value, indices: Value): Value =>
-  one(data.graph, 'Gather', [data, indices], [...indices.shape, ...data.shape.slice(1)], { attributes: { axis: int(0) } });
+  one(data.graph, 'Gather', [data, indices], [...indices.shape, ...data.shape.slice(1)], {
+    attributes: { axis: int(0) },
+  });
 
 /** `data` with `updates` added at the rows `indices` [..., 1]; equal indices accumulate. */
 export const ScatterND = (data: Value, indices: Value, updates: Value): Value =>
@@ -149,21 +151,27 @@ export function Reshape(x: Value, shape: Shape): Value {
   const spec = shape.map((d, i) => {
     if (typeof d === 'number') return d;
     if (x.shape[i] === d && shape.slice(0, i).every((e, j) => e === x.shape[j])) return 0;
-    if (free++) throw new GraphError(`Reshape: more than one dimension to compute: ${show(x)} to [${shape.join(', ')}]`);
+    if (free++)
+      throw new GraphError(`Reshape: more than one dimension to compute: ${show(x)} to [${shape.join(', ')}]`);
     return -1;
   });
   return one(x.graph, 'Reshape', [x, x.graph.literal('int64', spec)], shape);
 }
 
 /** `x` in the shape that `like` has at run time. */
-export const ReshapeLike = (x: Value, like: Value): Value =>
-  one(x.graph, 'Reshape', [x, ShapeOf(like)], like.shape);
+export const ReshapeLike = (x: Value, like: Value): Value => one(x.graph, 'Reshape', [x, ShapeOf(like)], like.shape);
 
 /** The run-time shape of `x`, int64 [rank]. */
 export const ShapeOf = (x: Value): Value => one(x.graph, 'Shape', [x], [x.shape.length], { dtype: 'int64' });
 
 export const Transpose = (x: Value, perm: readonly number[]): Value =>
-  one(x.graph, 'Transpose', [x], perm.map((p) => x.shape[p]), { attributes: { perm: ints(perm) } });
+  one(
+    x.graph,
+    'Transpose',
+    [x],
+    perm.map((p) => x.shape[p]),
+    { attributes: { perm: ints(perm) } },
+  );
 
 /** The last two axes exchanged. */
 export const T = (x: Value): Value => {
@@ -172,11 +180,12 @@ export const T = (x: Value): Value => {
 };
 
 export const Unsqueeze = (x: Value, axis: number): Value =>
-  one(x.graph, 'Unsqueeze', [x, x.graph.literal('int64', [axis])], [
-    ...x.shape.slice(0, axis),
-    1,
-    ...x.shape.slice(axis),
-  ]);
+  one(
+    x.graph,
+    'Unsqueeze',
+    [x, x.graph.literal('int64', [axis])],
+    [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)],
+  );
 
 /** `x` broadcast to the run-time shape `shape` (int64), whose dimensions are `dims`. */
 export const Expand = (x: Value, shape: Value, dims: Shape): Value => one(x.graph, 'Expand', [x, shape], dims);
@@ -235,9 +244,13 @@ export function SimplifiedLayerNormalization(x: Value, gain: Value, epsilon: num
 /** The `k` (int64 [1]) largest over the last axis, in order. @returns values float32 [..., k], indices int64 [..., k] */
 export function TopK(x: Value, k: Value, size: Dim): [values: Value, indices: Value] {
   const shape = [...x.shape.slice(0, -1), size];
-  const [values, indices] = x.graph.node('TopK', [x, k], [
-    { dtype: x.dtype, shape },
-    { dtype: 'int64', shape },
-  ]);
+  const [values, indices] = x.graph.node(
+    'TopK',
+    [x, k],
+    [
+      { dtype: x.dtype, shape },
+      { dtype: 'int64', shape },
+    ],
+  );
   return [values, indices];
 }
