@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { readBeirDocuments } from '../../corpus/beir.ts';
+import { defaultMix, PseudoQueries } from '../../corpus/pseudo-queries.ts';
+import type { PseudoQueryKind } from '../../corpus/pseudo-queries.ts';
+import { createRng, restoreRng } from '../../corpus/random.ts';
+import { words } from '../../corpus/words.ts';
+import { sharedData, skipWithout } from '../support/corpus-shared.ts';
+
+const body =
+  'The blue whale is the largest animal that ever lived. Adults weigh up to 150 tonnes and feed on krill in cold oceans. ' +
+  'Whaling nearly ended them before it was banned in 1966, and numbers have slowly risen since. They sing in low notes.';
+const documents = [
+  { title: 'Blue whale', text: body },
+  { title: '', text: 'Oaks are the trees of the wood.' },
+  { title: 'Iron', text: '' },
+  { title: '…', text: '!' },
+  ...Array.from({ length: 30 }, (_, i) => ({ title: `Filler ${i}`, text: `the of and in is it was ${i} to that` })),
+];
+const whale = new Set([...words('Blue whale'), ...words(body)]);
+const kinds = Object.keys(defaultMix) as PseudoQueryKind[];
+const whWords = ['what', 'who', 'which', 'where', 'when', 'how', 'many', 'much', 'year'];
+
+/** A generator of pseudo-queries and 2,000 of its queries of one kind for the whale. */
+function draws(kind: PseudoQueryKind): string[][] {
+  const queries = new PseudoQueries(documents);
+  const rng = createRng(1);
+  const prepared = queries.prepare(documents[0]);
+  return Array.from({ length: 2000 }, () => queries.drawKind(kind, prepared, rng).split(' '));
+}
+
+describe('pseudo-queries', () => {
+  for (const kind of kinds)
+    it(`of the kind ${kind} use words of the document, and no kind says nothing`, () => {
+      for (const drawn of draws(kind)) {
+        assert.ok(drawn.length >= 1 && drawn[0] !== '');
+        for (const word of drawn) assert.ok(whale.has(word) || (kind === 'question' && whWords.includes(word)), word);
+      }
+    });
+
+  it('draw spans of at most 20 words as they stand in the text', () => {
+    const text = ` ${words(body).join(' ')} `;
+    const whole = draws('span').filter((drawn) => text.includes(` ${drawn.join(' ')} `));
+    // 30 % lose words; of those few stay whole by chance.
+    assert.ok(whole.length > 1300 && whole.length < 1650, String(whole.length));
+    const lengths = whole.map((drawn) => drawn.length);
+    assert.deepEqual([Math.min(...lengths) >= 4, Math.max(...lengths)], [true, 20]);
+    assert.equal(new Set(lengths.filter((length) => length >= 6)).size, 15);
+  });
+
+  it('draw salient words without repetition, telling ones before common ones', () => {
+    const drawn = draws('salient');
+    const count = (word: string): number => drawn.filter((list) => list.includes(word)).length;
+    assert.ok(drawn.every((list) => new Set(list).size === list.length && list.length <= 10));
+    assert.ok(count('krill') > 3 * count('the'), `krill ${count('krill')}, the ${count('the')}`);
+    const withTitle = drawn.filter(([first, second]) => first === 'blue' && second === 'whale').length / drawn.length;
+    assert.ok(withTitle > 0.3 && withTitle < 0.6, String(withTitle));
+  });
+
+  it('ask questions that begin with a question word and leave the answer out', () => {
+    const drawn = draws('question');
+    const begin = drawn.filter(([first]) => ['what', 'who', 'which', 'where', 'when', 'how'].includes(first)).length;
+    assert.ok(begin > 0.9 * drawn.length, String(begin));
+    const dated = drawn.filter(([first]) => first === 'when');
+    assert.ok(dated.length > 5 && dated.every((list) => !list.includes('1966')));
+  });
+
+  it('make do with what a document has', () => {
+    const queries = new PseudoQueries(documents);
+    const rng = createRng(2);
+    for (let i = 0; i < 500; i++) {
+      assert.notEqual(queries.draw(1, rng), '');
+      assert.match(queries.draw(2, rng), /^((what|who|which|where) )?iron$/);
+      assert.equal(queries.draw(3, rng), '');
+    }
+  });
+
+  it('never fail, whatever the document', () => {
+    const document = fc.record({
+      title: fc.string({ unit: 'binary' }),
+      text: fc.lorem({ mode: 'sentences', maxCount: 3 }),
+    });
+    fc.assert(
+      fc.property(fc.array(document, { minLength: 1, maxLength: 4 }), fc.integer(), (list, seed) => {
+        const queries = new PseudoQueries(list);
+        const rng = createRng(seed);
+        for (let i = 0; i < 40; i++) assert.notEqual(queries.draw(i % list.length, rng), '');
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('repeat for a seed, and go on from a saved state', () => {
+    const [one, other] = [new PseudoQueries(documents), new PseudoQueries(documents)];
+    const rng = createRng(9);
+    const first = Array.from({ length: 50 }, () => one.draw(0, rng));
+    const state = rng.state();
+    const second = Array.from({ length: 50 }, () => one.draw(0, rng));
+    const again = createRng(9);
+    assert.deepEqual(
+      Array.from({ length: 50 }, () => other.draw(0, again)),
+      first,
+    );
+    const restored = restoreRng(state);
+    assert.deepEqual(
+      Array.from({ length: 50 }, () => other.draw(0, restored)),
+      second,
+    );
+  });
+
+  it('follow the mix asked for', () => {
+    const queries = new PseudoQueries(documents, { mix: { title: 1 } });
+    const rng = createRng(4);
+    for (let i = 0; i < 100; i++) assert.match(queries.draw(0, rng), /^(blue whale|blue|whale)$/);
+    for (const mix of [{}, { span: 0 }, { span: -1 }, { span: NaN }])
+      assert.throws(() => new PseudoQueries(documents, { mix }), { name: 'InvalidMixError' });
+  });
+
+  it('can be drawn of a document that came later', () => {
+    const queries = new PseudoQueries(documents);
+    const prepared = queries.prepare({
+      title: 'Okapi',
+      text: 'Okapis browse leaves in the Ituri rainforest of Congo.',
+    });
+    assert.match(queries.drawKind('span', prepared, createRng(1)), /okapis|ituri/);
+    assert.equal(queries.size, documents.length);
+  });
+
+  it('come fast', { skip: skipWithout('squad_wiki') }, () => {
+    const dir = sharedData('squad_wiki')!;
+    const source = readBeirDocuments({ path: `${dir}/corpus.jsonl`, name: 'corpus.jsonl' });
+    const queries = new PseudoQueries(
+      Array.from(source, ({ document }) => ({ title: document.title ?? '', text: document.text })),
+    );
+    const rng = createRng(1);
+    const started = performance.now();
+    for (let i = 0; i < 20_000; i++) queries.draw(rng.int(queries.size), rng);
+    const seconds = (performance.now() - started) / 1000;
+    assert.ok(seconds < 1, `20,000 in ${seconds} s; about 0.15 on a free core`);
+  });
+});
