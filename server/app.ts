@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto';
+import compression from 'compression';
+import express, { type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import type { z } from 'zod';
+import { MediaTypeError, problemHandler, RouteNotFoundError, validationError } from './http-error.ts';
+import { limits } from './limits.ts';
+import { refuseOtherMethods } from './methods.ts';
+import type { Method, Operation, Route, ServerState } from './route.ts';
+import { routes } from './routes/index.ts';
+import { pages } from './routes/pages.ts';
+
+/** The HTTP side of the server, over whatever index `state` holds at the time of a request. */
+export function createApp(state: ServerState, log: (line: string) => void): Express {
+  const app = express();
+  app.set('etag', false); // Only documents have versions worth a header.
+  app.use(requestId, closeWhenClosing(state), securityHeaders, compression());
+  for (const route of routes) serve(app, route, state);
+  app.use(pages(routes));
+  app.use((request) => {
+    throw new RouteNotFoundError(request.path);
+  });
+  app.use(problemHandler(log));
+  return app;
+}
+
+function serve(app: Express, { path, operations }: Route, state: ServerState): void {
+  const handlers = app.route(path);
+  for (const [method, spec] of Object.entries(operations) as [Method, Operation][])
+    handlers[method](...(spec.body ? [requireJson, parseJson] : []), answer(spec, state));
+  handlers.all(refuseOtherMethods(Object.keys(operations) as Method[]));
+}
+
+function answer(spec: Operation, state: ServerState): RequestHandler {
+  return async (request, response) => {
+    const query = spec.query && check(spec.query, request.query);
+    const body = spec.body && check(spec.body, request.body);
+    response.json(await spec.handle({ state, request, response, query, body }));
+  };
+}
+
+/** @throws ValidationError */
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value, { reportInput: true });
+  if (!parsed.success) throw validationError(parsed.error);
+  return parsed.data;
+}
+
+// strict: false, so that a body like `3` gets to the schema, which says what was expected.
+const parseJson = express.json({ limit: limits.bodyBytes, strict: false });
+
+const requireJson: RequestHandler = (request, _, next) => {
+  if (!request.is('application/json')) throw new MediaTypeError(request.get('content-type'));
+  next();
+};
+
+/** An id that a caller may give, to find its request in logs. Anything else could forge lines of a log. */
+const acceptableId = /^[\w.:-]{1,128}$/;
+
+const requestId: RequestHandler = (request, response, next) => {
+  const given = request.get('x-request-id');
+  response.set('x-request-id', given !== undefined && acceptableId.test(given) ? given : randomUUID());
+  next();
+};
+
+/** Clients that keep connections open are told to go elsewhere for their next request. */
+function closeWhenClosing(state: ServerState): RequestHandler {
+  return (_, response, next) => {
+    if (state.phase === 'closing') response.set('Connection', 'close');
+    next();
+  };
+}
+
+/** No script, style or font from anywhere but here, and none inline; swagger-ui draws its icons from data URLs. */
+const securityHeaders = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      imgSrc: ["'self'", 'data:'],
+      connectSrc: ["'self'"],
+      baseUri: ["'none'"],
+      formAction: ["'self'"],
+      frameAncestors: ["'none'"],
+    },
+  },
+  strictTransportSecurity: false, // Plain HTTP; a proxy that adds TLS adds this too.
+});

@@ -1,0 +1,27 @@
+import { packageVersion } from './paths.ts';
+import type { RunningServer } from './serve.ts';
+
+const number = (n: number): string => n.toLocaleString('en');
+
+/** What an admin wants to see at a start, one line each. */
+export function banner({ url, index, data }: RunningServer): string {
+  const { model, store, liveRows } = index;
+  const documents = store.count();
+  const outside = documents - liveRows;
+  const missing = model.docids.size - liveRows;
+  const notes = [
+    ...(outside > 0 ? [`${number(outside)} of them not in the model: found by bm25 and hybrid only`] : []),
+    ...(missing > 0 ? [`${number(missing)} docids of the model are not in the corpus: they cannot come out`] : []),
+  ];
+  const lines = [
+    ['search', url],
+    ['API', `${url}/docs`],
+    [
+      'model',
+      `${model.name} (version ${model.version}, ${number(model.docids.size)} docids, ${(model.sizeBytes / 1e6).toFixed(1)} MB)`,
+    ],
+    ['corpus', `${data.corpusName} (${number(documents)} documents${notes.map((note) => `; ${note}`).join('')})`],
+    ['data', `${data.dir}${data.isNew ? ' (new)' : ''}`],
+  ];
+  return [`Palimpsest ${packageVersion}`, ...lines.map(([name, value]) => `  ${name.padEnd(8)}${value}`)].join('\n');
+}

@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+import { runProgram } from './command.ts';
+import { retrieve } from './retrieve.ts';
+import { serve } from './serve.ts';
+
+process.exitCode = await runProgram([serve, retrieve], process.argv.slice(2));

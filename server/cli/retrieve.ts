@@ -1,0 +1,100 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { importCorpus } from '../../corpus/import-corpus.ts';
+import { openStore, type Store } from '../../corpus/store.ts';
+import { openDataFolderToRead, storeFile } from '../data-folder.ts';
+import { IndexService, modes, type Mode } from '../index-service.ts';
+import { limits } from '../limits.ts';
+import { readModelInfo, type ModelInfo } from '../model-info.ts';
+import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
+import { retrieve as answer } from '../retrieve.ts';
+import type { RetrieveResponse } from '../schemas.ts';
+import { defineCommand, integer, oneOf, textUpTo } from './command.ts';
+import { corpusOption, modelOption, threadsOption } from './shared-options.ts';
+
+interface Options {
+  query: string;
+  k: number;
+  mode: Mode;
+  includeDocument?: boolean;
+  model?: string;
+  corpus?: string;
+  data?: string;
+  threads: number;
+}
+
+const usualData = './data';
+
+export const retrieve = defineCommand<Options, { response: RetrieveResponse; titles: ReadonlyMap<string, string> }>({
+  name: 'retrieve',
+  summary: 'answer one query without a server',
+  options: {
+    query: {
+      flags: '--query <text>',
+      description: 'a question or keywords',
+      parse: textUpTo(limits.queryCharacters),
+      required: true,
+    },
+    k: { flags: '--k <n>', description: 'candidates at most', parse: integer(1, limits.k), default: 10 },
+    mode: { flags: '--mode <mode>', description: modes.join(', '), parse: oneOf(modes), default: 'genir' },
+    includeDocument: { flags: '--include-document', description: 'put the documents into the JSON' },
+    model: modelOption,
+    corpus: corpusOption,
+    data: {
+      flags: '--data <dir>',
+      description: `data folder of a server (default: ${usualData} where there is one and neither --model nor --corpus is given; else the corpus is read)`,
+    },
+    threads: threadsOption,
+  },
+  async run(options) {
+    const model = await readModelInfo(options.model ?? builtinModel);
+    const { store, corpusName } = openCorpus(options, model);
+    try {
+      const index = await IndexService.open({ store, model, corpusName, threads: options.threads });
+      try {
+        const { query, k, mode, includeDocument = false } = options;
+        const response = (await answer(index, {
+          query,
+          k,
+          mode,
+          includeDocument,
+          includeScores: true,
+        })) as RetrieveResponse;
+        const titles = new Map(response.candidates.map(({ docid }) => [docid, index.document(docid)?.title ?? '']));
+        return { response, titles };
+      } finally {
+        await index.close();
+      }
+    } finally {
+      store.close();
+    }
+  },
+  json: ({ response }) => response,
+  text: ({ response: { candidates, tookMs }, titles }) =>
+    [
+      ...candidates.map(
+        ({ docid, rank, score }) =>
+          `${String(rank).padStart(3)}  ${score!.toFixed(3).padStart(8)}  ${docid}  ${titles.get(docid)}`,
+      ),
+      `${candidates.length} candidates in ${tookMs.toFixed(1)} ms`,
+    ].join('\n'),
+});
+
+/** The data folder that was asked for, the usual one, or the corpus in memory. */
+function openCorpus(
+  { data, model: modelDir, corpus }: Options,
+  model: ModelInfo,
+): { store: Store; corpusName: string } {
+  const isPlain = modelDir === undefined && corpus === undefined;
+  const dir = data ?? (isPlain && existsSync(join(usualData, storeFile)) ? usualData : undefined);
+  if (dir !== undefined) return openDataFolderToRead(dir, model, corpus);
+  const path = corpus ?? builtinCorpus;
+  const store = openStore(':memory:');
+  try {
+    importCorpus(store, path);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+  return { store, corpusName: nameOf(path) };
+}

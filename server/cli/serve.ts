@@ -1,0 +1,66 @@
+import { banner } from '../banner.ts';
+import { builtinModel } from '../paths.ts';
+import { startServer, type RunningServer } from '../serve.ts';
+import { defineCommand, integer, type Note } from './command.ts';
+import { importBar } from './import-bar.ts';
+import { corpusOption, modelOption, threadsOption } from './shared-options.ts';
+
+interface Options {
+  model?: string;
+  corpus?: string;
+  data: string;
+  port: number;
+  host: string;
+  workers: number;
+  threads: number;
+}
+
+export const serve = defineCommand<Options, RunningServer>({
+  name: 'serve',
+  summary: 'answer queries over HTTP; edits live in the data folder',
+  options: {
+    model: modelOption,
+    corpus: corpusOption,
+    data: {
+      flags: '--data <dir>',
+      description: 'data folder, made from the corpus at the first start',
+      default: './data',
+    },
+    port: {
+      flags: '--port <n>',
+      description: 'port to listen on, 0 for any',
+      parse: integer(0, 65535),
+      default: 8080,
+      env: 'PORT',
+    },
+    host: { flags: '--host <address>', description: 'address to listen on; 0.0.0.0 for all', default: '127.0.0.1' },
+    workers: { flags: '--workers <n>', description: 'inference threads', parse: integer(1, 256), default: 1 },
+    threads: threadsOption,
+  },
+  async run({ model = builtinModel, data, ...options }, note) {
+    const progress = importBar();
+    const start = startServer({ ...options, modelDir: model, dataDir: data, log: note, onImport: progress.update });
+    const server = await start.finally(progress.stop);
+    note(banner(server));
+    closeOnSignal(server, note);
+    return server; // The process lives on, since the server listens.
+  },
+  json: ({ url, port, index }) => ({ url, port, modelVersion: index.model.version, documents: index.store.count() }),
+  text: () => '',
+});
+
+/** Ends the server, and with it the process, on a signal; a second signal ends the process at once. */
+function closeOnSignal(server: RunningServer, note: Note): void {
+  let isClosing = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isClosing) process.exit(1);
+    isClosing = true;
+    note(`${signal}: finishing what is under way, then closing`);
+    server.close().catch((error: unknown) => {
+      note(`closing: ${String(error)}`);
+      process.exitCode = 1;
+    });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}

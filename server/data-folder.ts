@@ -1,0 +1,167 @@
+/**
+ * The data folder: all that changes while a server runs. It is made from a corpus at the first start and belongs to one
+ * model from then on, since edits are written for the model they were computed on.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { importCorpus } from '../corpus/import-corpus.ts';
+import type { ImportOptions } from '../corpus/import.ts';
+import { openStore, type Store } from '../corpus/store.ts';
+import { lockDataFolder } from './data-lock.ts';
+import { sample, type ModelInfo } from './model-info.ts';
+import { builtinCorpus, nameOf } from './paths.ts';
+
+export const storeFile = 'palimpsest.sqlite';
+const ownerKey = 'server.owner';
+
+/** What a data folder was made from. */
+interface Owner {
+  readonly model: { readonly version: string; readonly dir: string };
+  readonly corpus: { readonly signature: string; readonly name: string };
+}
+
+/** A data folder made for another model, from another corpus, or by something else. */
+export class ForeignDataFolderError extends Error {
+  override readonly name = 'ForeignDataFolderError';
+  readonly dir: string;
+  constructor(dir: string, expected: string, actual: string, advice: string) {
+    super(
+      `${dir}: expected a data folder of ${expected}, got one ${actual}; ${advice}, give another folder with --data, or remove this one to start anew (its edits are lost)`,
+    );
+    this.dir = dir;
+  }
+}
+
+/** A data folder that cannot be made, read or written. */
+export class DataFolderError extends Error {
+  override readonly name = 'DataFolderError';
+  readonly dir: string;
+  constructor(dir: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`${dir}: expected a folder to keep data in, got ${reason}; give another one with --data`, { cause });
+    this.dir = dir;
+  }
+}
+
+export interface DataFolderOptions extends ImportOptions {
+  readonly dir: string;
+  readonly model: ModelInfo;
+  /** Folder or file to fill the store from; checked at later starts when given, the built-in corpus when not. */
+  readonly corpus: string | undefined;
+}
+
+export interface DataFolder {
+  readonly dir: string;
+  readonly store: Store;
+  readonly corpusName: string;
+  /** Whether this start filled it. */
+  readonly isNew: boolean;
+  close(): void;
+}
+
+/** @throws DataFolderError, DataFolderInUseError, ForeignDataFolderError, ImportError, StoreOpenError, StoreVersionError */
+export function openDataFolder({ dir: path, model, corpus, ...options }: DataFolderOptions): DataFolder {
+  const dir = resolve(path);
+  const unlock = claim(dir);
+  let store: Store | undefined;
+  try {
+    store = openStore(join(dir, storeFile));
+    const known = readOwner(store);
+    const owner = known ?? seed(store, dir, model, corpus ?? builtinCorpus, options);
+    checkOwner(dir, owner, model, corpus);
+    const opened = store;
+    return {
+      dir,
+      store,
+      corpusName: owner.corpus.name,
+      isNew: known === undefined,
+      close() {
+        opened.close();
+        unlock();
+      },
+    };
+  } catch (error) {
+    store?.close();
+    unlock();
+    throw error;
+  }
+}
+
+/** The store of an existing data folder, read beside the server that may use it. @throws ForeignDataFolderError, StoreOpenError */
+export function openDataFolderToRead(
+  path: string,
+  model: ModelInfo,
+  corpus: string | undefined,
+): { store: Store; corpusName: string } {
+  const dir = resolve(path);
+  const store = openStore(join(dir, storeFile), { readonly: true });
+  try {
+    const owner = readOwner(store);
+    if (!owner)
+      throw new ForeignDataFolderError(dir, `model ${model.name}`, 'that no server has filled', 'start a server on it');
+    checkOwner(dir, owner, model, corpus);
+    return { store, corpusName: owner.corpus.name };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function claim(dir: string): () => void {
+  try {
+    mkdirSync(dir, { recursive: true });
+  } catch (cause) {
+    throw new DataFolderError(dir, cause);
+  }
+  return lockDataFolder(dir);
+}
+
+function readOwner(store: Store): Owner | undefined {
+  const written = store.readMeta(ownerKey);
+  return written === undefined ? undefined : (JSON.parse(written) as Owner);
+}
+
+/** Documents and owner come in one transaction: a folder is whole, or it is still empty and the next start fills it. */
+function seed(store: Store, dir: string, model: ModelInfo, corpus: string, options: ImportOptions): Owner {
+  if (store.count('all') > 0)
+    throw new ForeignDataFolderError(
+      dir,
+      `model ${model.name}`,
+      'with documents that no server imported',
+      'move them away',
+    );
+  const owner: Owner = {
+    model: { version: model.version, dir: model.dir },
+    corpus: { signature: corpusSignature(corpus), name: nameOf(corpus) },
+  };
+  store.transaction(() => {
+    importCorpus(store, corpus, options);
+    store.writeMeta(ownerKey, JSON.stringify(owner));
+  });
+  return owner;
+}
+
+function checkOwner(dir: string, owner: Owner, model: ModelInfo, corpus: string | undefined): void {
+  if (owner.model.version !== model.version) {
+    const other = `of model ${owner.model.version} (${owner.model.dir})`;
+    throw new ForeignDataFolderError(
+      dir,
+      `model ${model.version} (${model.dir})`,
+      other,
+      'give its model with --model',
+    );
+  }
+  if (corpus !== undefined && owner.corpus.signature !== corpusSignature(corpus))
+    throw new ForeignDataFolderError(dir, `corpus ${corpus}`, `of corpus ${owner.corpus.name}`, 'leave out --corpus');
+}
+
+/** Tells corpora apart by their documents file, cheaply. A path that is not there is left to the import to report. */
+function corpusSignature(path: string): string {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const file = isFolder ? join(path, 'corpus.jsonl') : path;
+  const isThere = statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+  return createHash('sha256')
+    .update(isThere ? sample(file) : file)
+    .digest('hex');
+}

@@ -1,0 +1,196 @@
+/** The only place that knows which status an error means. Bodies are problems of RFC 9457. */
+import type { ErrorRequestHandler } from 'express';
+import { z } from 'zod';
+import { describeJson, UnknownDocidError } from '../corpus/documents.ts';
+import { InvalidFilterError } from '../corpus/filter.ts';
+import { PoolError, QueueFullError } from '../models/pool.ts';
+import { limits } from './limits.ts';
+import { NotReadyError, type Method } from './route.ts';
+import type { Problem } from './schemas.ts';
+
+export type FieldError = Problem['errors'][number];
+
+/** A request that does not fit its schema. */
+export class ValidationError extends Error {
+  override readonly name = 'ValidationError';
+  readonly errors: readonly FieldError[];
+  constructor(errors: readonly FieldError[]) {
+    super(`request: ${errors.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ')}`);
+    this.errors = errors;
+  }
+}
+
+export class RouteNotFoundError extends Error {
+  override readonly name = 'RouteNotFoundError';
+  constructor(path: string) {
+    super(`${path}: expected a path of this server, got another; /docs lists them`);
+  }
+}
+
+export class MethodNotAllowedError extends Error {
+  override readonly name = 'MethodNotAllowedError';
+  readonly allowed: readonly string[];
+  constructor(path: string, method: string, methods: readonly Method[]) {
+    const allowed = methods.map((one) => one.toUpperCase());
+    super(`${path}: expected ${allowed.join(' or ')}, got ${method}`);
+    this.allowed = allowed;
+  }
+}
+
+export class DocumentNotFoundError extends Error {
+  override readonly name = 'DocumentNotFoundError';
+  readonly docid: string;
+  constructor(docid: string) {
+    super(`documents: expected the docid of a document of this corpus, got '${docid}'`);
+    this.docid = docid;
+  }
+}
+
+export class MediaTypeError extends Error {
+  override readonly name = 'MediaTypeError';
+  constructor(actual: string | undefined) {
+    super(`request: expected the content type application/json, got ${actual ?? 'none'}`);
+  }
+}
+
+interface Kind {
+  readonly status: number;
+  /** Stable: clients compare it. */
+  readonly code: string;
+  readonly title: string;
+}
+
+const kinds = {
+  invalidRequest: { status: 400, code: 'invalid_request', title: 'The request does not fit' },
+  malformedJson: { status: 400, code: 'malformed_json', title: 'The body is not JSON' },
+  malformedRequest: { status: 400, code: 'malformed_request', title: 'The request cannot be read' },
+  invalidFilter: { status: 400, code: 'invalid_filter', title: 'The filter says nothing clear' },
+  unknownDocid: { status: 400, code: 'unknown_docid', title: 'A docid is not in the corpus' },
+  documentNotFound: { status: 404, code: 'document_not_found', title: 'No such document' },
+  routeNotFound: { status: 404, code: 'route_not_found', title: 'No such path' },
+  methodNotAllowed: { status: 405, code: 'method_not_allowed', title: 'The path has no such method' },
+  bodyTooLarge: { status: 413, code: 'body_too_large', title: 'The body is too large' },
+  mediaType: { status: 415, code: 'unsupported_media_type', title: 'The body has another type' },
+  queueFull: { status: 429, code: 'queue_full', title: 'Too many queries wait' },
+  internal: { status: 500, code: 'internal_error', title: 'The server failed' },
+  notReady: { status: 503, code: 'not_ready', title: 'The server is not ready' },
+  modelUnavailable: { status: 503, code: 'model_unavailable', title: 'The model does not answer' },
+} as const satisfies Record<string, Kind>;
+
+interface Answer {
+  readonly kind: Kind;
+  /** The error's message where left out. */
+  readonly detail?: string;
+  readonly errors?: readonly FieldError[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+type ErrorClass<E extends Error> = abstract new (...args: never[]) => E;
+
+const row = <E extends Error>(type: ErrorClass<E>, answer: (error: E) => Answer) => ({
+  type,
+  answer: answer as (error: Error) => Answer,
+});
+
+const retrySoon = { 'Retry-After': '1' };
+/** Seconds until a loading model, or the server that follows a closing one, is likely to answer. */
+const retryLater = { 'Retry-After': '5' };
+
+const answers = [
+  row(ValidationError, ({ errors }) => ({ kind: kinds.invalidRequest, errors })),
+  row(InvalidFilterError, ({ path, expected, actual }) => ({
+    kind: kinds.invalidFilter,
+    errors: [{ path, message: `expected ${expected}, got ${actual}` }],
+  })),
+  row(UnknownDocidError, () => ({ kind: kinds.unknownDocid })),
+  row(DocumentNotFoundError, () => ({ kind: kinds.documentNotFound })),
+  row(RouteNotFoundError, () => ({ kind: kinds.routeNotFound })),
+  row(MethodNotAllowedError, ({ allowed }) => ({
+    kind: kinds.methodNotAllowed,
+    headers: { Allow: allowed.join(', ') },
+  })),
+  row(MediaTypeError, () => ({ kind: kinds.mediaType })),
+  row(QueueFullError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
+  row(NotReadyError, () => ({ kind: kinds.notReady, headers: retryLater })),
+  row(PoolError, () => ({
+    kind: kinds.modelUnavailable,
+    detail: 'model: expected an answer, got none; try again in a moment, the reason is in the log of the server',
+    headers: retryLater,
+  })),
+];
+
+/** What express and its body parser throw, told by their `type` or, without one, by their status. */
+const expressSchema = z.object({ status: z.int().min(400).max(499), type: z.string().optional(), message: z.string() });
+
+function answerOfExpress(error: unknown): Answer | undefined {
+  const parsed = expressSchema.safeParse(error);
+  if (!parsed.success) return undefined;
+  const { status, type, message } = parsed.data;
+  if (type === 'entity.parse.failed')
+    return { kind: kinds.malformedJson, detail: `request: expected a body of JSON, got ${message}` };
+  if (status === 413)
+    return {
+      kind: kinds.bodyTooLarge,
+      detail: `request: expected a body of at most ${limits.bodyBytes} bytes, got more; send fewer queries at a time`,
+    };
+  if (status === 415) return { kind: kinds.mediaType, detail: `request: ${message}` };
+  return { kind: kinds.malformedRequest, detail: `request: ${message}` };
+}
+
+function answerOf(error: unknown): Answer | undefined {
+  const found = error instanceof Error ? answers.find(({ type }) => error instanceof type)?.answer(error) : undefined;
+  return found ?? answerOfExpress(error);
+}
+
+/** The errors of a schema, one for each field, named as a JavaScript programmer would reach them: `queries[3]`. */
+export function validationError({ issues }: z.ZodError): ValidationError {
+  const errors = issues.flatMap((issue): FieldError[] => {
+    const path = fieldPath(issue.path);
+    if (issue.code !== 'unrecognized_keys') return [{ path, message: withInput(issue) }];
+    return issue.keys.map((key) => ({
+      path: fieldPath([...issue.path, key]),
+      message: 'unknown field; see /docs for the fields',
+    }));
+  });
+  return new ValidationError(errors);
+}
+
+/** Zod's message, and what came where that is short; `safeParse` must have been told to report inputs. */
+function withInput({ code, message, input }: z.core.$ZodIssue): string {
+  return code === 'custom' || message.includes(', received ') ? message : `${message}, got ${describeJson(input)}`;
+}
+
+function fieldPath(path: readonly PropertyKey[]): string {
+  return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`)).join('');
+}
+
+/** Writes problems. What is our own fault goes to `log` with its stack, and to the client without. */
+export function problemHandler(log: (line: string) => void): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) return next(error);
+    const requestId = String(response.getHeader('x-request-id'));
+    const known = answerOf(error);
+    const {
+      kind,
+      errors = [],
+      headers = {},
+      ...rest
+    } = known ?? { kind: kinds.internal, detail: 'server: an unexpected error; its log has more under the request id' };
+    const message = error instanceof Error ? error.message : String(error);
+    if (kind.status >= 500 && !(error instanceof NotReadyError)) {
+      const said = known || !(error instanceof Error) ? message : (error.stack ?? message);
+      log(`${request.method} ${request.path} ${requestId}: ${said}`);
+    }
+    const body: Problem = {
+      type: `/docs#${kind.code}`,
+      title: kind.title,
+      status: kind.status,
+      detail: rest.detail ?? message,
+      instance: request.path,
+      code: kind.code,
+      errors: [...errors],
+      requestId,
+    };
+    response.status(kind.status).set(headers).type('application/problem+json').send(JSON.stringify(body));
+  };
+}

@@ -1,0 +1,15 @@
+/** What one request may ask for. More is refused with a problem that names the limit; `/info` lists them. */
+export const limits = {
+  /** Bytes of a request body. */
+  bodyBytes: 256 * 1024,
+  /** Characters of one query; the model reads its first 128 tokens, BM25 all of it. */
+  queryCharacters: 2000,
+  /** Candidates for one query. */
+  k: 1000,
+  /** Queries in one call. */
+  queries: 64,
+  /** Docids in `allow` or in `deny`. */
+  docids: 10_000,
+  /** Documents on one page. */
+  page: 100,
+} as const;

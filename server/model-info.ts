@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { AtomicDocids } from '../corpus/docids/atomic.ts';
+import { readModelFolder } from '../models/folder.ts';
+import { nameOf } from './paths.ts';
+
+/** What the server knows of a model without opening a session. */
+export interface ModelInfo {
+  readonly dir: string;
+  readonly name: string;
+  /** Short content hash: equal folders, equal versions. */
+  readonly version: string;
+  readonly sizeBytes: number;
+  readonly parameters: number;
+  readonly scheme: 'atomic';
+  readonly docids: AtomicDocids;
+  /** Of the documents trained on; null where nobody recorded it. */
+  readonly corpusFingerprint: string | null;
+}
+
+/**
+ * Reads and checks a model folder.
+ * @throws ModelFolderError, ConfigError, WeightShapeError, TokenizerMismatchError, NotAnIndexError
+ */
+export async function readModelInfo(path: string): Promise<ModelInfo> {
+  const dir = resolve(path);
+  const { config, genir, weights } = readModelFolder(dir);
+  if (!genir) {
+    // Loads onnxruntime, which this thread does not need otherwise.
+    const { NotAnIndexError } = await import('../models/decode.ts');
+    throw new NotAnIndexError(dir);
+  }
+  const files = weightFiles(dir);
+  const hash = createHash('sha256').update(JSON.stringify([config, genir]));
+  for (const file of files) hash.update(sample(join(dir, file)));
+  return {
+    dir,
+    name: nameOf(dir),
+    version: hash.digest('hex').slice(0, 12),
+    sizeBytes: files.reduce((sum, file) => sum + statSync(join(dir, file)).size, 0),
+    parameters: [...weights.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    scheme: genir.scheme,
+    docids: new AtomicDocids(genir.docids),
+    corpusFingerprint: genir.corpus.fingerprint,
+  };
+}
+
+function weightFiles(dir: string): string[] {
+  return readdirSync(dir)
+    .filter((file) => file.endsWith('.safetensors'))
+    .sort();
+}
+
+const sampleBytes = 64 * 1024;
+
+/** Size, first and last bytes of a file: enough to tell weights apart without reading gigabytes at every start. */
+export function sample(file: string): Buffer {
+  const { size } = statSync(file);
+  const descriptor = openSync(file, 'r');
+  try {
+    const ends = Buffer.alloc(2 * sampleBytes);
+    const head = readSync(descriptor, ends, 0, sampleBytes, 0);
+    const tail = readSync(descriptor, ends, head, sampleBytes, Math.max(0, size - sampleBytes));
+    return Buffer.concat([Buffer.from(`${size}\n`), ends.subarray(0, head + tail)]);
+  } finally {
+    closeSync(descriptor);
+  }
+}

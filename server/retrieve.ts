@@ -1,0 +1,43 @@
+import type { Constraint } from '../corpus/constraints.ts';
+import type { MetadataFilter } from '../corpus/filter.ts';
+import type { Scored } from './fusion.ts';
+import type { IndexService } from './index-service.ts';
+import { documentView } from './document-view.ts';
+import type { Candidate, RetrieveBatchResponse, RetrieveRequest, RetrieveResponse } from './schemas.ts';
+
+/** Answers a checked request; the server and the command line say the same words. @throws as IndexService.search */
+export async function retrieve(
+  index: IndexService,
+  request: RetrieveRequest,
+): Promise<RetrieveResponse | RetrieveBatchResponse> {
+  const start = performance.now();
+  const queries = request.queries ?? [request.query!];
+  const { k, mode } = request;
+  const { lists, editSeq } = await index.search({ queries, k, mode, constraint: constraintOf(request) });
+  const results = lists.map((list, i) => ({
+    query: { text: queries[i] },
+    candidates: list.map((scored, j) => candidate(index, request, scored, j + 1)),
+  }));
+  const tookMs = Math.round((performance.now() - start) * 1000) / 1000;
+  const rest = { modelVersion: index.model.version, editSeq, tookMs };
+  return request.queries ? { results, ...rest } : { ...results[0], ...rest };
+}
+
+function constraintOf({ filter, allow, deny }: RetrieveRequest): Constraint {
+  return {
+    // The corpus checks what is inside, and says where it is wrong.
+    ...(filter && { filter: filter as MetadataFilter }),
+    ...(allow && { allow }),
+    ...(deny && { deny }),
+  };
+}
+
+function candidate(index: IndexService, request: RetrieveRequest, { docid, score }: Scored, rank: number): Candidate {
+  const document = request.includeDocument ? index.document(docid) : undefined;
+  return {
+    docid,
+    rank,
+    ...(request.includeScores && { score }),
+    ...(document && { document: documentView(document) }),
+  };
+}

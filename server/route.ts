@@ -1,0 +1,64 @@
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import type { IndexService } from './index-service.ts';
+
+export type Phase = 'loading' | 'ready' | 'closing';
+
+/** The server is not, or no longer, able to answer. */
+export class NotReadyError extends Error {
+  override readonly name = 'NotReadyError';
+  readonly phase: Phase;
+  constructor(phase: Phase) {
+    super(`server: expected to be ready, is ${phase}; try again in a moment`);
+    this.phase = phase;
+  }
+}
+
+/** What all routes share. The server listens before the model is loaded, so the index comes later. */
+export class ServerState {
+  phase: Phase = 'loading';
+  current: IndexService | undefined = undefined;
+
+  /** @throws NotReadyError while there is none */
+  get index(): IndexService {
+    if (!this.current) throw new NotReadyError(this.phase);
+    return this.current;
+  }
+}
+
+export interface Call<Q, B> {
+  readonly state: ServerState;
+  readonly request: Request;
+  /** For headers and the status; the body is what the handler returns. */
+  readonly response: Response;
+  readonly query: Q;
+  readonly body: B;
+}
+
+/** One method of one path: what it takes, what it answers, how. Served by `app.ts`, documented by `openapi.ts`. */
+export interface Operation<Q = unknown, B = unknown> {
+  readonly summary: string;
+  readonly description?: string;
+  readonly query?: z.ZodType<Q>;
+  readonly body?: z.ZodType<B>;
+  /** Bodies by status. Several schemas mean one of them; none means no body of JSON. */
+  readonly responses: {
+    readonly [status: number]: { readonly description: string; readonly schemas?: readonly z.ZodType[] };
+  };
+  /** Statuses that come as a problem, beside 400 and 500. */
+  readonly problems?: readonly number[];
+  handle(call: Call<Q, B>): unknown;
+}
+
+export type Method = 'get' | 'post';
+
+export interface Route {
+  /** As express writes it: `/documents/:docid`. */
+  readonly path: string;
+  readonly operations: { readonly [M in Method]?: Operation };
+}
+
+/** Ties the types of an operation's schemas to its handler, then forgets them. */
+export function operation<Q = undefined, B = undefined>(spec: Operation<Q, B>): Operation {
+  return spec as Operation;
+}

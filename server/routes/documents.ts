@@ -1,0 +1,66 @@
+import type { MetadataFilter } from '../../corpus/filter.ts';
+import { documentView } from '../document-view.ts';
+import { DocumentNotFoundError, ValidationError } from '../http-error.ts';
+import type { IndexService } from '../index-service.ts';
+import { limits } from '../limits.ts';
+import { operation, type Route } from '../route.ts';
+import * as schemas from '../schemas.ts';
+
+export const documentsRoute: Route = {
+  path: '/documents',
+  operations: {
+    get: operation({
+      summary: 'Documents of the corpus, in the order they were added',
+      query: schemas.documentsParameters,
+      responses: { 200: { description: 'One page', schemas: [schemas.documentsResponse] } },
+      problems: [503],
+      handle({ state, query: { offset, limit, q, filter: text } }): schemas.DocumentsResponse {
+        const filter = parseFilterText(text);
+        const page =
+          q === undefined
+            ? { ...state.index.store.documents({ offset, limit, ...filter }) }
+            : findPage(state.index, q, offset, limit, filter);
+        return { documents: page.documents.map(documentView), total: page.total, offset, limit };
+      },
+    }),
+  },
+};
+
+export const documentRoute: Route = {
+  path: '/documents/:docid',
+  operations: {
+    get: operation({
+      summary: 'One document',
+      description: 'The ETag is its version; with If-None-Match an unchanged document answers 304.',
+      responses: {
+        200: { description: 'The document', schemas: [schemas.documentView] },
+        304: { description: 'Unchanged' },
+      },
+      problems: [404, 503],
+      handle({ state, request, response }): schemas.DocumentView {
+        const docid = String(request.params.docid);
+        const document = state.index.document(docid);
+        if (!document) throw new DocumentNotFoundError(docid);
+        response.set('ETag', `"${document.version}"`);
+        return documentView(document);
+      },
+    }),
+  },
+};
+
+/** The filter says inside what is wrong with it; here it only has to be JSON. @throws ValidationError */
+function parseFilterText(text: string | undefined): { filter?: MetadataFilter } {
+  if (text === undefined) return {};
+  try {
+    return { filter: JSON.parse(text) as MetadataFilter };
+  } catch (error) {
+    const message = `expected JSON, got ${error instanceof Error ? error.message : String(error)}`;
+    throw new ValidationError([{ path: 'filter', message }]);
+  }
+}
+
+function findPage(index: IndexService, q: string, offset: number, limit: number, filter: { filter?: MetadataFilter }) {
+  const found = index.store.searchBm25(q, limits.k, filter);
+  const documents = found.slice(offset, offset + limit).flatMap(({ docid }) => index.document(docid) ?? []);
+  return { documents, total: found.length };
+}

@@ -1,0 +1,15 @@
+import type { Route } from '../route.ts';
+import { documentRoute, documentsRoute } from './documents.ts';
+import { livezRoute, readyzRoute } from './health.ts';
+import { infoRoute } from './info.ts';
+import { retrieveRoute } from './retrieve.ts';
+
+/** Everything the server answers in JSON, in the order of its documentation. */
+export const routes: readonly Route[] = [
+  retrieveRoute,
+  documentsRoute,
+  documentRoute,
+  infoRoute,
+  livezRoute,
+  readyzRoute,
+];

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { importRecordKey } from '../../corpus/import.ts';
+import type { Store } from '../../corpus/store.ts';
+import { limits } from '../limits.ts';
+import { packageVersion } from '../paths.ts';
+import { operation, type Route } from '../route.ts';
+import { infoResponse, type InfoResponse } from '../schemas.ts';
+
+export const infoRoute: Route = {
+  path: '/info',
+  operations: {
+    get: operation({
+      summary: 'What this server is: versions, model, corpus, limits',
+      responses: { 200: { description: 'Facts', schemas: [infoResponse] } },
+      problems: [503],
+      handle({ state }): InfoResponse {
+        const { model, store, corpusName, editSeq, liveRows } = state.index;
+        return {
+          name: 'palimpsest',
+          version: packageVersion,
+          model: {
+            name: model.name,
+            version: model.version,
+            scheme: model.scheme,
+            parameters: model.parameters,
+            sizeBytes: model.sizeBytes,
+            docids: model.docids.size,
+            liveDocids: liveRows,
+            corpusFingerprint: model.corpusFingerprint,
+          },
+          corpus: {
+            name: corpusName,
+            documents: store.count(),
+            fingerprint: importedFingerprint(store),
+            categories: categories(store),
+          },
+          editSeq,
+          runtime: { node: process.versions.node, onnxruntime: onnxruntimeVersion() },
+          limits,
+        };
+      },
+    }),
+  },
+};
+
+function importedFingerprint(store: Store): string | null {
+  const record = JSON.parse(store.readMeta(importRecordKey) ?? '{}') as { fingerprint?: string };
+  return record.fingerprint ?? null;
+}
+
+/** More categories than a person can choose from are cut off. */
+const maxCategories = 200;
+
+function categories(store: Store): string[] {
+  return store.database
+    .prepare(
+      `SELECT DISTINCT metadata ->> '$.category' AS category FROM documents
+        WHERE state = 'live' AND json_type(metadata, '$.category') = 'text' ORDER BY category LIMIT ${maxCategories}`,
+    )
+    .pluck()
+    .all() as string[];
+}
+
+/** Read from the package, since loading the library here would cost this thread memory it has no use for. */
+function onnxruntimeVersion(): string {
+  const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const file = join(dirname(dirname(entry)), 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,189 @@
+/**
+ * What goes in and out over HTTP. Requests are checked against these schemas and the OpenAPI document is made from them,
+ * so the two cannot differ. Requests are strict: a field that nobody reads is a mistake of the caller.
+ */
+import { z } from 'zod';
+import { maxDocidLength } from '../corpus/documents.ts';
+import { modes } from './index-service.ts';
+import { limits } from './limits.ts';
+
+/** Schemas with a name of their own in the OpenAPI document. */
+export const namedSchemas = z.registry<{ id: string }>();
+
+function named<S extends z.ZodType>(id: string, schema: S): S {
+  namedSchemas.add(schema, { id });
+  return schema;
+}
+
+const queryText = z
+  .string()
+  .min(1, { abort: true })
+  .max(limits.queryCharacters)
+  .regex(/\S/, 'expected some text, got only white space')
+  .describe('A question or keywords.');
+const k = z.int().min(1).max(limits.k).default(10).describe('Candidates for each query, at most.');
+const mode = z
+  .enum(modes)
+  .default('genir')
+  .describe('Who ranks: the model (genir), BM25 full-text search (bm25), or both together (hybrid).');
+const docidList = z.array(z.string().min(1).max(maxDocidLength)).max(limits.docids);
+const filter = z
+  .record(z.string(), z.unknown())
+  .describe(
+    'A condition on the metadata: {"category": "history", "year": {"gte": 1900}, "or": [...]}. A list means any of; ' +
+      'operators are eq, ne, in, nin, gt, gte, lt, lte, exists; and, or, not combine.',
+  );
+const flag = (fallback: boolean): z.ZodDefault<z.ZodBoolean> => z.boolean().default(fallback);
+
+export const retrieveRequest = named(
+  'RetrieveRequest',
+  z
+    .strictObject({
+      query: queryText.optional(),
+      queries: z.array(queryText).min(1).max(limits.queries).optional().describe('Several queries in one call.'),
+      k,
+      mode,
+      filter: filter.optional(),
+      allow: docidList.optional().describe('Only these docids.'),
+      deny: docidList.optional().describe('None of these docids.'),
+      includeDocument: flag(false).describe('Put the document into each candidate.'),
+      includeScores: flag(true),
+    })
+    .refine(({ query, queries }) => (query === undefined) !== (queries === undefined), {
+      path: ['query'],
+      message: 'expected exactly one of query and queries',
+    })
+    .meta({ oneOf: [{ required: ['query'] }, { required: ['queries'] }] }),
+);
+export type RetrieveRequest = z.output<typeof retrieveRequest>;
+
+const integerText = (fallback: number, schema: z.ZodType<number, number>): z.ZodType<number> =>
+  z
+    .string()
+    .regex(/^-?\d{1,9}$/, 'expected a whole number')
+    .transform(Number)
+    .pipe(schema)
+    .default(fallback);
+
+export const retrieveParameters = z.strictObject({
+  query: queryText,
+  k: integerText(10, z.int().min(1).max(limits.k)),
+  mode,
+});
+
+export const documentsParameters = z.strictObject({
+  offset: integerText(0, z.int().min(0)).describe('Documents to pass over.'),
+  limit: integerText(20, z.int().min(0).max(limits.page)).describe('Documents on the page.'),
+  q: queryText
+    .optional()
+    .describe(`Only documents that BM25 finds for these words, best first; the first ${limits.k} of them.`),
+  filter: z.string().max(10_000).optional().describe('The filter of POST /retrieve as JSON text.'),
+});
+
+export const documentView = named(
+  'Document',
+  z.strictObject({
+    docid: z.string(),
+    title: z.string(),
+    text: z.string(),
+    metadata: z.record(z.string(), z.unknown()),
+    version: z.int().min(1).describe('Goes up by one with every change.'),
+  }),
+);
+export type DocumentView = z.output<typeof documentView>;
+
+export const candidate = named(
+  'Candidate',
+  z.strictObject({
+    docid: z.string(),
+    rank: z.int().min(1),
+    score: z
+      .number()
+      .optional()
+      .describe(
+        'genir: natural logarithm of the probability among the documents that may come out; hybrid: the same among the candidates of both lists; bm25: the BM25 score.',
+      ),
+    document: documentView.optional(),
+  }),
+);
+export type Candidate = z.output<typeof candidate>;
+
+const queryView = z.strictObject({ text: z.string() });
+const answered = {
+  modelVersion: z.string().describe('Content hash of the model folder.'),
+  editSeq: z
+    .int()
+    .min(0)
+    .describe('Number of the last edit that the answer knows of; 0 is the model as it was trained.'),
+  tookMs: z.number().min(0),
+};
+
+export const retrieveResponse = named(
+  'RetrieveResponse',
+  z.strictObject({ query: queryView, candidates: z.array(candidate), ...answered }),
+);
+export type RetrieveResponse = z.output<typeof retrieveResponse>;
+
+export const retrieveBatchResponse = named(
+  'RetrieveBatchResponse',
+  z.strictObject({
+    results: z.array(z.strictObject({ query: queryView, candidates: z.array(candidate) })),
+    ...answered,
+  }),
+);
+export type RetrieveBatchResponse = z.output<typeof retrieveBatchResponse>;
+
+export const documentsResponse = named(
+  'DocumentsResponse',
+  z.strictObject({ documents: z.array(documentView), total: z.int().min(0), offset: z.int(), limit: z.int() }),
+);
+export type DocumentsResponse = z.output<typeof documentsResponse>;
+
+export const healthResponse = named(
+  'Health',
+  z.strictObject({ status: z.enum(['ok', 'loading', 'ready', 'closing']) }),
+);
+export type HealthResponse = z.output<typeof healthResponse>;
+
+export const infoResponse = named(
+  'Info',
+  z.strictObject({
+    name: z.string(),
+    version: z.string(),
+    model: z.strictObject({
+      name: z.string(),
+      version: z.string(),
+      scheme: z.string(),
+      parameters: z.int(),
+      sizeBytes: z.int(),
+      docids: z.int().describe('Documents that the model can generate.'),
+      liveDocids: z.int().describe('Those of them that are in the corpus now.'),
+      corpusFingerprint: z.string().nullable(),
+    }),
+    corpus: z.strictObject({
+      name: z.string(),
+      documents: z.int(),
+      fingerprint: z.string().nullable().describe('SHA-256 over the documents as they were imported.'),
+      categories: z.array(z.string()).describe('Values of the metadata field category, where documents have one.'),
+    }),
+    editSeq: z.int().min(0),
+    runtime: z.strictObject({ node: z.string(), onnxruntime: z.string() }),
+    limits: z.record(z.string(), z.int()),
+  }),
+);
+export type InfoResponse = z.output<typeof infoResponse>;
+
+export const problem = named(
+  'Problem',
+  z.strictObject({
+    type: z.string().describe('Address of the documentation of this kind of problem.'),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe('What was expected, what came, what to do.'),
+    instance: z.string().describe('Path of the request.'),
+    code: z.string().describe('Stable name of the kind, for programs.'),
+    errors: z.array(z.strictObject({ path: z.string(), message: z.string() })),
+    requestId: z.string(),
+  }),
+);
+export type Problem = z.output<typeof problem>;

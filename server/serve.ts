@@ -1,0 +1,122 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { ImportProgress } from '../corpus/import.ts';
+import { createApp } from './app.ts';
+import { openDataFolder, type DataFolder } from './data-folder.ts';
+import { IndexService } from './index-service.ts';
+import { readModelInfo, type ModelInfo } from './model-info.ts';
+import { ServerState } from './route.ts';
+
+export interface ServeOptions {
+  readonly modelDir: string;
+  readonly dataDir: string;
+  /** What to fill a new data folder from; the built-in corpus when left out. */
+  readonly corpus?: string | undefined;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly host: string;
+  /** Inference threads. @default 1 */
+  readonly workers?: number;
+  /** Cores of one inference. @default 1 */
+  readonly threads?: number;
+  /** Queries that may wait for an inference thread. @default 1024 */
+  readonly maxQueue?: number;
+  /** Time for requests under way when the server closes. @default 10,000 */
+  readonly drainMs?: number;
+  readonly log?: (line: string) => void;
+  readonly onImport?: (progress: ImportProgress) => void;
+}
+
+/** The port cannot be listened on. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly port: number;
+  readonly code: string | undefined;
+  constructor(host: string, port: number, cause: NodeJS.ErrnoException) {
+    super(`${host}:${port}: expected a free port, got ${listenProblem(cause)}`, { cause });
+    this.port = port;
+    this.code = cause.code;
+  }
+}
+
+function listenProblem({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'EADDRINUSE') return 'one that another program listens on; stop it, or choose another with --port';
+  if (code === 'EACCES') return 'one that needs more rights; choose another with --port';
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return 'an address that this machine does not have; choose another with --host';
+  return message;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  readonly state: ServerState;
+  readonly index: IndexService;
+  readonly data: DataFolder;
+  /** Stops taking connections, lets requests end within `drainMs`, then closes model and data. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a server and returns when it answers. It listens first, so that a taken port is told before anything is
+ * written, and so that `/livez` and `/readyz` answer while the model loads.
+ */
+export async function startServer(options: ServeOptions): Promise<RunningServer> {
+  const log = options.log ?? ((line: string) => void process.stderr.write(`${line}\n`));
+  const model = await readModelInfo(options.modelDir);
+  const state = new ServerState();
+  const http = createServer(createApp(state, log));
+  const port = await listen(http, options.host, options.port);
+  let data: DataFolder | undefined;
+  try {
+    data = openDataFolder(dataOptions(options, model));
+    const { workers = 1, threads = 1, maxQueue = 1024 } = options;
+    const index = await IndexService.open({
+      store: data.store,
+      model,
+      corpusName: data.corpusName,
+      workers,
+      threads,
+      maxQueue,
+    });
+    state.current = index;
+    state.phase = 'ready';
+    const opened = data;
+    let closing: Promise<void> | undefined;
+    const close = (): Promise<void> => (closing ??= shutDown(http, state, opened, options.drainMs ?? 10_000));
+    return { url: `http://${urlHost(options.host)}:${port}`, port, state, index, data, close };
+  } catch (error) {
+    data?.close();
+    http.close();
+    http.closeAllConnections();
+    throw error;
+  }
+}
+
+function dataOptions({ dataDir, corpus, onImport }: ServeOptions, model: ModelInfo) {
+  return { dir: dataDir, corpus, model, ...(onImport && { onProgress: onImport }) };
+}
+
+function listen(http: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    http.once('error', (error: NodeJS.ErrnoException) => reject(new ListenError(host, port, error)));
+    http.listen(port, host, () => resolve((http.address() as AddressInfo).port));
+  });
+}
+
+async function shutDown(http: Server, state: ServerState, data: DataFolder, drainMs: number): Promise<void> {
+  state.phase = 'closing';
+  const drained = new Promise<void>((resolve) => http.close(() => resolve()));
+  const limit = setTimeout(() => http.closeAllConnections(), drainMs);
+  await drained;
+  clearTimeout(limit);
+  await state.current?.close();
+  state.current = undefined;
+  data.close();
+}
+
+/** A host as a browser reaches it. */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::' || host === '127.0.0.1') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}
