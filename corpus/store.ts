@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import Sqlite from 'better-sqlite3';
 import type { Database, Statement } from 'better-sqlite3';
 import { compileConstraint } from './constraints.ts';
 import type { Constraint } from './constraints.ts';
@@ -28,6 +29,19 @@ export class UnknownQueryError extends Error {
   constructor(queryId: string) {
     super(`qrels: expected the id of a query of this corpus, got '${queryId}'`);
     this.queryId = queryId;
+  }
+}
+
+/** There was no room to write; the transaction was taken back. */
+export class StoreFullError extends Error {
+  override readonly name = 'StoreFullError';
+  readonly path: string;
+  constructor(path: string, options?: ErrorOptions) {
+    super(
+      `${path}: expected room to write, got a full disk; nothing was changed: free some space and try again`,
+      options,
+    );
+    this.path = path;
   }
 }
 
@@ -316,9 +330,15 @@ export class Store {
       ).run(key, value);
   }
 
-  /** Runs `body` in one transaction: all of it is kept, or, when it throws, none. Transactions nest. */
+  /** Runs `body` in one transaction: all of it is kept, or, when it throws, none. Transactions nest. @throws StoreFullError */
   transaction<T>(body: () => T): T {
-    return this.database.transaction(body).immediate();
+    try {
+      return this.database.transaction(body).immediate();
+    } catch (error) {
+      if (error instanceof Sqlite.SqliteError && error.code === 'SQLITE_FULL')
+        throw new StoreFullError(this.database.name, { cause: error });
+      throw error;
+    }
   }
 
   close(): void {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { importBeir } from '../../corpus/beir.ts';
 import { importCsv } from '../../corpus/csv.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
@@ -194,6 +195,25 @@ describe('a BEIR folder', () => {
   });
 });
 
+describe('a full disk', () => {
+  it('is said so, and leaves the store as it was', () => {
+    const store = newStore();
+    store.insert({ docid: 'there before', text: 'x' });
+    const before = store.fingerprint();
+    const pages = store.database.pragma('page_count', { simple: true }) as number;
+    store.database.pragma(`max_page_count = ${pages + 20}`); // SQLite's own way to meet the end of the disk
+    const many = Array.from({ length: 5000 }, (_, i) => `{"_id":"d${i}","text":"first text"}\n`);
+    const folder = newFolder({ 'corpus.jsonl': many.join('') });
+    assert.throws(() => importBeir(store, folder), {
+      name: 'StoreFullError',
+      message: /full disk; nothing was changed/,
+    });
+    assert.deepEqual([store.fingerprint(), store.count('all')], [before, 1]);
+    store.database.pragma('max_page_count = 1000000');
+    assert.equal(importBeir(store, folder).documents, 5000);
+  });
+});
+
 describe('a JSONL file of documents', () => {
   it('is imported under any of the names of a docid', () => {
     const text = lines(
@@ -288,6 +308,17 @@ describe('a path', () => {
       failure((store) => importCorpus(store, join(folder, 'b.jsonl'))).message,
       /a readable file, got none there/,
     );
+  });
+});
+
+describe('the built-in corpus', () => {
+  const builtin = fileURLToPath(new URL('../../corpus/builtin', import.meta.url));
+  it('is imported as any other', { skip: !existsSync(join(builtin, 'corpus.jsonl')) && 'not in this checkout' }, () => {
+    const store = newStore();
+    const counts = importCorpus(store, builtin);
+    assert.ok(counts.documents >= 1000 && counts.qrels.dev > 0 && counts.repeatedQrels === 0);
+    const described = store.documents({ limit: 1, filter: { category: { exists: true } } });
+    assert.equal(described.total, counts.documents);
   });
 });
 
