@@ -1,4 +1,4 @@
-import { describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -31,6 +32,7 @@ import {
 } from '../../models/folder.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'palimpsest-folder-'));
+after(() => rmSync(root, { recursive: true }));
 let folders = 0;
 const newPlace = () => join(mkdtempSync(join(root, `${folders++}-`)), 'model');
 

@@ -1,6 +1,6 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readModelFolder } from '../../models/folder.ts';
@@ -62,8 +62,9 @@ describe('loadTokenizer', () => {
     assert.equal(small().token(10_000), undefined);
   });
 
-  it('says which file is missing or unusable', () => {
+  it('says which file is missing or unusable', (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'palimpsest-tokenizer-'));
+    t.after(() => rmSync(dir, { recursive: true }));
     const file = join(dir, 'tokenizer.json');
     const refused = (message: RegExp) =>
       assert.throws(

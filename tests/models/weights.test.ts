@@ -1,6 +1,6 @@
-import { describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -16,6 +16,7 @@ import {
 } from '../../models/weights.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'palimpsest-weights-'));
+after(() => rmSync(dir, { recursive: true }));
 let files = 0;
 const newFile = () => join(dir, `${files++}.safetensors`);
 const allPatterns = Uint16Array.from({ length: 65536 }, (_, i) => i);
