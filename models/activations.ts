@@ -41,7 +41,7 @@ export class UnknownActivationError extends Error {
   readonly activation: string;
   readonly nearest: readonly string[];
   constructor(activation: string, nearest: readonly string[]) {
-    super(`activation "${activation}" does not exist in this model; did you mean ${nearest.slice(0, 3).join(', ')}?`);
+    super(`activation "${activation}" does not exist here; did you mean ${nearest.slice(0, 3).join(', ')}?`);
     this.activation = activation;
     this.nearest = nearest;
   }
@@ -61,9 +61,13 @@ export function activationNames(config: T5Config): ActivationName[] {
   return names;
 }
 
-/** Throws `UnknownActivationError` with the names nearest in spelling. */
-export function checkActivation(config: T5Config, name: string): asserts name is ActivationName {
-  const known = activationNames(config);
+/**
+ * Throws `UnknownActivationError` with the names nearest in spelling.
+ *
+ * @param stack  the graph has the activations of this stack alone; both where left out
+ */
+export function checkActivation(config: T5Config, name: string, stack?: Stack): asserts name is ActivationName {
+  const known = activationNames(config).filter((one) => !stack || one.startsWith(`${stack}.`));
   if ((known as string[]).includes(name)) return;
   const words = new Set(name.split(/[._]/));
   const shared = (a: string): number => a.split(/[._]/).filter((word) => words.has(word)).length;

@@ -2,7 +2,7 @@
  * @file Every graph that is made of the one definition in `t5.ts`. Inputs and outputs are named here and nowhere else.
  */
 import type { T5Config } from './config.ts';
-import { activationShape, type ActivationName, type Tap } from './activations.ts';
+import { activationShape, checkActivation, type ActivationName, type Stack, type Tap } from './activations.ts';
 import { differentiate } from './onnx/gradients.ts';
 import { Graph, type Value } from './onnx/graph.ts';
 import * as op from './onnx/ops.ts';
@@ -98,13 +98,14 @@ function startEmbedding(p: T5Parts, ids: Value): Value {
 export function encoderGraph(config: T5Config, weights: WeightSource, observed: readonly ActivationName[] = []): Graph {
   const g = new Graph();
   const { ids, mask } = queryInputs(g);
-  const p = parts(config, g, weights, observe(g, observed));
+  const p = parts(config, g, weights, observe(g, config, 'encoder', observed));
   g.output('encoder_out', encoder(p, embed(p, ids), mask));
   return g;
 }
 
-/** Reads the activations in `names`: each becomes an output of its own name. */
-function observe(g: Graph, names: readonly ActivationName[]): Tap {
+/** Reads the activations in `names`: each becomes an output of its own name. @throws UnknownActivationError */
+function observe(g: Graph, config: T5Config, stack: Stack, names: readonly ActivationName[]): Tap {
+  for (const name of names) checkActivation(config, name, stack);
   const wanted = new Set(names);
   return (name, value) => {
     if (wanted.has(name)) g.output(name, value);
@@ -119,8 +120,9 @@ export const patchInputs = (name: ActivationName): { mask: string; value: string
 });
 
 /**
- * Reads and replaces: y = x + mask ⊙ (value − x), where `mask` float32 [B, T, 1…] is 1 at the queries and positions to
- * replace (0 elsewhere) and `value` has the activation's shape, or broadcasts to it.
+ * Reads and replaces: y = x + mask ⊙ (value − x), where `mask` float32 [B, T, 1] (attention patterns: [B, H, T, 1])
+ * is 1 at the queries, heads and positions to replace (0 elsewhere) and `value` has the activation's shape, or
+ * broadcasts to it.
  */
 function instrument(
   g: Graph,
@@ -128,12 +130,13 @@ function instrument(
   read: readonly ActivationName[],
   patched: readonly ActivationName[],
 ): Tap {
-  const readable = observe(g, read);
+  const readable = observe(g, config, 'decoder', read);
+  for (const name of patched) checkActivation(config, name, 'decoder');
   const replaceable = new Set(patched);
   return (name, x) => {
     if (!replaceable.has(name)) return readable(name, x);
     const shape = activationShape(config, name);
-    const ones = shape.map((d, i) => (i < 2 ? d : 1));
+    const ones = shape.map((d, i) => (i < shape.length - 1 ? d : 1));
     const input = patchInputs(name);
     const mask = g.input(input.mask, 'float32', ones);
     const value = g.input(input.value, 'float32', shape);
