@@ -35,7 +35,9 @@ function answer(spec: Operation, state: ServerState): RequestHandler {
   return async (request, response) => {
     const query = spec.query && check(spec.query, request.query);
     const body = spec.body && check(spec.body, request.body);
-    response.json(await spec.handle({ state, request, response, query, body }));
+    const answer = await spec.handle({ state, request, response, query, body });
+    if (answer === undefined) response.end();
+    else response.json(answer);
   };
 }
 

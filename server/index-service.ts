@@ -80,6 +80,11 @@ export class IndexService {
     return this.pool.ready;
   }
 
+  /** Queries that wait and queries that are being answered. */
+  get load(): { waiting: number; running: number } {
+    return this.pool.load;
+  }
+
   get editSeq(): number {
     return this.seq;
   }

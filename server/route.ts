@@ -47,6 +47,7 @@ export interface Operation<Q = unknown, B = unknown> {
   };
   /** Statuses that come as a problem, beside 400 and 500. */
   readonly problems?: readonly number[];
+  /** Returns the body, or undefined for none. */
   handle(call: Call<Q, B>): unknown;
 }
 

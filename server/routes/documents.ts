@@ -37,16 +37,28 @@ export const documentRoute: Route = {
         304: { description: 'Unchanged' },
       },
       problems: [404, 503],
-      handle({ state, request, response }): schemas.DocumentView {
+      handle({ state, request, response }): schemas.DocumentView | undefined {
         const docid = String(request.params.docid);
         const document = state.index.document(docid);
         if (!document) throw new DocumentNotFoundError(docid);
-        response.set('ETag', `"${document.version}"`);
-        return documentView(document);
+        const etag = `"${document.version}"`;
+        response.set('ETag', etag);
+        if (!isKnown(etag, request.get('if-none-match'))) return documentView(document);
+        response.status(304);
+        return undefined;
       },
     }),
   },
 };
+
+/**
+ * Whether the client has this version (RFC 9110 §13.1.2, weak comparison). Express's own check answers in full when
+ * `Cache-Control: no-cache` came too, which `fetch` adds to every conditional request.
+ */
+function isKnown(etag: string, ifNoneMatch: string | undefined): boolean {
+  const known = ifNoneMatch?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? [];
+  return known.includes(etag) || known.includes('*');
+}
 
 /** The filter says inside what is wrong with it; here it only has to be JSON. @throws ValidationError */
 function parseFilterText(text: string | undefined): { filter?: MetadataFilter } {

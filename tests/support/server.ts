@@ -1,5 +1,6 @@
 /** A real server over a tiny random model and a tiny corpus: real sessions, real SQLite, real HTTP on a free port. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { createRng } from '../../corpus/random.ts';
@@ -7,7 +8,18 @@ import { createConfig } from '../../models/config.ts';
 import { expectedWeights, writeModelFolder, type Genir } from '../../models/folder.ts';
 import { trainTokenizer } from '../../models/tokenizer-training.ts';
 import { startServer, type RunningServer, type ServeOptions } from '../../server/serve.ts';
-import { tempFolder } from './corpus-temp.ts';
+
+/** What the tests of a file leave behind goes at the end of the file, whichever hook or test made it. */
+const leftovers: (() => Promise<void> | void)[] = [];
+after(async () => {
+  for (const clean of leftovers.reverse()) await clean();
+});
+
+export function tempFolder(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'palimpsest-server-'));
+  leftovers.push(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
 
 const subjects = [
   'river',
@@ -97,7 +109,7 @@ export async function startTestServer(options: Partial<ServeOptions> = {}): Prom
   const { modelDir, corpus, dataDir } = tinyWorld();
   const log = (line: string): void => void lines.push(line);
   const server = await startServer({ modelDir, corpus, dataDir, port: 0, host: '127.0.0.1', log, ...options });
-  after(() => server.close());
+  leftovers.push(() => server.close());
   return { ...server, lines };
 }
 
@@ -110,7 +122,7 @@ export interface Answer<T> {
 export async function get<T = Record<string, unknown>>(url: string, init?: RequestInit): Promise<Answer<T>> {
   const response = await fetch(url, init);
   const text = await response.text();
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const isJson = text !== '' && /json/.test(response.headers.get('content-type') ?? '');
   return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as T };
 }
 

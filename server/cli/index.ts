@@ -1,0 +1,178 @@
+import { availableParallelism } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import cliProgress from 'cli-progress';
+import { holdOutDev } from '../../corpus/hold-out.ts';
+import { importCorpus } from '../../corpus/import-corpus.ts';
+import { openStore } from '../../corpus/store.ts';
+import type { TrainedTokenizer } from '../../models/tokenizer-training.ts';
+import {
+  indexCorpus,
+  type IndexInput,
+  type IndexProgress,
+  type IndexResult,
+} from '../../models/training/index-corpus.ts';
+import { modelSizes, type ModelSize } from '../../models/training/sizes.ts';
+import { builtinCorpus } from '../paths.ts';
+import { defineCommand, integer, oneOf, UsageError } from './command.ts';
+
+interface Options {
+  corpus?: string;
+  out: string;
+  size: ModelSize;
+  steps?: number;
+  seed: number;
+  resume?: boolean;
+  from?: string;
+  tokenizer?: string;
+  threads: number;
+}
+
+/** Share of the train queries held out for the learning curve where the corpus brings no dev split. */
+const DEV_SHARE = 0.05;
+
+export const index = defineCommand<Options, IndexResult>({
+  name: 'index',
+  summary: 'train a model that answers queries about a corpus with its docids',
+  options: {
+    corpus: {
+      flags: '--corpus <dir>',
+      description: 'BEIR folder, or a JSONL or CSV file of documents (default: the built-in corpus)',
+    },
+    out: { flags: '--out <dir>', description: 'model folder to write', required: true },
+    size: {
+      flags: '--size <size>',
+      description: `${modelSizes.join(', ')}`,
+      parse: oneOf(modelSizes),
+      default: 'small',
+    },
+    steps: {
+      flags: '--steps <n>',
+      description: "training steps (default: the size's own)",
+      parse: integer(1, 10_000_000),
+    },
+    seed: { flags: '--seed <n>', description: 'equal seeds give equal models', parse: integer(0, 2 ** 31), default: 1 },
+    resume: { flags: '--resume', description: 'go on from the last checkpoint of a run that was stopped' },
+    from: { flags: '--from <dir>', description: 'start from this T5 folder in place of a new model' },
+    tokenizer: { flags: '--tokenizer <file>', description: 'take this tokenizer.json in place of training one' },
+    threads: {
+      flags: '--threads <n>',
+      description: 'cores to train on (default: all)',
+      parse: integer(1, 256),
+      default: availableParallelism(),
+    },
+  },
+  async run({ corpus = builtinCorpus, out, tokenizer, resume = false, ...options }, note) {
+    const input = readCorpus(corpus, options.seed);
+    note(
+      `${corpus}: ${input.documents.length} documents, ${input.train.length} train queries, ${input.dev.length} held out for the learning curve`,
+    );
+    const progress = trainingBar(note);
+    const result = indexCorpus(input, {
+      ...options,
+      out: resolve(out),
+      resume,
+      tokenizer: tokenizer === undefined ? undefined : readTokenizer(tokenizer),
+      onProgress: progress.update,
+    });
+    return result.finally(progress.stop);
+  },
+  text: ({ out, documents, parameters, seconds, curve }) => {
+    const last = curve.at(-1);
+    const success = last ? `, Success@1 ${last.success.toFixed(3)} on held-out queries` : '';
+    return `${out}: ${documents} documents in ${(parameters / 1e6).toFixed(1)} M parameters, ${Math.round(seconds)} s${success}`;
+  },
+});
+
+/** The corpus in memory, checked by the same import that the server uses. */
+function readCorpus(path: string, seed: number): IndexInput {
+  const store = openStore(':memory:');
+  try {
+    importCorpus(store, path);
+    const documents = [...store.eachDocument()];
+    const train = store.queries('train');
+    const dev = store.queries('dev');
+    const split = dev.length ? { train, dev } : holdOutDev(train, DEV_SHARE, seed);
+    return { name: basename(resolve(path)), fingerprint: store.fingerprint(), documents, ...split };
+  } finally {
+    store.close();
+  }
+}
+
+function readTokenizer(file: string): TrainedTokenizer {
+  const parse = (path: string): object => {
+    try {
+      return JSON.parse(readFileSync(path, 'utf8')) as object;
+    } catch (cause) {
+      throw new UsageError(
+        `--tokenizer ${path}: expected a tokenizer.json, got ${cause instanceof Error ? cause.message : String(cause)}`,
+      );
+    }
+  };
+  const config = join(dirname(file), 'tokenizer_config.json');
+  return { tokenizerJson: parse(file), tokenizerConfig: existsSync(config) ? parse(config) : {} };
+}
+
+const PHASES: { readonly [P in IndexProgress['phase']]: string } = {
+  tokenizer: 'tokenizer',
+  words: 'lexical start',
+  model: 'training',
+  writing: 'writing the model',
+};
+const LINE_EVERY_MS = 15_000;
+
+/** A progress bar on a terminal, a line now and then elsewhere; with loss, held-out Success@1 and the time left. */
+function trainingBar(note: (line: string) => void): { update(progress: IndexProgress): void; stop(): void } {
+  let bar: cliProgress.SingleBar | undefined;
+  let phase: IndexProgress['phase'] | undefined;
+  let [phaseStart, firstStep, lastLine] = [0, 0, 0];
+  const stop = (): void => {
+    bar?.stop();
+    bar = undefined;
+  };
+  return {
+    stop,
+    update({ phase: now, step, steps, loss, success }) {
+      if (now !== phase) {
+        stop();
+        phase = now;
+        [phaseStart, firstStep] = [Date.now(), step];
+        lastLine = 0;
+      }
+      const secondsLeft =
+        step > firstStep
+          ? Math.round((((Date.now() - phaseStart) / 1000) * (steps - step)) / (step - firstStep))
+          : undefined;
+      const left = secondsLeft === undefined ? '' : `, ${formatSeconds(secondsLeft)} left`;
+      const figures =
+        loss === undefined
+          ? ''
+          : `loss ${loss.toFixed(3)}${success === undefined ? '' : `, held-out Success@1 ${success.toFixed(3)}`}${left}`;
+      if (process.stderr.isTTY && steps > 1) {
+        bar ??= startBar(PHASES[now], steps);
+        bar.update(step, { figures });
+        bar.render();
+      } else if (Date.now() - lastLine > LINE_EVERY_MS || (step === steps && loss !== undefined)) {
+        lastLine = Date.now();
+        note(steps > 1 ? `${PHASES[now]}: step ${step} of ${steps}, ${figures}` : PHASES[now]);
+      }
+    },
+  };
+}
+
+function startBar(name: string, steps: number): cliProgress.SingleBar {
+  const bar = new cliProgress.SingleBar({
+    format: `${name} [{bar}] {value}/{total} {figures}`,
+    stream: process.stderr,
+    hideCursor: true,
+  });
+  bar.start(steps, 0, { figures: '' });
+  return bar;
+}
+
+const formatSeconds = (seconds: number): string =>
+  seconds < 90
+    ? `${seconds} s`
+    : seconds < 5400
+      ? `${Math.round(seconds / 60)} min`
+      : `${(seconds / 3600).toFixed(1)} h`;
