@@ -1,0 +1,94 @@
+import { AtomicDocids } from '../corpus/docids/atomic.ts';
+import { allowedRows } from '../corpus/constraints.ts';
+import type { Query } from '../corpus/documents.ts';
+import type { Store } from '../corpus/store.ts';
+import { NotAnIndexError } from '../models/decode.ts';
+import type { ModelFolder } from '../models/folder.ts';
+import { InferencePool } from '../models/pool.ts';
+import { baselines, type Baseline } from './baselines/table.ts';
+import { fuseRuns, fusionDepth } from './fusion.ts';
+import { genirRetriever, makeRun, type Retriever } from './retriever.ts';
+import type { Run } from './run.ts';
+
+/** What can be measured on one corpus: the model, what it is compared with, and model and BM25 together. */
+export type System = 'genir' | 'hybrid' | Baseline;
+
+export interface SystemSources {
+  readonly store: Store;
+  /** Called when a system needs the model. */
+  readonly model: () => ModelFolder;
+  readonly queries: readonly Query[];
+  /** Inference threads. @default 1 */
+  readonly workers?: number;
+  readonly onProgress?: (what: string, done: number, total: number) => void;
+}
+
+/** Runs of several systems on the same queries, 100 documents deep; each is made when first asked for, and only once. */
+export class SystemRuns {
+  readonly #sources: SystemSources;
+  readonly #runs = new Map<System, Promise<Run>>();
+
+  constructor(sources: SystemSources) {
+    this.#sources = sources;
+  }
+
+  /** @throws NotAnIndexError, PoolError, ModelFolderError and other errors of opening the model */
+  get(system: System): Promise<Run> {
+    let run = this.#runs.get(system);
+    if (!run) this.#runs.set(system, (run = this.#makers[system]()));
+    return run;
+  }
+
+  readonly #makers: { readonly [S in System]: () => Promise<Run> } = {
+    genir: async () => {
+      const pool = await openModel(this.#sources);
+      try {
+        return await this.#run('genir', genirRetriever(pool, docidsOf(this.#sources.model())));
+      } finally {
+        await pool.close();
+      }
+    },
+    bm25: () => this.#baseline('bm25'),
+    dense: () => this.#baseline('dense'),
+    // The lists are as deep as the server's are before it fuses them.
+    hybrid: async () => fuseRuns(await this.get('genir'), await this.get('bm25'), fusionDepth),
+  };
+
+  async #baseline(name: Baseline): Promise<Run> {
+    const { store, model, workers = 1, onProgress } = this.#sources;
+    const retriever = await baselines[name]({
+      store,
+      model,
+      threads: workers,
+      onProgress: (done, total) => onProgress?.(`${name}: documents`, done, total),
+    });
+    return this.#run(name, retriever);
+  }
+
+  async #run(name: System, retriever: Retriever): Promise<Run> {
+    const { queries, onProgress } = this.#sources;
+    try {
+      return await makeRun(retriever, queries, {
+        k: fusionDepth,
+        onProgress: (done) => onProgress?.(name, done, queries.length),
+      });
+    } finally {
+      await retriever.close();
+    }
+  }
+}
+
+/** The docid table of a model folder. @throws NotAnIndexError */
+export function docidsOf(folder: ModelFolder): AtomicDocids {
+  if (!folder.genir) throw new NotAnIndexError(folder.dir);
+  return new AtomicDocids(folder.genir.docids);
+}
+
+/** The model in worker threads, answering with live documents of the store only. */
+async function openModel({ store, model, workers = 1 }: SystemSources): Promise<InferencePool> {
+  const folder = model();
+  const live = allowedRows(store, docidsOf(folder));
+  const pool = await InferencePool.open({ modelDir: folder.dir, workers });
+  await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
+  return pool;
+}
