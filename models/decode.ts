@@ -1,7 +1,7 @@
 import type { ModelFolder } from './folder.ts';
 import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
-import { unembedName } from './t5.ts';
+import { isLinear, unembedName } from './t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
 
 /** The row of one document, new or replaced: float32 [D] in the scale of the unembedding. */
@@ -10,7 +10,10 @@ export interface RowChange {
   readonly values: Float32Array;
 }
 
-/** An edit of one weight: float32 [in, out], added to the base weight. */
+/**
+ * An edit of one weight, added to the base weight: float32 [in, out] for a linear map (the transpose of HF's), else in
+ * the weight's own shape. Rows of the vocabulary are changed by `RowChange` instead.
+ */
 export interface WeightDelta {
   readonly weight: string;
   readonly delta: Float32Array;
@@ -53,6 +56,16 @@ export class NotAnIndexError extends Error {
       `${dir}: expected a model with docids (genir.json, or @DOC_ID_…@ tokens), got a plain T5; make one with "index --from ${dir}"`,
     );
     this.dir = dir;
+  }
+}
+
+/** A version that does not fit the model folder. */
+export class VersionError extends Error {
+  override readonly name = 'VersionError';
+  readonly editSeq: number;
+  constructor(editSeq: number, what: string, expected: string, actual: string) {
+    super(`version ${editSeq}: ${what}: expected ${expected}, got ${actual}; was it made for this model?`);
+    this.editSeq = editSeq;
   }
 }
 
@@ -106,11 +119,16 @@ export class DocidDecoder {
     return this.current.version.editSeq;
   }
 
-  /** Makes later runs answer from `version`. A weight edited for the first time needs the session opened anew. */
+  /**
+   * Makes later runs answer from `version`. Where it edits other weights than the one before, the session is opened
+   * anew: a graph with the very nodes that the version needs gives the very bytes it gave before.
+   *
+   * @throws VersionError  and goes on with the version before
+   */
   async publish(version: ModelVersion): Promise<void> {
-    const names = version.deltas.map(({ weight }) => weight);
-    if (names.some((name) => !this.edited.includes(name))) {
-      const edited = [...new Set([...this.edited, ...names])];
+    this.check(version);
+    const edited = version.deltas.map(({ weight }) => weight).sort();
+    if (edited.join() !== this.edited.join()) {
       const session = await openSession(this.folder, edited, this.options);
       await this.session.release();
       this.session = session;
@@ -119,12 +137,35 @@ export class DocidDecoder {
     this.use(version, this.deltaFeeds(version));
   }
 
+  private check({ editSeq, live, rows, deltas }: ModelVersion): void {
+    const [base, d] = this.baseRows.shape;
+    const n = live.length;
+    const fail = (what: string, expected: string, actual: string): never => {
+      throw new VersionError(editSeq, what, expected, actual);
+    };
+    if (n < base) fail('live', `a flag for each of the folder's ${base} documents`, `${n}`);
+    for (const { row, values } of rows) {
+      if (!Number.isInteger(row) || row < 0 || row >= n) fail('rows', `a row below ${n}`, `${row}`);
+      if (values.length !== d) fail(`row ${row}`, `${d} values`, `${values.length}`);
+    }
+    const given = new Set(rows.map(({ row }) => row));
+    for (let row = base; row < n; row++)
+      if (live[row] && !given.has(row)) fail(`row ${row}`, 'values for a new live document', 'none');
+    const seen = new Set<string>();
+    for (const { weight, delta } of deltas) {
+      if (seen.size === seen.add(weight).size) fail('deltas', 'each weight once', `${weight} twice`);
+      const size = this.folder.weights.get(weight)?.shape.reduce((a, b) => a * b, 1);
+      if (size === undefined || weight === 'shared.weight' || weight === 'lm_head.weight')
+        fail('deltas', 'an editable weight of this model', weight);
+      else if (delta.length !== size) fail(weight, `a delta of ${size} values`, `${delta.length}`);
+    }
+  }
+
   private deltaFeeds({ deltas }: ModelVersion): Feeds {
     return Object.fromEntries(
-      this.edited.map((weight) => {
-        const [out, input] = this.folder.tensor(weight).shape;
-        const delta = deltas.find((d) => d.weight === weight)?.delta ?? new Float32Array(out * input);
-        return [deltaInput(weight), tensor(delta, [input, out])];
+      deltas.map(({ weight, delta }) => {
+        const { shape } = this.folder.weights.get(weight)!;
+        return [deltaInput(weight), tensor(delta, isLinear(weight) ? [...shape].reverse() : shape)];
       }),
     );
   }

@@ -64,16 +64,26 @@ const multiply =
   (x, name, size) =>
     op.MatMul(x, parameters(name, size));
 
-/** The input that carries the edit of weight `name`: float32 [in, out], added to the constant weight. */
+/** The input that carries the edit of weight `name`: float32, in the graph's orientation, added to the constant weight. */
 export const deltaInput = (name: string): string => `delta:${name}`;
 
-/** As `multiply`, with x·ΔW beside x·W for the weights in `edited`, so that W stays a prepacked constant. */
-function multiplyWithDeltas(g: Graph, parameters: Parameters, edited: readonly string[]): Linear {
-  const base = multiply(parameters);
-  const deltas = new Set(edited);
-  return (x, name, size) => {
-    const y = base(x, name, size);
-    return deltas.has(name) ? op.Add(y, op.MatMul(x, g.input(deltaInput(name), 'float32', size))) : y;
+/**
+ * Weights of which those in `edited` have a delta beside them: x·W + x·ΔW in linear maps, so that W stays a prepacked
+ * constant, and W + ΔW where the graph reads the matrix itself.
+ */
+function withDeltas(g: Graph, base: Parameters, edited: readonly string[]): { parameters: Parameters; linear: Linear } {
+  const inputs = new Map<string, Value>();
+  const delta = (name: string, shape: readonly number[]): Value | undefined => {
+    if (edited.includes(name) && !inputs.has(name)) inputs.set(name, g.input(deltaInput(name), 'float32', shape));
+    return inputs.get(name);
+  };
+  const plus = (y: Value, change: Value | undefined): Value => (change ? op.Add(y, change) : y);
+  return {
+    parameters: (name, shape) => plus(base(name, shape), delta(name, shape)),
+    linear(x, name, size) {
+      const change = delta(name, size);
+      return plus(op.MatMul(x, base(name, size)), change && op.MatMul(x, change));
+    },
   };
 }
 
@@ -226,8 +236,7 @@ function docidState(p: T5Parts, x: Value, start: Value, mask: Value): Value {
 export function docidDecoderGraph(config: T5Config, weights: WeightSource, edited: readonly string[] = []): Graph {
   const g = new Graph();
   const { ids, mask } = queryInputs(g);
-  const parameters = constants(g, weights);
-  const p: T5Parts = { config, parameters, linear: multiplyWithDeltas(g, parameters, edited), tap: plain };
+  const p: T5Parts = { config, ...withDeltas(g, constants(g, weights), edited), tap: plain };
   const state = docidState(p, embed(p, ids), startEmbedding(p, ids), mask);
   const rows = g.input('rows', 'float32', ['N', config.d_model]);
   const bias = g.input('bias', 'float32', ['B|1', 'N']);
