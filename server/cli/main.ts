@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { runProgram } from './command.ts';
+import { evaluate } from './evaluate.ts';
 import { index } from './index.ts';
 import { retrieve } from './retrieve.ts';
 import { serve } from './serve.ts';
 
-process.exitCode = await runProgram([serve, index, retrieve], process.argv.slice(2));
+process.exitCode = await runProgram([serve, index, retrieve, evaluate], process.argv.slice(2));
