@@ -100,5 +100,5 @@ function components(): Json {
   const { schemas } = z.toJSONSchema(namedSchemas, { uri: address, io: 'input' });
   return Object.fromEntries(
     Object.entries(schemas).map(([id, { $schema: _dialect, $id: _address, ...schema }]) => [id, schema]),
-  ) as Json;
+  );
 }

@@ -61,5 +61,5 @@ export interface Route {
 
 /** Ties the types of an operation's schemas to its handler, then forgets them. */
 export function operation<Q = undefined, B = undefined>(spec: Operation<Q, B>): Operation {
-  return spec as Operation;
+  return spec;
 }

@@ -2,7 +2,7 @@ import cliProgress from 'cli-progress';
 import type { ImportProgress } from '../../corpus/import.ts';
 
 /** A progress bar on standard error for imports long enough to wonder about; silent where no one watches. */
-export function importBar(): { update(progress: ImportProgress): void; stop(): void } {
+export function importBar(): { update: (progress: ImportProgress) => void; stop: () => void } {
   let bar: cliProgress.SingleBar | undefined;
   return {
     update({ bytes, totalBytes, file }) {

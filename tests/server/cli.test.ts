@@ -18,8 +18,7 @@ interface Ended {
 
 function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
   const program = ['--import', 'tsx', join(packageRoot, 'server/cli/main.ts'), ...args];
-  const { PORT: _port, ...clean } = process.env;
-  return spawn(process.execPath, program, { cwd: packageRoot, env: { ...clean, ...env } });
+  return spawn(process.execPath, program, { cwd: packageRoot, env: { ...process.env, PORT: undefined, ...env } });
 }
 
 async function palimpsest(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {

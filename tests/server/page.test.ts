@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
+const skip = existsSync(executablePath) ? false : `needs Chromium at ${executablePath} (or CHROMIUM_PATH)`;
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Pictures to look at go into this folder, if there is one. */
+const pictures = process.env.PALIMPSEST_PICTURES;
+
+describe('the search page', { skip }, () => {
+  let server: TestServer;
+  let browser: Browser;
+  let page: Page;
+  /** What the browser complains of: errors of scripts, breaches of the content security policy. */
+  const complaints: string[] = [];
+  /** Requests to anywhere but the server. */
+  const foreign: string[] = [];
+
+  before(async () => {
+    server = await startTestServer();
+    browser = await chromium.launch({ executablePath, args });
+    page = await browser.newPage({ viewport: { width: 900, height: 900 } });
+    page.setDefaultTimeout(10_000);
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())));
+    page.on(
+      'request',
+      (request) =>
+        void (
+          /^(data|blob):/.test(request.url()) ||
+          request.url().startsWith(server.url) ||
+          foreign.push(request.url())
+        ),
+    );
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  const picture = async (name: string): Promise<unknown> =>
+    pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
+  const titles = () => page.locator('#results h2').allTextContents();
+  const tenth = () => page.locator('#results li').nth(9);
+  const answered = () => page.locator('#status', { hasText: ' ms' }).waitFor();
+
+  it('answers a question with titles, snippets, probabilities and the time taken', async () => {
+    await page.goto(server.url);
+    await page.getByRole('searchbox').fill('volcano and bakery');
+    await page.getByRole('button', { name: 'Search' }).click();
+    await answered();
+    assert.equal((await titles()).length, 10);
+    assert.match((await page.locator('#status').textContent())!, /^10 documents in [\d.]+ ms$/);
+    const bars = await page
+      .getByRole('meter', { name: 'Probability' })
+      .evaluateAll((meters) => (meters as unknown as { value: number }[]).map(({ value }) => value));
+    assert.ok(Math.abs(bars.reduce((sum, bar) => sum + bar, 0) - 1) < 0.01, bars.join(' '));
+    assert.match(page.url(), /\?q=volcano\+and\+bakery$/);
+    await picture('page');
+  });
+
+  it('marks words of the query and shows what a document says as text', async () => {
+    await page.goto(`${server.url}/?q=volcano&mode=bm25`);
+    await answered();
+    assert.deepEqual(await titles(), ['The volcano', 'The violin']);
+    assert.deepEqual(await page.locator('#results li:first-child mark').allTextContents(), ['volcano', 'volcano']);
+    assert.match((await page.locator('#results p').first().textContent())!, /<b>with<\/b> some words/);
+    assert.equal(await page.locator('#results b').count(), 0);
+  });
+
+  it('filters by category, keeps the choice in the address, and goes back', async () => {
+    await page.goto(`${server.url}/?q=text`);
+    await answered();
+    const all = await titles();
+    await page.getByLabel('Category').selectOption('arts');
+    await page.waitForURL(/category=arts/);
+    await tenth().waitFor({ state: 'detached' });
+    assert.ok((await page.locator('.category').allTextContents()).every((category) => category === 'arts'));
+    await page.goBack();
+    await tenth().waitFor();
+    assert.deepEqual(await titles(), all);
+    assert.equal(await page.getByLabel('Category').inputValue(), '');
+  });
+
+  it('starts from an example with the keyboard alone', async () => {
+    await page.goto(server.url);
+    const example = page.locator('#examples a').first();
+    await example.focus();
+    await page.keyboard.press('Enter');
+    await answered();
+    assert.equal(await page.getByRole('searchbox').inputValue(), await example.textContent());
+    assert.equal(await page.locator('#examples').isVisible(), false);
+  });
+
+  it('runs nothing that comes in the address', async () => {
+    await page.goto(
+      `${server.url}/?q=${encodeURIComponent('<img src=x onerror=alert(1)>')}&mode=%22%3E&k=0&category=nobody`,
+    );
+    await answered();
+    assert.equal(await page.locator('img').count(), 0);
+    assert.equal((await titles()).length, 10);
+  });
+
+  it('fits a telephone, in the dark too', async () => {
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.goto(`${server.url}/?q=lantern&mode=hybrid`);
+    await answered();
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+    assert.ok(Number(overflow) <= 0, `${String(overflow)} pixels too wide`);
+    await picture('page-dark');
+  });
+
+  it('shows the reference without a word to the network', async () => {
+    await page.setViewportSize({ width: 1000, height: 900 });
+    await page.goto(`${server.url}/docs`);
+    await page.getByText('Documents that answer a query').waitFor();
+    await picture('docs');
+    assert.deepEqual(complaints, []);
+    assert.deepEqual(foreign, []);
+  });
+
+  it('says what is wrong when the server is', async () => {
+    await page.goto(server.url);
+    await server.close();
+    await page.getByRole('searchbox').fill('anyone there');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').waitFor();
+    assert.equal(await page.getByRole('alert').textContent(), 'The server cannot be reached.');
+  });
+});
