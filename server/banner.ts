@@ -1,3 +1,4 @@
+import { importedFingerprint } from './fingerprint.ts';
 import { packageVersion } from './paths.ts';
 import type { RunningServer } from './serve.ts';
 
@@ -9,7 +10,10 @@ export function banner({ url, index, data }: RunningServer): string {
   const documents = store.count();
   const outside = documents - liveRows;
   const missing = model.docids.size - liveRows;
+  const fingerprint = importedFingerprint(store);
+  const isOther = model.corpusFingerprint !== null && fingerprint !== null && model.corpusFingerprint !== fingerprint;
   const notes = [
+    ...(isOther ? ['not the texts that the model was trained on'] : []),
     ...(outside > 0 ? [`${number(outside)} of them not in the model: found by bm25 and hybrid only`] : []),
     ...(missing > 0 ? [`${number(missing)} docids of the model are not in the corpus: they cannot come out`] : []),
   ];

@@ -48,6 +48,7 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
   const parameters = [...inPath, ...(spec.query ? queryParameters(spec.query) : [])];
   return {
     operationId: [method, ...path.split(/[/:]+/).filter(Boolean)].join('_'),
+    tags: [tagOf(path)],
     summary: spec.summary,
     ...(spec.description && { description: spec.description }),
     ...(parameters.length > 0 && { parameters }),
@@ -67,6 +68,12 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
       ),
     },
   };
+}
+
+/** Groups of the reference: what is searched, what is stored, how the server does. */
+function tagOf(path: string): string {
+  if (path.startsWith('/retrieve')) return 'retrieve';
+  return path.startsWith('/documents') ? 'documents' : 'operations';
 }
 
 function jsonContent(schemas: readonly z.ZodType[]): Json {

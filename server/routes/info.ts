@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { importRecordKey } from '../../corpus/import.ts';
 import type { Store } from '../../corpus/store.ts';
+import { importedFingerprint } from '../fingerprint.ts';
 import { limits } from '../limits.ts';
 import { packageVersion } from '../paths.ts';
 import { operation, type Route } from '../route.ts';
@@ -44,11 +44,6 @@ export const infoRoute: Route = {
     }),
   },
 };
-
-function importedFingerprint(store: Store): string | null {
-  const record = JSON.parse(store.readMeta(importRecordKey) ?? '{}') as { fingerprint?: string };
-  return record.fingerprint ?? null;
-}
 
 /** More categories than a person can choose from are cut off. */
 const maxCategories = 200;

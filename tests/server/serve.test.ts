@@ -186,6 +186,27 @@ describe('closing', () => {
   });
 });
 
+describe('a fault of the server', () => {
+  it('is told without its inside to the client, and with it to the log', async () => {
+    const server = await startTestServer();
+    server.index.store.close();
+    const { status, body } = await get(`${server.url}/documents`, { headers: { 'x-request-id': 'r-1' } });
+    assert.deepEqual([status, body.code], [500, 'internal_error']);
+    assert.doesNotMatch(JSON.stringify(body), /database|\.ts|at /);
+    assert.equal(server.lines.length, 1);
+    assert.match(server.lines[0], /^GET \/documents r-1: .*database.*\n +at /);
+  });
+
+  it('is 503 when the model does not answer, and the server is not ready', async () => {
+    const server = await startTestServer();
+    await server.index.close();
+    const { status, body, headers } = await post(`${server.url}/retrieve`, { query: 'a' });
+    assert.deepEqual([status, body.code, headers.get('retry-after')], [503, 'model_unavailable', '5']);
+    assert.equal((await get(`${server.url}/readyz`)).status, 503);
+    assert.equal((await post(`${server.url}/retrieve`, { query: 'river', mode: 'bm25' })).status, 200);
+  });
+});
+
 describe('readiness', () => {
   it('is false while the model loads, and questions are refused until then', async () => {
     const { createApp } = await import('../../server/app.ts');
