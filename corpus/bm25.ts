@@ -51,6 +51,14 @@ export class LexicalTeacher {
     }
   }
 
+  /** Every stemmed word with the rows it occurs in and what it adds to their scores. */
+  *postings(): Generator<{ stem: string; rows: Int32Array; impacts: Float32Array }> {
+    for (const [stem, term] of this.#terms) {
+      const [start, end] = [this.#offsets[term], this.#offsets[term + 1]];
+      yield { stem, rows: this.#rows.subarray(start, end), impacts: this.#impacts.subarray(start, end) };
+    }
+  }
+
   /** The n best rows with a score above 0, best first, ties by row. A word that a query repeats counts each time. */
   top(query: string, n: number): ScoredRows {
     const scores = this.#scores;

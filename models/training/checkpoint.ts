@@ -1,0 +1,75 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { readSafetensors, writeSafetensors, type WeightTensor } from '../weights.ts';
+import type { Parameter } from './adam.ts';
+
+/** What a run must have been started with for its checkpoint to be continued. */
+export type RunIdentity = Readonly<Record<string, string | number | boolean | null>>;
+
+export interface Checkpoint {
+  readonly phase: 'words' | 'model';
+  /** Steps done in the phase. */
+  readonly step: number;
+  /** Seconds of training so far. */
+  readonly seconds: number;
+  readonly curve: readonly CurvePoint[];
+  readonly parameters: ReadonlyMap<string, Parameter>;
+}
+
+/** One line of the learning curve. */
+export interface CurvePoint {
+  readonly phase: 'words' | 'model';
+  readonly step: number;
+  readonly seconds: number;
+  readonly loss: number;
+  /** Success@1 on held-out queries. */
+  readonly success: number;
+}
+
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+const FILE = 'checkpoint.safetensors';
+
+/**
+ * Writes the whole training state into `dir`, as one file put in place by renaming: a kill or a full disk leaves the
+ * checkpoint before it.
+ */
+export function writeCheckpoint(dir: string, identity: RunIdentity, checkpoint: Checkpoint): void {
+  const { parameters, ...rest } = checkpoint;
+  mkdirSync(dir, { recursive: true });
+  const tensors = new Map<string, WeightTensor>();
+  for (const [name, p] of parameters)
+    for (const part of ['data', 'm', 'v'] as const)
+      tensors.set(`${name}#${part}`, { shape: [p.data.length], data: p[part] });
+  writeSafetensors(join(dir, FILE), tensors, {
+    dtype: 'F32',
+    metadata: { identity: JSON.stringify(identity), state: JSON.stringify(rest) },
+  });
+}
+
+/** @throws CheckpointError  when it belongs to a run with other settings; the message names them */
+export function readCheckpoint(dir: string, identity: RunIdentity): Checkpoint | undefined {
+  const file = join(dir, FILE);
+  if (!existsSync(file)) return undefined;
+  const { tensors, metadata } = readSafetensors(file);
+  const before = JSON.parse(metadata.identity) as RunIdentity;
+  const differing = Object.keys({ ...before, ...identity }).filter((key) => before[key] !== identity[key]);
+  if (differing.length) {
+    const list = differing.map((key) => `${key} (was ${String(before[key])}, now ${String(identity[key])})`).join(', ');
+    throw new CheckpointError(
+      `${file}: belongs to a run with other settings: ${list}; give the same ones, or start anew without --resume`,
+    );
+  }
+  const parameters = new Map<string, Parameter>();
+  for (const name of tensors.keys()) {
+    if (!name.endsWith('#data')) continue;
+    const base = name.slice(0, -'#data'.length);
+    const part = (suffix: string): Float32Array => tensors.get(`${base}#${suffix}`)!.data;
+    parameters.set(base, { data: part('data'), m: part('m'), v: part('v') });
+  }
+  return { ...(JSON.parse(metadata.state) as Omit<Checkpoint, 'parameters'>), parameters };
+}
+
+export const removeCheckpoint = (dir: string): void => rmSync(dir, { recursive: true, force: true });

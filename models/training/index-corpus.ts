@@ -1,0 +1,430 @@
+/**
+ * @file From a corpus to a model folder: tokenizer, lexical start, training, export. Resumable at every checkpoint.
+ */
+import type { Document, JudgedQuery } from '../../corpus/documents.ts';
+
+import { createRng } from '../../corpus/random.ts';
+import type { T5Config } from '../config.ts';
+import { expectedWeights, readModelFolder, writeModelFolder, type Genir, type ModelFolder } from '../folder.ts';
+import { bagOfWordsGraph, transposed } from '../graphs.ts';
+import { Session, tensor } from '../session.ts';
+import { isLinear, unembedName } from '../t5.ts';
+import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
+import { trainTokenizer, type TrainedTokenizer } from '../tokenizer-training.ts';
+import type { WeightTensor } from '../weights.ts';
+import type { Parameter } from './adam.ts';
+import { readCheckpoint, removeCheckpoint, writeCheckpoint, type CurvePoint, type RunIdentity } from './checkpoint.ts';
+import { Examples, type Batch, type TrainQuery } from './examples.ts';
+import {
+  initialWeight,
+  normal,
+  placeWordBag,
+  randomDirections,
+  RESERVED,
+  SCALE,
+  trainWordBag,
+  type WordBag,
+} from './lexical-start.ts';
+import { gather } from './lookup.ts';
+import { configOf, SIZES, type ModelSize } from './sizes.ts';
+import { trainedShapes, Trainer, trainingState, type TrainingState } from './trainer.ts';
+
+/** What is indexed. Queries name their relevant docids; those of other documents are left out. */
+export interface IndexInput {
+  readonly name?: string;
+  readonly fingerprint: string;
+  readonly documents: readonly Document[];
+  readonly train: readonly JudgedQuery[];
+  /** Held out: they choose nothing, they only draw the learning curve. */
+  readonly dev: readonly JudgedQuery[];
+}
+
+export interface IndexOptions {
+  readonly out: string;
+  readonly size: ModelSize;
+  /** Steps of the T5 after the lexical start. The size's own number where left out. */
+  readonly steps?: number | undefined;
+  readonly seed: number;
+  readonly resume: boolean;
+  readonly threads: number;
+  /** A T5 folder to start from in place of the lexical start. */
+  readonly from?: string | undefined;
+  /** A `tokenizer.json` to take instead of training one. */
+  readonly tokenizer?: TrainedTokenizer | undefined;
+  readonly onProgress: (progress: IndexProgress) => void;
+}
+
+export interface IndexProgress {
+  readonly phase: 'tokenizer' | 'words' | 'model' | 'writing';
+  readonly step: number;
+  readonly steps: number;
+  /** Mean loss since the last report. */
+  readonly loss?: number;
+  /** Success@1 on held-out queries, newest measurement. */
+  readonly success?: number | undefined;
+}
+
+export interface IndexResult {
+  readonly out: string;
+  readonly documents: number;
+  readonly parameters: number;
+  readonly seconds: number;
+  readonly curve: readonly CurvePoint[];
+}
+
+/** Settings of the examples; measured on squad_wiki (DESIGN.md). */
+const EXAMPLES = {
+  realShare: 0.35,
+  teacherShare: 0.3,
+  teacherTemperature: 2,
+  maxTokens: 28,
+  wordDropout: 0.3,
+} as const;
+const CHECKPOINT_EVERY_MS = 180_000;
+const DEV_QUERIES = 1000;
+const WARMUP = 60;
+
+/** A corpus that no model can be trained on. */
+export class NothingToIndexError extends Error {
+  override readonly name = 'NothingToIndexError';
+}
+
+export async function indexCorpus(input: IndexInput, options: IndexOptions): Promise<IndexResult> {
+  const { size, seed, threads, onProgress } = options;
+  if (!input.documents.length) throw new NothingToIndexError('index: the corpus has no documents; import some first');
+  const settings = SIZES[size];
+  const steps = options.steps ?? settings.model.steps;
+  const started = Date.now();
+  const base = options.from ? readModelFolder(options.from) : undefined;
+
+  onProgress({ phase: 'tokenizer', step: 0, steps: 1 });
+  const files = tokenizerFiles(input, settings.vocabulary, base, options.tokenizer);
+  const tokenizer = loadTokenizer(files, EXAMPLES.maxTokens);
+  const words = tokenizer.size;
+  const config = base
+    ? withRows(base.config, words, input.documents.length)
+    : configOf(size, words, input.documents.length);
+
+  const rowOf = new Map(input.documents.map(({ docid }, row) => [docid, row]));
+  const train = judged(input.train, rowOf);
+  const examples = new Examples(input.documents, train, tokenizer, { seed, ...EXAMPLES });
+  const dev = devBatches(judged(input.dev, rowOf).slice(0, DEV_QUERIES), examples);
+
+  const identity: RunIdentity = {
+    fingerprint: input.fingerprint,
+    size,
+    steps,
+    seed,
+    queries: train.length,
+    from: options.from ?? null,
+  };
+  const checkpointDir = `${options.out}.checkpoint`;
+  const resumed = options.resume ? readCheckpoint(checkpointDir, identity) : undefined;
+  const curve: CurvePoint[] = [...(resumed?.curve ?? [])];
+  const elapsed = (): number => (resumed?.seconds ?? 0) + (Date.now() - started) / 1000;
+  let saved = Date.now();
+  let losses: number[] = [];
+
+  /** Reports, measures and saves after step `step` of a phase, each when it is due. */
+  async function after(
+    phase: CurvePoint['phase'],
+    step: number,
+    total: number,
+    loss: number,
+    measure: () => Promise<number | undefined>,
+    parameters: () => Map<string, Parameter>,
+  ): Promise<void> {
+    losses.push(loss);
+    const mean = losses.reduce((a, b) => a + b, 0) / losses.length;
+    if (step % Math.max(1, Math.round(total / 12)) === 0 || step === total) {
+      const success = await measure();
+      if (success !== undefined) curve.push({ phase, step, seconds: Math.round(elapsed()), loss: mean, success });
+      losses = [];
+    }
+    onProgress({ phase, step, steps: total, loss: mean, success: curve.at(-1)?.success });
+    if (Date.now() - saved > CHECKPOINT_EVERY_MS) {
+      writeCheckpoint(checkpointDir, identity, { phase, step, seconds: elapsed(), curve, parameters: parameters() });
+      saved = Date.now();
+    }
+  }
+
+  let state: TrainingState | undefined;
+  if (resumed?.phase === 'model') {
+    state = stateFrom(resumed.parameters);
+  } else if (base) {
+    state = stateOfFolder(base, config, words, input, seed);
+  } else {
+    const bag = resumed ? bagFrom(resumed.parameters, config) : startBag(input, examples, tokenizer, config, seed);
+    const evaluator = await BagEvaluator.open(bag, threads);
+    await trainWordBag(bag, examples, { ...settings.words, threads }, resumed?.step ?? 0, (step, loss) =>
+      after(
+        'words',
+        step,
+        settings.words.steps,
+        loss,
+        () => success(dev, (batch) => evaluator.logits(batch)),
+        () => bagParameters(bag),
+      ),
+    );
+    await evaluator.close();
+    state = trainingState(placeWordBag(bag, config, trainedShapes(config), [examples.batch(3, 0, 128)], seed));
+  }
+
+  const { rates, batchSize, dropout } = settings.model;
+  const trainer = await Trainer.open(unscaled(config), state, {
+    steps,
+    batchSize,
+    threads,
+    seed,
+    rates,
+    dropout,
+    warmup: Math.min(WARMUP, Math.ceil(steps / 5)),
+    weightDecay: 0,
+  });
+  const trained = state;
+  for (let step = resumed?.phase === 'model' ? resumed.step : 0; step < steps; step++) {
+    const loss = await trainer.step(examples, step);
+    await after(
+      'model',
+      step + 1,
+      steps,
+      loss,
+      () => success(dev, (batch) => trainer.logits(batch)),
+      () => stateParameters(trained),
+    );
+  }
+  await trainer.close();
+
+  onProgress({ phase: 'writing', step: 0, steps: 1 });
+  const weights = exportWeights(config, trained, words, base, seed);
+  const genir: Genir = {
+    format: 'palimpsest-genir',
+    version: 1,
+    scheme: 'atomic',
+    docids: input.documents.map(({ docid }) => docid),
+    firstDocidToken: words,
+    corpus: {
+      fingerprint: input.fingerprint,
+      documents: input.documents.length,
+      ...(input.name ? { name: input.name } : {}),
+    },
+    training: {
+      size,
+      steps,
+      seed,
+      from: options.from ?? null,
+      trainQueries: train.length,
+      seconds: Math.round(elapsed()),
+      examples: EXAMPLES,
+      settings,
+      curve,
+    },
+  };
+  writeModelFolder(options.out, { config, weights, ...files, genir, dtype: 'F16' });
+  removeCheckpoint(checkpointDir);
+  const parameters = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0);
+  return { out: options.out, documents: input.documents.length, parameters, seconds: elapsed(), curve };
+}
+
+function tokenizerFiles(
+  input: IndexInput,
+  vocabSize: number,
+  base?: ModelFolder,
+  given?: TrainedTokenizer,
+): TrainedTokenizer {
+  if (given) return given;
+  if (base)
+    return { tokenizerJson: base.tokenizerJson as object, tokenizerConfig: (base.tokenizerConfig ?? {}) as object };
+  return trainTokenizer(texts(input), { vocabSize });
+}
+
+/** All texts of the corpus that training sees. */
+function* texts({ documents, train }: IndexInput): Generator<string> {
+  for (const { title, text } of documents) yield `${title}\n${text}`;
+  for (const { text } of train) yield text;
+}
+
+const judged = (queries: readonly JudgedQuery[], rowOf: ReadonlyMap<string, number>): TrainQuery[] =>
+  queries
+    .map(({ text, relevant }) => ({ text, rows: relevant.flatMap((docid) => rowOf.get(docid) ?? []) }))
+    .filter(({ rows }) => rows.length > 0);
+
+/** The model's config with N docid rows behind `words` tokens. */
+const withRows = (config: T5Config, words: number, documents: number): T5Config => ({
+  ...config,
+  vocab_size: words + documents,
+});
+
+/** Training multiplies states and rows as they are; the scale of tied models goes into the exported rows. */
+const unscaled = (config: T5Config): T5Config => ({ ...config, scale_decoder_outputs: false });
+
+// ------------------------------------------------------------------------------------------------ held-out queries
+
+interface DevBatch {
+  readonly batch: Batch;
+  readonly relevant: readonly (readonly number[])[];
+}
+
+function devBatches(queries: readonly TrainQuery[], examples: Examples): DevBatch[] {
+  const encoded = queries
+    .map(({ text, rows }) => ({ ids: examples.encode(text), rows }))
+    .sort((a, b) => a.ids.length - b.ids.length);
+  const batches: DevBatch[] = [];
+  for (let i = 0; i < encoded.length; i += 128) {
+    const part = encoded.slice(i, i + 128);
+    batches.push({ batch: examples.assemble(part.map(({ ids }) => ids)), relevant: part.map(({ rows }) => rows) });
+  }
+  return batches;
+}
+
+/** Success@1 over the batches; undefined without queries. */
+async function success(
+  dev: readonly DevBatch[],
+  logits: (batch: Batch) => Promise<Float32Array>,
+): Promise<number | undefined> {
+  let [right, all] = [0, 0];
+  for (const { batch, relevant } of dev) {
+    const scores = await logits(batch);
+    const n = scores.length / batch.size;
+    relevant.forEach((rows, b) => {
+      let best = 0;
+      for (let i = 1; i < n; i++) if (scores[b * n + i] > scores[b * n + best]) best = i;
+      if (rows.includes(best)) right++;
+      all++;
+    });
+  }
+  return all ? right / all : undefined;
+}
+
+class BagEvaluator {
+  private readonly bag: WordBag;
+  private readonly session: Session;
+
+  private constructor(bag: WordBag, session: Session) {
+    this.bag = bag;
+    this.session = session;
+  }
+
+  static async open(bag: WordBag, threads: number): Promise<BagEvaluator> {
+    return new BagEvaluator(
+      bag,
+      await Session.open(bagOfWordsGraph(bag.dimensions, SCALE, { gradients: false }), { threads }),
+    );
+  }
+
+  async logits({ ids, mask, size, length }: Batch): Promise<Float32Array> {
+    const { directions, importance, rows, dimensions: k } = this.bag;
+    const out = await this.session.run({
+      embedded: tensor(gather(directions.data, ids, k), [size, length, k]),
+      importance: tensor(gather(importance.data, ids, 1), [size, length]),
+      attention_mask: tensor(mask, [size, length]),
+      rows: tensor(rows.data, [rows.data.length / k, k]),
+    });
+    return out.logits.data as Float32Array;
+  }
+
+  close(): Promise<void> {
+    return this.session.release();
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ states
+
+function startBag(
+  input: IndexInput,
+  examples: Examples,
+  tokenizer: Tokenizer,
+  config: T5Config,
+  seed: number,
+): WordBag {
+  return randomDirections(texts(input), examples.teacher, tokenizer, config.d_model - RESERVED, seed);
+}
+
+const bagParameters = ({ directions, importance, rows }: WordBag): Map<string, Parameter> =>
+  new Map(Object.entries({ directions, importance, rows }));
+
+const bagFrom = (parameters: ReadonlyMap<string, Parameter>, config: T5Config): WordBag => ({
+  directions: parameters.get('directions')!,
+  importance: parameters.get('importance')!,
+  rows: parameters.get('rows')!,
+  dimensions: config.d_model - RESERVED,
+});
+
+const STATE_PARTS = ['embeddings', 'start', 'rows'] as const;
+
+const stateParameters = (state: TrainingState): Map<string, Parameter> =>
+  new Map([...STATE_PARTS.map((part) => [part, state[part]] as const), ...state.weights]);
+
+function stateFrom(parameters: ReadonlyMap<string, Parameter>): TrainingState {
+  const [embeddings, start, rows] = STATE_PARTS.map((part) => parameters.get(part)!);
+  const weights = new Map([...parameters].filter(([name]) => !(STATE_PARTS as readonly string[]).includes(name)));
+  return { embeddings, start, rows, weights };
+}
+
+/** A T5 made elsewhere: its own weights; documents it knows keep their rows, the others start small and random. */
+function stateOfFolder(
+  base: ModelFolder,
+  config: T5Config,
+  words: number,
+  input: IndexInput,
+  seed: number,
+): TrainingState {
+  const d = config.d_model;
+  const rng = createRng(seed + 3);
+  const shared = base.tensor('shared.weight').data;
+  const outputs = base.config.tie_word_embeddings ? shared : base.tensor(unembedName(base.config)).data;
+  const scale = base.config.scale_decoder_outputs ? d ** -0.5 : 1;
+  const known = new Map(base.genir?.docids.map((docid, row) => [docid, base.genir!.firstDocidToken + row]));
+  const rows = new Float32Array(input.documents.length * d);
+  input.documents.forEach(({ docid }, row) => {
+    const at = known.get(docid);
+    for (let j = 0; j < d; j++)
+      rows[row * d + j] = at === undefined ? normal(rng) / Math.sqrt(d) : outputs[at * d + j] * scale;
+  });
+  const weights = new Map<string, Float32Array>();
+  for (const name of trainedShapes(config).keys()) {
+    const weight = base.tensor(name);
+    weights.set(name, isLinear(name) ? transposed(weight) : weight.data);
+  }
+  const start = config.decoder_start_token_id * d;
+  return {
+    ...trainingState({ embeddings: shared.slice(0, words * d), start: shared.slice(start, start + d), rows, weights }),
+  };
+}
+
+/** All weights by HF's name in HF's orientation; docid rows behind the words. */
+function exportWeights(
+  config: T5Config,
+  state: TrainingState,
+  words: number,
+  base: ModelFolder | undefined,
+  seed: number,
+): Map<string, WeightTensor> {
+  const d = config.d_model;
+  const rng = createRng(seed + 4);
+  const scale = config.scale_decoder_outputs ? Math.sqrt(d) : 1;
+  const withDocids = (table: Float32Array): Float32Array => {
+    const all = new Float32Array(config.vocab_size * d);
+    all.set(table.subarray(0, words * d));
+    all.set(
+      state.rows.data.map((x) => x * scale),
+      words * d,
+    );
+    return all;
+  };
+  const embeddings = state.embeddings.data.slice();
+  embeddings.set(state.start.data, config.decoder_start_token_id * d);
+  const weights = new Map<string, WeightTensor>();
+  for (const { name, shape } of expectedWeights(config)) {
+    const trained = state.weights.get(name)?.data;
+    if (name === 'shared.weight') weights.set(name, { shape, data: withDocids(embeddings) });
+    else if (name === 'lm_head.weight') weights.set(name, { shape, data: withDocids(base!.tensor(name).data) });
+    else if (trained)
+      weights.set(name, {
+        shape,
+        data: isLinear(name) ? transposed({ data: trained, shape: [...shape].reverse() }) : trained,
+      });
+    else weights.set(name, base ? base.tensor(name) : { shape, data: initialWeight(name, shape, rng) }); // not used at decoder length 1
+  }
+  return weights;
+}

@@ -1,0 +1,78 @@
+import { parseConfig, type T5Config } from '../config.ts';
+import type { TrainerOptions } from './trainer.ts';
+
+export const modelSizes = ['tiny', 'small', 'base'] as const;
+export type ModelSize = (typeof modelSizes)[number];
+
+/** What a size stands for. Measured choices are explained in DESIGN.md. */
+export interface SizeSettings {
+  readonly d_model: number;
+  readonly num_heads: number;
+  readonly d_kv: number;
+  readonly d_ff: number;
+  readonly num_layers: number;
+  readonly num_decoder_layers: number;
+  readonly vocabulary: number;
+  /** The lexical start: steps and batch. */
+  readonly words: { readonly steps: number; readonly batchSize: number };
+  readonly model: Pick<TrainerOptions, 'steps' | 'batchSize' | 'rates' | 'dropout'>;
+}
+
+export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
+  tiny: {
+    d_model: 64,
+    num_heads: 2,
+    d_kv: 16,
+    d_ff: 128,
+    num_layers: 1,
+    num_decoder_layers: 3,
+    vocabulary: 4000,
+    words: { steps: 100, batchSize: 128 },
+    model: { steps: 200, batchSize: 64, rates: { weights: 1e-3, embeddings: 3e-3, rows: 2e-3 }, dropout: 0.1 },
+  },
+  small: {
+    d_model: 384,
+    num_heads: 4,
+    d_kv: 64,
+    d_ff: 512,
+    num_layers: 1,
+    num_decoder_layers: 4,
+    vocabulary: 9000,
+    words: { steps: 400, batchSize: 512 },
+    model: { steps: 1500, batchSize: 256, rates: { weights: 6e-4, embeddings: 3e-3, rows: 3e-4 }, dropout: 0.1 },
+  },
+  base: {
+    d_model: 1024,
+    num_heads: 8,
+    d_kv: 64,
+    d_ff: 1024,
+    num_layers: 1,
+    num_decoder_layers: 4,
+    vocabulary: 30_000,
+    words: { steps: 400, batchSize: 1024 },
+    model: { steps: 1200, batchSize: 256, rates: { weights: 4e-4, embeddings: 3e-3, rows: 1.5e-4 }, dropout: 0.1 },
+  },
+};
+
+/** The T5 of a size for a vocabulary of `words` tokens and `documents` docids. */
+export function configOf(size: ModelSize, words: number, documents: number): T5Config {
+  const { d_model, num_heads, d_kv, d_ff, num_layers, num_decoder_layers } = SIZES[size];
+  return parseConfig({
+    model_type: 't5',
+    architectures: ['T5ForConditionalGeneration'],
+    vocab_size: words + documents,
+    d_model,
+    d_kv,
+    d_ff,
+    num_layers,
+    num_decoder_layers,
+    num_heads,
+    feed_forward_proj: 'relu',
+    tie_word_embeddings: true,
+    scale_decoder_outputs: true,
+    pad_token_id: 0,
+    eos_token_id: 1,
+    decoder_start_token_id: 0,
+    dropout_rate: 0,
+  });
+}

@@ -1,0 +1,180 @@
+/**
+ * @file The training loop: batches through the training graph, Adam over every weight, docid rows and embeddings.
+ */
+import { createRng } from '../../corpus/random.ts';
+import type { T5Config } from '../config.ts';
+import { gradientOutput, trainingGraph } from '../graphs.ts';
+import { Session, tensor, type Feeds, type FloatTensor } from '../session.ts';
+import { adamRowsStep, adamStep, cosineSchedule, globalNorm, parameter, type Parameter } from './adam.ts';
+import { fillTargets, type Batch, type Examples } from './examples.ts';
+import { gather, scatterGradients } from './lookup.ts';
+
+export interface TrainerOptions {
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly threads: number;
+  readonly seed: number;
+  /** Peak learning rates. Norms take three times that of the linear maps. */
+  readonly rates: { readonly weights: number; readonly embeddings: number; readonly rows: number };
+  readonly warmup: number;
+  /** Share of embedding entries set to zero in training. */
+  readonly dropout: number;
+  readonly weightDecay: number;
+}
+
+/** Gradients of linear maps are scaled down to this global norm at most. */
+const CLIP = 1;
+const FLOOR = 0.03;
+
+/** All that a model learns, and what the optimiser remembers of it. */
+export interface TrainingState {
+  readonly embeddings: Parameter;
+  readonly start: Parameter;
+  readonly rows: Parameter;
+  /** By HF's name; linear maps [in, out]. */
+  readonly weights: ReadonlyMap<string, Parameter>;
+}
+
+/** Weights of the training graph with their shapes, linear maps [in, out]. */
+export const trainedShapes = (config: T5Config): ReadonlyMap<string, readonly number[]> =>
+  trainingGraph(config, { gradients: false }).parameters;
+
+/** A state with a fresh optimiser. */
+export const trainingState = (values: {
+  embeddings: Float32Array;
+  start: Float32Array;
+  rows: Float32Array;
+  weights: ReadonlyMap<string, Float32Array>;
+}): TrainingState => ({
+  embeddings: parameter(values.embeddings),
+  start: parameter(values.start),
+  rows: parameter(values.rows),
+  weights: new Map([...values.weights].map(([name, data]) => [name, parameter(data)])),
+});
+
+export class Trainer {
+  private readonly config: T5Config;
+  private readonly options: TrainerOptions;
+  private readonly state: TrainingState;
+  private readonly shapes: ReadonlyMap<string, readonly number[]>;
+  private readonly session: Session;
+  private readonly forward: Session;
+  private readonly gradients: ReadonlyMap<string, FloatTensor>;
+  private readonly documents: number;
+  private readonly targets: Float32Array;
+
+  private constructor(
+    config: T5Config,
+    state: TrainingState,
+    options: TrainerOptions,
+    session: Session,
+    forward: Session,
+  ) {
+    this.config = config;
+    this.options = options;
+    this.state = state;
+    this.session = session;
+    this.forward = forward;
+    this.shapes = trainedShapes(config);
+    this.documents = state.rows.data.length / config.d_model;
+    this.targets = new Float32Array(options.batchSize * this.documents);
+    const buffer = (shape: readonly number[]): FloatTensor =>
+      tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
+    this.gradients = new Map([
+      ...[...this.shapes].map(([name, shape]) => [name, buffer(shape)] as const),
+      ['rows', buffer([this.documents, config.d_model])],
+      ['start', buffer([1, config.d_model])],
+    ]);
+  }
+
+  /** @param config  of the model; logits are not scaled here, `rows` and `state` are as they are multiplied */
+  static async open(config: T5Config, state: TrainingState, options: TrainerOptions): Promise<Trainer> {
+    const { threads } = options;
+    const session = await Session.open(trainingGraph(config, { gradients: true }).graph, { threads });
+    const forward = await Session.open(trainingGraph(config, { gradients: false }).graph, { threads });
+    return new Trainer(config, state, options, session, forward);
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+    await this.forward.release();
+  }
+
+  private feeds(batch: Batch, embedded: Float32Array): Feeds {
+    const { d_model: d } = this.config;
+    const shape = [batch.size, batch.length];
+    return {
+      embedded: tensor(embedded, [...shape, d]),
+      attention_mask: tensor(batch.mask, shape),
+      start: tensor(this.state.start.data, [1, d]),
+      rows: tensor(this.state.rows.data, [this.documents, d]),
+      ...Object.fromEntries(
+        [...this.state.weights].map(([name, { data }]) => [name, tensor(data, this.shapes.get(name)!)]),
+      ),
+    };
+  }
+
+  /** One optimiser step, number `step` from 0. @returns the loss before it */
+  async step(examples: Examples, step: number): Promise<number> {
+    const { batchSize, steps, warmup, rates, dropout, weightDecay, seed } = this.options;
+    const { d_model: d } = this.config;
+    const batch = examples.batch(2, step, batchSize);
+    const embedded = gather(this.state.embeddings.data, batch.ids, d);
+    const kept = dropout > 0 ? dropEntries(embedded, dropout, seed * 7_368_787 + step) : undefined;
+    fillTargets(this.targets, batch, this.documents);
+    const feeds = {
+      ...this.feeds(batch, embedded),
+      targets: tensor(this.targets.subarray(0, batch.size * this.documents), [batch.size, this.documents]),
+      weights: tensor(new Float32Array(batch.size).fill(1 / batch.size), [batch.size]),
+    };
+    const outputs: Record<string, FloatTensor> = {
+      loss: tensor(new Float32Array(1), []),
+      [gradientOutput('embedded')]: tensor(new Float32Array(embedded.length), [batch.size, batch.length, d]),
+    };
+    for (const [name, buffer] of this.gradients) outputs[gradientOutput(name)] = buffer;
+    await this.session.run(feeds, outputs);
+    fillTargets(this.targets, batch, this.documents, true);
+
+    const t = step + 1;
+    const rate = cosineSchedule(t, { steps, warmup, floor: FLOOR });
+    const gradient = (name: string): Float32Array => this.gradients.get(name)!.data;
+    const linear = [...this.state.weights.keys()].filter((name) => this.shapes.get(name)!.length === 2);
+    const scale = Math.min(1, CLIP / (globalNorm(linear.map(gradient)) + 1e-6));
+    for (const [name, p] of this.state.weights) {
+      const isMap = this.shapes.get(name)!.length === 2;
+      const lr = rate * rates.weights * (isMap ? 1 : 3);
+      adamStep(p, gradient(name), { lr, step: t, decay: isMap ? weightDecay : 0, scale: isMap ? scale : 1 });
+    }
+    adamStep(this.state.start, gradient('start'), { lr: rate * rates.weights * 3, step: t });
+    adamStep(this.state.rows, gradient('rows'), { lr: rate * rates.rows, step: t });
+    const back = outputs[gradientOutput('embedded')].data;
+    if (kept) for (let i = 0; i < back.length; i++) back[i] *= kept[i];
+    const used = scatterGradients(batch, back, d);
+    adamRowsStep(this.state.embeddings, used.ids, used.gradients, { width: d, lr: rate * rates.embeddings, step: t });
+    return outputs.loss.data[0];
+  }
+
+  /** Logits over all documents, float32 [B, N]. */
+  async logits(batch: Batch): Promise<Float32Array> {
+    const embedded = gather(this.state.embeddings.data, batch.ids, this.config.d_model);
+    return (await this.forward.run(this.feeds(batch, embedded))).logits.data as Float32Array;
+  }
+}
+
+/** Zeroes a share of the entries and scales the others up; returns the factor of each. */
+function dropEntries(data: Float32Array, share: number, seed: number): Float32Array {
+  const rng = createRng(seed);
+  const factors = new Float32Array(data.length);
+  const keep = 1 / (1 - share);
+  // Four decisions from each random number: 8 bits decide one.
+  const bar = Math.round(share * 256);
+  for (let i = 0; i < data.length; i += 4) {
+    let bits = rng.int(0x1_0000_0000);
+    for (let j = i; j < Math.min(i + 4, data.length); j++) {
+      factors[j] = (bits & 255) < bar ? 0 : keep;
+      bits >>>= 8;
+      data[j] *= factors[j];
+    }
+  }
+  return factors;
+}
