@@ -6,6 +6,7 @@ import { LexicalTeacher } from '../../corpus/bm25.ts';
 import { PseudoQueries, type QueryableText } from '../../corpus/pseudo-queries.ts';
 import { createRng, shuffle, type Rng } from '../../corpus/random.ts';
 import type { Tokenizer } from '../tokenizer.ts';
+import { TextRows } from './text-rows.ts';
 
 /** A train query and the rows of the documents that answer it. */
 export interface TrainQuery {
@@ -61,6 +62,7 @@ export class Examples {
   private readonly pieces = new Map<string, number[]>();
   private cached: { key: string; batches: Batch[] } = { key: '', batches: [] };
   readonly documents: number;
+  readonly textRows: TextRows;
 
   constructor(
     documents: readonly QueryableText[],
@@ -74,6 +76,7 @@ export class Examples {
     this.queries = queries;
     this.tokenizer = tokenizer;
     this.options = options;
+    this.textRows = new TextRows(documents, this.teacher, (word) => this.piecesOf(word));
   }
 
   /** Batch number `step` (from 0) of `batchSize` queries; `stream` names an independent sequence of batches. */
@@ -139,15 +142,19 @@ export class Examples {
     return { ids: this.encode(query), row, query };
   }
 
+  private piecesOf(word: string): readonly number[] {
+    let pieces = this.pieces.get(word);
+    if (!pieces) this.pieces.set(word, (pieces = this.tokenizer.encode(word).slice(0, -1)));
+    return pieces;
+  }
+
   /** Token ids, from a cache of words: pieces never cross a blank. */
   encode(query: string): number[] {
     const { maxTokens } = this.options;
     const ids: number[] = [];
     for (const word of query.split(/\s+/)) {
       if (!word) continue;
-      let pieces = this.pieces.get(word);
-      if (!pieces) this.pieces.set(word, (pieces = this.tokenizer.encode(word).slice(0, -1)));
-      ids.push(...pieces);
+      ids.push(...this.piecesOf(word));
       if (ids.length >= maxTokens - 1) break;
     }
     ids.length = Math.min(ids.length, maxTokens - 1);

@@ -74,8 +74,8 @@ export interface IndexResult {
 
 /** Settings of the examples; measured on squad_wiki (DESIGN.md). */
 const EXAMPLES = {
-  realShare: 0.35,
-  teacherShare: 0.3,
+  realShare: 0.5,
+  teacherShare: 0.4,
   teacherTemperature: 2,
   maxTokens: 28,
   wordDropout: 0.3,
@@ -83,6 +83,7 @@ const EXAMPLES = {
 const CHECKPOINT_EVERY_MS = 180_000;
 const DEV_QUERIES = 1000;
 const WARMUP = 60;
+const TEXT_ROW_SHARE = 0.1;
 
 /** A corpus that no model can be trained on. */
 export class NothingToIndexError extends Error {
@@ -142,7 +143,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
       losses = [];
     }
     onProgress({ phase, step, steps: total, loss: mean, success: curve.at(-1)?.success });
-    if (Date.now() - saved > CHECKPOINT_EVERY_MS) {
+    if (Date.now() - saved > CHECKPOINT_EVERY_MS || step === total) {
       writeCheckpoint(checkpointDir, identity, { phase, step, seconds: elapsed(), curve, parameters: parameters() });
       saved = Date.now();
     }
@@ -180,6 +181,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     dropout,
     warmup: Math.min(WARMUP, Math.ceil(steps / 5)),
     weightDecay: 0,
+    textRowShare: base ? 0 : TEXT_ROW_SHARE,
   });
   const trained = state;
   for (let step = resumed?.phase === 'model' ? resumed.step : 0; step < steps; step++) {

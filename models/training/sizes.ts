@@ -49,8 +49,8 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
     num_layers: 1,
     num_decoder_layers: 4,
     vocabulary: 30_000,
-    words: { steps: 400, batchSize: 1024 },
-    model: { steps: 1200, batchSize: 256, rates: { weights: 4e-4, embeddings: 3e-3, rows: 1.5e-4 }, dropout: 0.1 },
+    words: { steps: 500, batchSize: 1024 },
+    model: { steps: 1200, batchSize: 256, rates: { weights: 3e-4, embeddings: 2e-3, rows: 1.2e-4 }, dropout: 0.1 },
   },
 };
 

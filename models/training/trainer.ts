@@ -20,6 +20,8 @@ export interface TrainerOptions {
   /** Share of embedding entries set to zero in training. */
   readonly dropout: number;
   readonly weightDecay: number;
+  /** Share of a batch's documents that answer through the row of their text (see `text-rows.ts`). */
+  readonly textRowShare: number;
 }
 
 /** Gradients of linear maps are scaled down to this global norm at most. */
@@ -132,7 +134,9 @@ export class Trainer {
       [gradientOutput('embedded')]: tensor(new Float32Array(embedded.length), [batch.size, batch.length, d]),
     };
     for (const [name, buffer] of this.gradients) outputs[gradientOutput(name)] = buffer;
+    const restore = this.substituteTextRows(examples, batch);
     await this.session.run(feeds, outputs);
+    restore();
     fillTargets(this.targets, batch, this.documents, true);
 
     const t = step + 1;
@@ -152,6 +156,29 @@ export class Trainer {
     const used = scatterGradients(batch, back, d);
     adamRowsStep(this.state.embeddings, used.ids, used.gradients, { width: d, lr: rate * rates.embeddings, step: t });
     return outputs.loss.data[0];
+  }
+
+  /**
+   * Lets the first documents of a batch answer through the row of their text for one run. What is returned puts the
+   * learned rows back and takes those documents out of the rows' gradient.
+   */
+  private substituteTextRows(examples: Examples, batch: Batch): () => void {
+    const { d_model: d } = this.config;
+    const { data } = this.state.rows;
+    const count = Math.round(batch.size * this.options.textRowShare);
+    const chosen = [...new Set(batch.targets.slice(0, count).map(({ rows }) => rows[0]))];
+    const learned = chosen.map((row) => data.slice(row * d, (row + 1) * d));
+    chosen.forEach((row, i) => {
+      const length = Math.hypot(...learned[i]);
+      data.set(examples.textRows.row(row, this.state.embeddings.data, d, length), row * d);
+    });
+    return () => {
+      const gradient = this.gradients.get('rows')!.data;
+      chosen.forEach((row, i) => {
+        data.set(learned[i], row * d);
+        gradient.fill(0, row * d, (row + 1) * d);
+      });
+    };
   }
 
   /** Logits over all documents, float32 [B, N]. */

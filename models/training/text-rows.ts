@@ -1,0 +1,67 @@
+import { words } from '../../corpus/words.ts';
+import { stem } from '../../corpus/stem.ts';
+import type { LexicalTeacher } from '../../corpus/bm25.ts';
+import { RESERVED } from './lexical-start.ts';
+
+/** A document as weighted tokens: what BM25 gives each of its words, shared among the word's pieces. */
+interface WeightedTokens {
+  readonly tokens: Int32Array;
+  readonly weights: Float32Array;
+}
+
+/**
+ * Docid rows made of text alone: Σ BM25 weight · direction of the token's embedding. The lexical start puts every row
+ * there; training moves rows, embeddings and decoder on. In every batch a few documents answer through such a row in
+ * place of their learned one, so that the model stays one to which a document can be added from its text.
+ */
+export class TextRows {
+  private readonly documents: readonly WeightedTokens[];
+
+  /** @param encode  a word's token ids */
+  constructor(
+    documents: readonly { title: string; text: string }[],
+    teacher: LexicalTeacher,
+    encode: (word: string) => readonly number[],
+  ) {
+    const postings = new Map<string, Map<number, number>>();
+    for (const { stem: name, rows, impacts } of teacher.postings()) {
+      postings.set(name, new Map(Array.from(rows, (row, i) => [row, impacts[i]])));
+    }
+    this.documents = documents.map(({ title, text }, row) => {
+      const forms = new Map<string, string[]>(); // stem → the different words that share its weight
+      for (const word of new Set(words(`${title}\n${text}`))) {
+        const name = stem(word);
+        forms.set(name, [...(forms.get(name) ?? []), word]);
+      }
+      const sum = new Map<number, number>();
+      for (const [name, list] of forms) {
+        const impact = postings.get(name)?.get(row) ?? 0;
+        for (const word of list) {
+          const pieces = encode(word);
+          for (const piece of pieces) sum.set(piece, (sum.get(piece) ?? 0) + impact / list.length / pieces.length);
+        }
+      }
+      return { tokens: Int32Array.from(sum.keys()), weights: Float32Array.from(sum.values()) };
+    });
+  }
+
+  /**
+   * The row of a document, of length `length`.
+   *
+   * @param embeddings  float32 [V, D], as training moves them
+   * @returns           float32 [D]; the reserved dimensions are 0
+   */
+  row(document: number, embeddings: Float32Array, d: number, length: number): Float32Array {
+    const { tokens, weights } = this.documents[document];
+    const sum = new Float32Array(d);
+    for (let i = 0; i < tokens.length; i++) {
+      const at = tokens[i] * d;
+      let square = 0;
+      for (let j = RESERVED; j < d; j++) square += embeddings[at + j] ** 2;
+      const scale = weights[i] / Math.sqrt(square || 1);
+      for (let j = RESERVED; j < d; j++) sum[j] += scale * embeddings[at + j];
+    }
+    const norm = Math.hypot(...sum);
+    return norm ? sum.map((x) => (x * length) / norm) : sum;
+  }
+}
