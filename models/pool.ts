@@ -39,13 +39,21 @@ interface Waiting {
   readonly input: RetrieveInput;
   readonly resolve: (result: PoolResult) => void;
   readonly reject: (error: Error) => void;
+  /** Threads that died over it. */
+  deaths: number;
 }
 
+interface Publication {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A thread, and what it owes. */
 interface Seat {
-  worker: Worker;
+  readonly worker: Worker;
   batch: Waiting[] | undefined;
   /** Publications under way, by message id. */
-  readonly publishing: Map<number, { resolve: () => void; reject: (error: Error) => void }>;
+  readonly publishing: Map<number, Publication>;
 }
 
 /**
@@ -55,8 +63,10 @@ interface Seat {
 export class InferencePool {
   private readonly options: Required<PoolOptions>;
   private readonly seats: Seat[] = [];
+  private readonly starting = new Set<Seat>();
   private readonly queue: Waiting[] = [];
   private version: ModelVersion | undefined;
+  private batches = 0;
   private counter = 0;
   private closed = false;
 
@@ -76,9 +86,10 @@ export class InferencePool {
     return pool;
   }
 
-  /** Queries that wait and queries that are being answered. */
-  get load(): { waiting: number; running: number } {
-    return { waiting: this.queue.length, running: this.seats.reduce((n, { batch }) => n + (batch?.length ?? 0), 0) };
+  /** Queries that wait, queries that are being answered, and batches sent since the start. */
+  get load(): { waiting: number; running: number; batches: number } {
+    const running = this.seats.reduce((n, { batch }) => n + (batch?.length ?? 0), 0);
+    return { waiting: this.queue.length, running, batches: this.batches };
   }
 
   /** Whether every worker is up. */
@@ -86,22 +97,38 @@ export class InferencePool {
     return !this.closed && this.seats.length === this.options.workers;
   }
 
-  /** @throws QueueFullError, PoolError */
+  /** @returns one result per input, in order @throws QueueFullError, PoolError */
   retrieve(inputs: readonly RetrieveInput[]): Promise<PoolResult[]> {
     if (this.closed) return Promise.reject(new PoolError('inference pool: closed'));
     if (this.queue.length + inputs.length > this.options.maxQueue)
       return Promise.reject(new QueueFullError(this.queue.length));
     const answers = inputs.map(
-      (input) => new Promise<PoolResult>((resolve, reject) => this.queue.push({ input, resolve, reject })),
+      (input) => new Promise<PoolResult>((resolve, reject) => this.queue.push({ input, resolve, reject, deaths: 0 })),
     );
+    // A thread whose replacement could not start is tried again as soon as there is something to do.
+    if (this.seats.length + this.starting.size < this.options.workers) this.replace().catch(() => undefined);
     this.dispatch();
     return Promise.all(answers);
   }
 
-  /** Makes all workers answer from `version`; resolves when every batch sent from now on will. */
+  /**
+   * Makes all workers answer from `version`; resolves when every batch sent from now on will.
+   *
+   * @throws PoolError  with the worker's reason, where the version does not fit; the one before stays
+   */
   async publish(version: ModelVersion): Promise<void> {
+    const previous = this.version;
     this.version = version;
-    await Promise.all(this.seats.map((seat) => this.publishTo(seat, version)));
+    const seats = [...this.seats];
+    const outcomes = await Promise.allSettled(seats.map((seat) => this.publishTo(seat, version)));
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (!failure) return;
+    if (outcomes.every((outcome) => outcome.status === 'rejected')) {
+      if (this.version === version) this.version = previous;
+      throw failure.reason;
+    }
+    // Some have it: the others (out of memory?) must not answer from another one, so they start anew.
+    seats.forEach(({ worker }, i) => outcomes[i].status === 'rejected' && void worker.terminate());
   }
 
   private publishTo(seat: Seat, version: ModelVersion): Promise<void> {
@@ -117,59 +144,91 @@ export class InferencePool {
     this.closed = true;
     for (const { reject } of this.queue.splice(0))
       reject(new PoolError('inference pool: closed while the query waited'));
-    await Promise.all(
-      this.seats.splice(0).map(
-        (seat) =>
-          new Promise<void>((resolve) => {
-            seat.worker.once('exit', () => resolve());
-            this.send(seat, { kind: 'close' });
-          }),
-      ),
+    const stopped = this.seats.splice(0).map(
+      (seat) =>
+        new Promise<void>((resolve) => {
+          seat.worker.once('exit', () => resolve());
+          this.send(seat, { kind: 'close' });
+        }),
     );
+    await Promise.all([...stopped, ...[...this.starting].map(({ worker }) => worker.terminate())]);
   }
 
   private send(seat: Seat, message: ToWorker): void {
     seat.worker.postMessage(message);
   }
 
-  private async startSeat(): Promise<void> {
+  /** Resolves when the thread takes batches. @throws PoolError */
+  private startSeat(): Promise<void> {
     const setup: WorkerSetup = { modelDir: this.options.modelDir, threads: this.options.threads };
     const worker = startThread(new URL('./worker', import.meta.url), { workerData: setup });
     const seat: Seat = { worker, batch: undefined, publishing: new Map() };
-    await new Promise<void>((resolve, reject) => {
+    this.starting.add(seat);
+    return new Promise<void>((resolve, reject) => {
+      let death: Error | undefined;
       worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'ready') resolve();
-        else if (message.kind === 'failed' && message.id === undefined) reject(new PoolError(message.message));
-        else this.receive(seat, message);
+        if (message.kind === 'ready') this.join(seat).then(resolve, reject);
+        else if (message.kind === 'failed' && message.id === undefined) {
+          this.starting.delete(seat); // it ends by itself
+          reject(new PoolError(message.message));
+        } else this.receive(seat, message);
       });
-      worker.once('error', (error) => {
-        reject(error);
-        this.lose(seat, error);
-      });
+      worker.once('error', (error) => (death = error)); // an exit follows
       worker.once('exit', (code) => {
-        const error = new PoolError(`inference worker: stopped with code ${code}`);
-        reject(error);
-        this.lose(seat, error);
+        death ??= new PoolError(`inference worker: stopped with code ${code}`);
+        reject(death);
+        this.lose(seat, death);
       });
     });
+  }
+
+  /** Lets a thread that is up take batches, once it has the newest version. */
+  private async join(seat: Seat): Promise<void> {
+    try {
+      for (let known: ModelVersion | undefined; known !== this.version;) {
+        known = this.version;
+        await this.publishTo(seat, known!);
+      }
+    } catch (error) {
+      await seat.worker.terminate();
+      throw error;
+    }
+    this.starting.delete(seat);
     this.seats.push(seat);
-    if (this.version) await this.publishTo(seat, this.version);
     this.dispatch();
   }
 
-  /** A thread died: its batch fails, and another takes its seat. */
+  /** A thread died: another takes its seat, and its queries have a second try; a query that kills two is refused. */
   private lose(seat: Seat, error: Error): void {
+    this.starting.delete(seat);
     const index = this.seats.indexOf(seat);
-    if (index < 0) return;
-    this.seats.splice(index, 1);
-    for (const { reject } of seat.batch ?? []) reject(error);
+    const batch = seat.batch ?? [];
+    const owed = [...seat.publishing.values()];
     seat.batch = undefined;
-    for (const { reject } of seat.publishing.values()) reject(error);
-    if (this.closed) return;
-    this.startSeat().catch((reason: unknown) => {
-      for (const { reject } of this.queue.splice(0))
-        reject(new PoolError(`inference worker: cannot be restarted: ${String(reason)}`));
-    });
+    if (index < 0) {
+      for (const { reject } of [...batch, ...owed]) reject(error);
+      return;
+    }
+    this.seats.splice(index, 1);
+    for (const query of batch) query.deaths++;
+    for (const { reject, deaths } of batch) if (deaths > 1) reject(error);
+    this.queue.unshift(...batch.filter(({ deaths }) => deaths <= 1));
+    this.replace().then(
+      () => owed.forEach(({ resolve }) => resolve()), // the new thread has the newest version
+      (reason: Error) => owed.forEach(({ reject }) => reject(reason)),
+    );
+    this.dispatch();
+  }
+
+  private async replace(): Promise<void> {
+    try {
+      await this.startSeat();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const error = new PoolError(`inference worker: cannot be restarted: ${reason}`, { cause });
+      if (!this.seats.length && !this.starting.size) for (const { reject } of this.queue.splice(0)) reject(error);
+      throw error;
+    }
   }
 
   private dispatch(): void {
@@ -177,6 +236,7 @@ export class InferencePool {
       if (!this.queue.length) return;
       if (seat.batch) continue;
       seat.batch = this.queue.splice(0, this.options.maxBatch);
+      this.batches++;
       this.send(seat, { kind: 'retrieve', id: this.counter++, inputs: seat.batch.map(({ input }) => input) });
     }
   }
