@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './young-generation.ts';
 import { runProgram } from './command.ts';
 import { evaluate } from './evaluate.ts';
 import { index } from './index.ts';
