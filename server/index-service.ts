@@ -3,7 +3,7 @@ import { allowedRows, type Constraint } from '../corpus/constraints.ts';
 import type { Document } from '../corpus/documents.ts';
 import type { Store } from '../corpus/store.ts';
 import { InferencePool, type PoolOptions } from '../models/pool.ts';
-import { fuse, fusionDepth, type Scored } from './fusion.ts';
+import { fuse, fusionDepth, type Scored } from '../analysis/fusion.ts';
 import type { ModelInfo } from './model-info.ts';
 
 /** Who ranks: the model, BM25 over the same documents, or both together. */

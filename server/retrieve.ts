@@ -1,6 +1,6 @@
 import type { Constraint } from '../corpus/constraints.ts';
 import type { MetadataFilter } from '../corpus/filter.ts';
-import type { Scored } from './fusion.ts';
+import type { Scored } from '../analysis/fusion.ts';
 import type { IndexService } from './index-service.ts';
 import { documentView } from './document-view.ts';
 import type { Candidate, RetrieveBatchResponse, RetrieveRequest, RetrieveResponse } from './schemas.ts';

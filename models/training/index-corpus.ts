@@ -51,6 +51,8 @@ export interface IndexOptions {
   readonly from?: string | undefined;
   /** A `tokenizer.json` to take instead of training one. */
   readonly tokenizer?: TrainedTokenizer | undefined;
+  /** Time between two checkpoints. @default 3 minutes */
+  readonly checkpointEveryMs?: number;
   readonly onProgress: (progress: IndexProgress) => void;
 }
 
@@ -91,7 +93,7 @@ export class NothingToIndexError extends Error {
 }
 
 export async function indexCorpus(input: IndexInput, options: IndexOptions): Promise<IndexResult> {
-  const { size, seed, threads, onProgress } = options;
+  const { size, seed, threads, onProgress, checkpointEveryMs = CHECKPOINT_EVERY_MS } = options;
   if (!input.documents.length) throw new NothingToIndexError('index: the corpus has no documents; import some first');
   const settings = SIZES[size];
   const steps = options.steps ?? settings.model.steps;
@@ -143,7 +145,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
       losses = [];
     }
     onProgress({ phase, step, steps: total, loss: mean, success: curve.at(-1)?.success });
-    if (Date.now() - saved > CHECKPOINT_EVERY_MS || step === total) {
+    if (Date.now() - saved >= checkpointEveryMs || step === total) {
       writeCheckpoint(checkpointDir, identity, { phase, step, seconds: elapsed(), curve, parameters: parameters() });
       saved = Date.now();
     }
@@ -236,7 +238,7 @@ function tokenizerFiles(
 ): TrainedTokenizer {
   if (given) return given;
   if (base)
-    return { tokenizerJson: base.tokenizerJson as object, tokenizerConfig: (base.tokenizerConfig ?? {}) as object };
+    return { tokenizerJson: base.tokenizerJson as object, tokenizerConfig: (base.tokenizerConfig ?? {}) };
   return trainTokenizer(texts(input), { vocabSize });
 }
 

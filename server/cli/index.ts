@@ -122,7 +122,7 @@ const PHASES: { readonly [P in IndexProgress['phase']]: string } = {
 const LINE_EVERY_MS = 15_000;
 
 /** A progress bar on a terminal, a line now and then elsewhere; with loss, held-out Success@1 and the time left. */
-function trainingBar(note: (line: string) => void): { update(progress: IndexProgress): void; stop(): void } {
+function trainingBar(note: (line: string) => void): { update: (progress: IndexProgress) => void; stop: () => void } {
   let bar: cliProgress.SingleBar | undefined;
   let phase: IndexProgress['phase'] | undefined;
   let [phaseStart, firstStep, lastLine] = [0, 0, 0];

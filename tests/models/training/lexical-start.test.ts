@@ -1,0 +1,132 @@
+import { describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import { createConfig } from '../../../models/config.ts';
+import { bagOfWordsGraph } from '../../../models/graphs.ts';
+import { Session, tensor } from '../../../models/session.ts';
+import { Examples } from '../../../models/training/examples.ts';
+import { placeWordBag, randomDirections, RESERVED, SCALE } from '../../../models/training/lexical-start.ts';
+import { gather } from '../../../models/training/lookup.ts';
+import { trainedShapes, Trainer, trainingState } from '../../../models/training/trainer.ts';
+import { loadTokenizer } from '../../../models/tokenizer.ts';
+import { trainTokenizer } from '../../../models/tokenizer-training.ts';
+
+const SUBJECTS = [
+  'octopus',
+  'volcano',
+  'violin',
+  'glacier',
+  'telescope',
+  'bicycle',
+  'cathedral',
+  'pepper',
+  'comet',
+  'harbour',
+];
+const FACTS = [
+  'eight arms',
+  'molten lava',
+  'four strings',
+  'slow ice',
+  'curved mirrors',
+  'two wheels',
+  'pointed arches',
+  'hot seeds',
+  'long tail',
+  'deep water',
+];
+const documents = SUBJECTS.map((subject, i) => ({
+  title: subject,
+  text: `The ${subject} is known for ${FACTS[i]}. People often ask about the ${subject}.`,
+}));
+const texts = documents.map(({ title, text }) => `${title} ${text}`);
+const tokenizer = loadTokenizer(trainTokenizer(texts, { vocabSize: 700, minWordCount: 1 }));
+const examples = new Examples(documents, [], tokenizer, {
+  seed: 2,
+  realShare: 0,
+  teacherShare: 0,
+  teacherTemperature: 1,
+  maxTokens: 16,
+  wordDropout: 0,
+});
+
+/** d_model − 4 directions in `inner` dimensions per layer. */
+async function compare(heads: number): Promise<{ cosines: number[]; agreement: number }> {
+  const d = 68;
+  const config = createConfig({
+    vocab_size: tokenizer.size + 10,
+    d_model: d,
+    d_kv: 16,
+    num_heads: heads,
+    d_ff: 32,
+    num_layers: 1,
+    num_decoder_layers: 3,
+    scale_decoder_outputs: false,
+  });
+  const bag = randomDirections(texts, examples.teacher, tokenizer, d - RESERVED, 3);
+  const batch = examples.batch(1, 0, 32);
+  const shape = [batch.size, batch.length];
+  const bagSession = await Session.open(bagOfWordsGraph(d - RESERVED, SCALE, { gradients: false }));
+  const wanted = (
+    await bagSession.run({
+      embedded: tensor(gather(bag.directions.data, batch.ids, bag.dimensions), [...shape, bag.dimensions]),
+      importance: tensor(gather(bag.importance.data, batch.ids, 1), shape),
+      attention_mask: tensor(batch.mask, shape),
+      rows: tensor(bag.rows.data, [10, bag.dimensions]),
+    })
+  ).logits.data as Float32Array;
+  const state = trainingState(placeWordBag(bag, config, trainedShapes(config), [examples.batch(3, 0, 64)], 3));
+  const trainer = await Trainer.open(config, state, {
+    steps: 1,
+    batchSize: 32,
+    threads: 1,
+    seed: 1,
+    rates: { weights: 0, embeddings: 0, rows: 0 },
+    warmup: 1,
+    dropout: 0,
+    weightDecay: 0,
+    textRowShare: 0,
+  });
+  const got = await trainer.logits(batch);
+  await trainer.close();
+  await bagSession.release();
+  const cosines: number[] = [];
+  let agreement = 0;
+  for (let b = 0; b < batch.size; b++) {
+    const [x, y] = [wanted, got].map((all) => [...all.subarray(b * 10, (b + 1) * 10)]);
+    const dot = (p: number[], q: number[]): number => p.reduce((a, v, i) => a + v * q[i], 0);
+    cosines.push(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)));
+    if (x.indexOf(Math.max(...x)) === y.indexOf(Math.max(...y))) agreement++;
+  }
+  return { cosines, agreement: agreement / batch.size };
+}
+
+describe('the lexical start', () => {
+  it('makes a T5 whose logits are those of the bag of words, where one layer carries all directions', async () => {
+    const { cosines } = await compare(4); // 4·16 = 64 = all directions
+    assert.ok(Math.min(...cosines) > 0.9999, `least cosine ${Math.min(...cosines)}`);
+  });
+
+  it('comes close where several layers share the directions', async () => {
+    const { cosines, agreement } = await compare(2); // 32 a layer
+    assert.ok(Math.min(...cosines) > 0.97, `least cosine ${Math.min(...cosines)}`);
+    assert.ok(agreement > 0.9, `agreement ${agreement}`);
+  });
+
+  it('finds documents by their words before any training', async () => {
+    const d = 260;
+    const bag = randomDirections(texts, examples.teacher, tokenizer, d, 4);
+    const session = await Session.open(bagOfWordsGraph(d, SCALE, { gradients: false }));
+    for (const [row, fact] of FACTS.entries()) {
+      const { ids, mask, length } = examples.assemble([tokenizer.encode(fact)]);
+      const { logits } = await session.run({
+        embedded: tensor(gather(bag.directions.data, ids, d), [1, length, d]),
+        importance: tensor(gather(bag.importance.data, ids, 1), [1, length]),
+        attention_mask: tensor(mask, [1, length]),
+        rows: tensor(bag.rows.data, [10, d]),
+      });
+      const scores = [...(logits.data as Float32Array)];
+      assert.equal(scores.indexOf(Math.max(...scores)), row, fact);
+    }
+    await session.release();
+  });
+});
