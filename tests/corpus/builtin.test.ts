@@ -222,11 +222,19 @@ describe('the built-in corpus', { skip: absent }, () => {
       assert.deepEqual([...new Set(part.documents.map(({ category }) => category))].sort(), categories);
   });
 
-  it('has at least 8 queries for each document: 5 train, 1 dev, 2 test', () => {
-    const byDocument = new Map(documents.map(({ docid }) => [docid, { train: 0, dev: 0, test: 0 }]));
-    for (const { docid, split } of queries) byDocument.get(docid)![split]++;
-    for (const [docid, counts] of byDocument) assert.deepEqual(counts, { train: 5, dev: 1, test: 2 }, docid);
-    for (const { id, docid } of queries) assert.match(id.slice(docid.length), /^-q[1-8]$/, id);
+  it('has at least 8 queries for each document: 5 train, 1 dev, 2 test, and further train queries for the model', () => {
+    const further = (id: string): boolean => /-t\d+$/.test(id);
+    const byDocument = new Map(documents.map(({ docid }) => [docid, { train: 0, dev: 0, test: 0, further: 0 }]));
+    for (const { id, docid, split } of queries) byDocument.get(docid)![further(id) ? 'further' : split]++;
+    const indexed = new Set(base.documents.map(({ docid }) => docid));
+    for (const [docid, { further: count, ...split }] of byDocument) {
+      assert.deepEqual(split, { train: 5, dev: 1, test: 2 }, docid);
+      assert.ok(indexed.has(docid) ? count >= 8 : count === 0, `${docid}: ${count} further queries`);
+    }
+    for (const { id, docid, split } of queries) {
+      assert.match(id.slice(docid.length), /^-(q[1-8]|t\d+)$/, id);
+      if (further(id)) assert.equal(split, 'train', id);
+    }
   });
 
   it('asks nothing twice', () => {
