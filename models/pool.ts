@@ -67,6 +67,7 @@ export class InferencePool {
   private readonly queue: Waiting[] = [];
   private version: ModelVersion | undefined;
   private batches = 0;
+  private turn: NodeJS.Immediate | undefined;
   private counter = 0;
   private closed = false;
 
@@ -231,14 +232,21 @@ export class InferencePool {
     }
   }
 
+  /**
+   * Hands out what waits when this turn of the event loop ends: queries that arrive together go together, so that the
+   * first of them does not run alone while the others wait for it.
+   */
   private dispatch(): void {
-    for (const seat of this.seats) {
-      if (!this.queue.length) return;
-      if (seat.batch) continue;
-      seat.batch = this.queue.splice(0, this.options.maxBatch);
-      this.batches++;
-      this.send(seat, { kind: 'retrieve', id: this.counter++, inputs: seat.batch.map(({ input }) => input) });
-    }
+    this.turn ??= setImmediate(() => {
+      this.turn = undefined;
+      for (const seat of this.seats) {
+        if (!this.queue.length) return;
+        if (seat.batch) continue;
+        seat.batch = this.queue.splice(0, this.options.maxBatch);
+        this.batches++;
+        this.send(seat, { kind: 'retrieve', id: this.counter++, inputs: seat.batch.map(({ input }) => input) });
+      }
+    });
   }
 
   private receive(seat: Seat, message: Exclude<FromWorker, { kind: 'ready' }>): void {

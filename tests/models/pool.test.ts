@@ -3,6 +3,7 @@ import { after, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { createRng } from '../../corpus/random.ts';
 import { baseVersion, DocidDecoder, type ModelVersion, type RetrieveInput } from '../../models/decode.ts';
@@ -63,12 +64,15 @@ const threads = (pool: InferencePool): Worker[] =>
   (pool as unknown as { seats: { worker: Worker }[] }).seats.map(({ worker }) => worker);
 
 describe('the inference pool', () => {
-  it('answers what waits in one batch, and a query alone as beside others', async () => {
+  it('answers what came together, and then what waits, in one batch each; a query alone as beside others', async () => {
     const pool = await open();
-    const first = oneByOne(pool, inputs.slice(0, 1));
-    assert.deepEqual(pool.load, { waiting: 0, running: 1, batches: 1 });
-    const others = oneByOne(pool, inputs.slice(1, 30));
-    assert.deepEqual(pool.load, { waiting: 29, running: 1, batches: 1 });
+    const first = oneByOne(pool, inputs.slice(0, 3));
+    assert.deepEqual(pool.load, { waiting: 3, running: 0, batches: 0 });
+    await nextTurn();
+    assert.deepEqual(pool.load, { waiting: 0, running: 3, batches: 1 });
+    const others = oneByOne(pool, inputs.slice(3, 30));
+    await nextTurn();
+    assert.deepEqual(pool.load, { waiting: 27, running: 3, batches: 1 });
     const results = await Promise.all([...first, ...others]);
     results.forEach((result, i) => assertSame(result, expected[i]));
     assert.deepEqual(pool.load, { waiting: 0, running: 0, batches: 2 });
@@ -78,7 +82,7 @@ describe('the inference pool', () => {
     const pool = await open({ maxBatch: 8 });
     const results = await Promise.all(oneByOne(pool));
     results.forEach((result, i) => assertSame(result, expected[i]));
-    assert.equal(pool.load.batches, 1 + Math.ceil(39 / 8));
+    assert.equal(pool.load.batches, 40 / 8);
   });
 
   it('keeps the order of queries that come together, whatever their batches', async () => {
@@ -92,6 +96,7 @@ describe('the inference pool', () => {
   it('switches versions between batches, and says which one answered', async () => {
     const pool = await open({ workers: 1 });
     const before = oneByOne(pool, inputs.slice(0, 1));
+    await nextTurn();
     const waiting = oneByOne(pool, inputs.slice(1, 5)); // sent after the publication, so answered by it
     const published = pool.publish(versionWith(7, 3));
     assertSame(await before[0], expected[0]);
@@ -136,7 +141,9 @@ describe('the inference pool', () => {
 
   it('refuses queries when too many wait, and takes them again later', async () => {
     const pool = await open({ maxQueue: 5 });
-    const taken = oneByOne(pool, inputs.slice(0, 6)); // one runs, five wait
+    const taken = oneByOne(pool, inputs.slice(0, 1));
+    await nextTurn();
+    taken.push(...oneByOne(pool, inputs.slice(1, 6))); // one runs, five wait
     await assert.rejects(pool.retrieve([inputs[6]]), (error: unknown) => {
       assert.ok(error instanceof QueueFullError);
       assert.equal(error.waiting, 5);
@@ -151,6 +158,7 @@ describe('the inference pool', () => {
     const pool = await open({ maxBatch: 4 });
     await pool.publish(versionWith(3, 6));
     const asked = oneByOne(pool, inputs.slice(0, 12));
+    await nextTurn();
     void threads(pool)[0].terminate();
     for (const { editSeq, rows } of await Promise.all(asked)) assert.deepEqual([editSeq, [...rows]], [3, [6]]);
     assert.ok(pool.ready);
@@ -167,9 +175,10 @@ describe('the inference pool', () => {
   it('gives up queries that were there when two threads died', async () => {
     const pool = await open();
     const asked = pool.retrieve(inputs.slice(0, 2));
+    await nextTurn();
     await threads(pool)[0].terminate();
     const refused = assert.rejects(asked, /stopped with code 1/);
-    while (!pool.ready) await new Promise((resolve) => setImmediate(resolve));
+    while (!pool.ready) await nextTurn();
     await threads(pool)[0].terminate();
     await refused;
     assertSame((await pool.retrieve([inputs[0]]))[0], expected[0]);
@@ -194,6 +203,7 @@ describe('the inference pool', () => {
   it('lets running queries end and refuses waiting ones when it closes', async () => {
     const pool = await open();
     const running = oneByOne(pool, inputs.slice(0, 1));
+    await nextTurn();
     const refused = oneByOne(pool, inputs.slice(1, 4)).map((asked) =>
       assert.rejects(asked, /closed while the query waited/),
     );
