@@ -41,6 +41,54 @@ describe('the lexical teacher', () => {
     );
   });
 
+  it('gives as postings what each stem adds to each score, by hand', () => {
+    // Lengths 3 and 5, mean 4; "two" in both documents, the stem of "trees" in the second alone.
+    const teacher = new LexicalTeacher([text(['one', 'two', 'two']), text(['two', 'trees', 'tree', 'tree', 'six'])]);
+    const norm = [3, 5].map((length) => 1.2 * (0.25 + (0.75 * length) / 4));
+    const [inBoth, inOne] = [Math.log(1 + 0.5 / 2.5), Math.log(1 + 1.5 / 1.5)];
+    const expected = {
+      one: [[0, (inOne * 1 * 2.2) / (1 + norm[0])]],
+      two: [[0, (inBoth * 2 * 2.2) / (2 + norm[0])], [1, (inBoth * 1 * 2.2) / (1 + norm[1])]],
+      [stem('trees')]: [[1, (inOne * 3 * 2.2) / (3 + norm[1])]],
+      [stem('six')]: [[1, (inOne * 1 * 2.2) / (1 + norm[1])]],
+    }; // prettier-ignore
+    const postings = [...teacher.postings()];
+    assert.deepEqual(
+      postings.map(({ stem }) => stem),
+      Object.keys(expected),
+    );
+    for (const { stem, rows, impacts } of postings) {
+      assert.deepEqual(
+        [...rows],
+        expected[stem].map(([row]) => row),
+      );
+      for (const [i, [, impact]] of expected[stem].entries()) assert.ok(Math.abs(impacts[i] - impact) < 1e-6, stem);
+    }
+    const { rows, scores } = teacher.top('two trees two', 2);
+    assert.deepEqual([...rows], [1, 0]);
+    assert.ok(Math.abs(scores[0] - (2 * expected.two[1][1] + expected[stem('trees')][0][1])) < 1e-6);
+    assert.ok(Math.abs(scores[1] - 2 * expected.two[0][1]) < 1e-6);
+    assert.deepEqual([...new LexicalTeacher([]).postings()], []);
+  });
+
+  it('scores every row by the sum of its impacts', () => {
+    const word = fc.constantFrom('cat', 'cats', 'dog', 'ran', 'running', 'blue', 'sky', 'far');
+    const corpus = fc.array(fc.array(word, { maxLength: 8 }).map(text), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(corpus, fc.array(word, { minLength: 1, maxLength: 5 }), (documents, query) => {
+        const teacher = new LexicalTeacher(documents);
+        const sums = new Float64Array(documents.length);
+        for (const { stem: name, rows, impacts } of teacher.postings()) {
+          const times = query.filter((asked) => stem(asked) === name).length;
+          rows.forEach((row, i) => (sums[row] += times * impacts[i]));
+        }
+        const { rows, scores } = teacher.top(query.join(' '), documents.length);
+        assert.equal(rows.length, sums.filter((sum) => sum > 0).length);
+        rows.forEach((row, i) => assert.ok(Math.abs(scores[i] - sums[row]) < 1e-5 * sums[row]));
+      }),
+    );
+  });
+
   it('breaks ties by row and forgets the query before', () => {
     const teacher = new LexicalTeacher(['a b', 'c d', 'a b', 'a b'].map((body) => ({ title: '', text: body })));
     assert.deepEqual([...teacher.top('a', 2).rows], [0, 2]);
