@@ -32,32 +32,41 @@ export class CheckpointError extends Error {
 
 const FILE = 'checkpoint.safetensors';
 
+export const hasCheckpoint = (dir: string): boolean => existsSync(join(dir, FILE));
+
 /**
  * Writes the whole training state into `dir`, as one file put in place by renaming: a kill or a full disk leaves the
  * checkpoint before it.
  */
 export function writeCheckpoint(dir: string, identity: RunIdentity, checkpoint: Checkpoint): void {
   const { parameters, ...rest } = checkpoint;
-  mkdirSync(dir, { recursive: true });
   const tensors = new Map<string, WeightTensor>();
   for (const [name, p] of parameters)
     for (const part of ['data', 'm', 'v'] as const)
       tensors.set(`${name}#${part}`, { shape: [p.data.length], data: p[part] });
-  writeSafetensors(join(dir, FILE), tensors, {
-    dtype: 'F32',
-    metadata: { identity: JSON.stringify(identity), state: JSON.stringify(rest) },
-  });
+  const file = join(dir, FILE);
+  try {
+    mkdirSync(dir, { recursive: true });
+    writeSafetensors(file, tensors, {
+      dtype: 'F32',
+      metadata: { identity: JSON.stringify(identity), state: JSON.stringify(rest) },
+    });
+  } catch (cause) {
+    const advice = 'make room and run again with --resume, which goes on from the checkpoint before it, if any';
+    throw new CheckpointError(`${file}: expected to write a checkpoint, got ${reason(cause)}; ${advice}`, { cause });
+  }
 }
 
-/** @throws CheckpointError  when it belongs to a run with other settings; the message names them */
+/** @throws CheckpointError  when it is damaged, or belongs to a run with other settings; the message names them */
 export function readCheckpoint(dir: string, identity: RunIdentity): Checkpoint | undefined {
+  if (!hasCheckpoint(dir)) return undefined;
   const file = join(dir, FILE);
-  if (!existsSync(file)) return undefined;
-  const { tensors, metadata } = readSafetensors(file);
-  const before = JSON.parse(metadata.identity) as RunIdentity;
+  const { tensors, before, state } = open(file);
   const differing = Object.keys({ ...before, ...identity }).filter((key) => before[key] !== identity[key]);
   if (differing.length) {
-    const list = differing.map((key) => `${key} (was ${String(before[key])}, now ${String(identity[key])})`).join(', ');
+    const list = differing
+      .map((key) => `${key} (was ${String(before[key] ?? 'none')}, now ${String(identity[key] ?? 'none')})`)
+      .join(', ');
     throw new CheckpointError(
       `${file}: belongs to a run with other settings: ${list}; give the same ones, or start anew without --resume`,
     );
@@ -69,7 +78,21 @@ export function readCheckpoint(dir: string, identity: RunIdentity): Checkpoint |
     const part = (suffix: string): Float32Array => tensors.get(`${base}#${suffix}`)!.data;
     parameters.set(base, { data: part('data'), m: part('m'), v: part('v') });
   }
-  return { ...(JSON.parse(metadata.state) as Omit<Checkpoint, 'parameters'>), parameters };
+  return { ...state, parameters };
 }
+
+function open(file: string) {
+  try {
+    const { tensors, metadata } = readSafetensors(file);
+    const before = JSON.parse(metadata.identity) as RunIdentity;
+    const state = JSON.parse(metadata.state) as Omit<Checkpoint, 'parameters'>;
+    return { tensors, before, state };
+  } catch (cause) {
+    const advice = 'start anew without --resume';
+    throw new CheckpointError(`${file}: expected a checkpoint, got ${reason(cause)}; ${advice}`, { cause });
+  }
+}
+
+const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 export const removeCheckpoint = (dir: string): void => rmSync(dir, { recursive: true, force: true });

@@ -1,15 +1,24 @@
 /**
  * @file From a corpus to a model folder: tokenizer, lexical start, training, export. Resumable at every checkpoint.
  */
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Document, JudgedQuery } from '../../corpus/documents.ts';
-
 import { createRng } from '../../corpus/random.ts';
 import type { T5Config } from '../config.ts';
-import { expectedWeights, readModelFolder, writeModelFolder, type Genir, type ModelFolder } from '../folder.ts';
+import {
+  expectedWeights,
+  ModelFolderWriteError,
+  readModelFolder,
+  writeModelFolder,
+  type Genir,
+  type ModelFolder,
+} from '../folder.ts';
 import { bagOfWordsGraph, transposed } from '../graphs.ts';
 import { Session, tensor } from '../session.ts';
 import { isLinear, unembedName } from '../t5.ts';
-import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
+import { loadTokenizer, TokenizerFileError, type Tokenizer } from '../tokenizer.ts';
 import { trainTokenizer, type TrainedTokenizer } from '../tokenizer-training.ts';
 import type { WeightTensor } from '../weights.ts';
 import type { Parameter } from './adam.ts';
@@ -49,8 +58,8 @@ export interface IndexOptions {
   readonly threads: number;
   /** A T5 folder to start from in place of the lexical start. */
   readonly from?: string | undefined;
-  /** A `tokenizer.json` to take instead of training one. */
-  readonly tokenizer?: TrainedTokenizer | undefined;
+  /** A `tokenizer.json` to take instead of training one; `file` names it in errors. */
+  readonly tokenizer?: (TrainedTokenizer & { readonly file?: string }) | undefined;
   /** Time between two checkpoints. @default 3 minutes */
   readonly checkpointEveryMs?: number;
   readonly onProgress: (progress: IndexProgress) => void;
@@ -92,21 +101,32 @@ export class NothingToIndexError extends Error {
   override readonly name = 'NothingToIndexError';
 }
 
+/** The place for the model cannot take one. */
+export class OutputError extends Error {
+  override readonly name = 'OutputError';
+}
+
+/** Where the checkpoints of a run that writes its model to `out` lie. */
+export const checkpointDirOf = (out: string): string => `${out}.checkpoint`;
+
 export async function indexCorpus(input: IndexInput, options: IndexOptions): Promise<IndexResult> {
   const { size, seed, threads, onProgress, checkpointEveryMs = CHECKPOINT_EVERY_MS } = options;
   if (!input.documents.length) throw new NothingToIndexError('index: the corpus has no documents; import some first');
   const settings = SIZES[size];
   const steps = options.steps ?? settings.model.steps;
   const started = Date.now();
+  checkOutput(options.out);
   const base = options.from ? readModelFolder(options.from) : undefined;
 
   onProgress({ phase: 'tokenizer', step: 0, steps: 1 });
   const files = tokenizerFiles(input, settings.vocabulary, base, options.tokenizer);
-  const tokenizer = loadTokenizer(files, EXAMPLES.maxTokens);
+  const place = base && !options.tokenizer ? { dir: base.dir } : {};
+  const tokenizer = loadTokenizer({ ...files, ...place }, EXAMPLES.maxTokens);
   const words = tokenizer.size;
   const config = base
     ? withRows(base.config, words, input.documents.length)
     : configOf(size, words, input.documents.length);
+  if (options.tokenizer) checkTokenizer(tokenizer, options.tokenizer.file ?? 'tokenizer.json', config, base);
 
   const rowOf = new Map(input.documents.map(({ docid }, row) => [docid, row]));
   const train = judged(input.train, rowOf);
@@ -120,8 +140,9 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     seed,
     queries: train.length,
     from: options.from ?? null,
+    ...(options.tokenizer ? { tokenizer: digest(options.tokenizer) } : {}),
   };
-  const checkpointDir = `${options.out}.checkpoint`;
+  const checkpointDir = checkpointDirOf(options.out);
   const resumed = options.resume ? readCheckpoint(checkpointDir, identity) : undefined;
   const curve: CurvePoint[] = [...(resumed?.curve ?? [])];
   const elapsed = (): number => (resumed?.seconds ?? 0) + (Date.now() - started) / 1000;
@@ -224,11 +245,59 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
       curve,
     },
   };
-  writeModelFolder(options.out, { config, weights, ...files, genir, dtype: 'F16' });
+  try {
+    writeModelFolder(options.out, { config, weights, ...files, genir, dtype: 'F16' });
+  } catch (cause) {
+    if (!(cause instanceof ModelFolderWriteError)) throw cause;
+    const advice = 'the training is kept: make room and run again with --resume';
+    throw new OutputError(`${cause.message}; ${advice}`, { cause });
+  }
   removeCheckpoint(checkpointDir);
   const parameters = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0);
   return { out: options.out, documents: input.documents.length, parameters, seconds: elapsed(), curve };
 }
+
+/** Finds out before hours of training what would keep the model from being written after them. */
+function checkOutput(out: string): void {
+  const expected = `${out}: expected a place for a model folder, got`;
+  if (existsSync(out) && !statSync(out).isDirectory())
+    throw new OutputError(`${expected} a file; give another folder as --out`);
+  try {
+    mkdirSync(dirname(out), { recursive: true });
+    accessSync(dirname(out), constants.W_OK);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new OutputError(`${expected} ${reason}; give another folder as --out`, { cause });
+  }
+}
+
+/** What the ids of a given tokenizer mean, they must mean to the model. @throws TokenizerFileError */
+function checkTokenizer(
+  tokenizer: Tokenizer,
+  file: string,
+  config: T5Config,
+  base: Pick<ModelFolder, 'config' | 'tokenizerJson'> | undefined,
+): void {
+  const advice = base ? 'take the tokenizer the model was trained with' : 'take a tokenizer made for T5';
+  const refuse = (expected: string, actual: string): never => {
+    throw new TokenizerFileError(file, expected, actual, advice);
+  };
+  const { eosId, padId, size } = tokenizer;
+  if (padId !== config.pad_token_id) refuse(`padding at id ${config.pad_token_id}`, `it at ${padId}`);
+  if (eosId !== config.eos_token_id) refuse(`the end token at id ${config.eos_token_id}`, `it at ${eosId}`);
+  if (!base) return;
+  const { vocab_size } = base.config;
+  if (size > vocab_size) refuse(`ids below the model's vocab_size ${vocab_size}`, `${size} ids`);
+  if (base.tokenizerJson === undefined) return;
+  const own = loadTokenizer(base);
+  for (let id = 0; id < size; id++) {
+    const [expected, actual] = [own.token(id) ?? 'nothing', tokenizer.token(id) ?? 'nothing'];
+    if (expected !== actual) refuse(`${expected} at id ${id}, as in the model's own`, actual);
+  }
+}
+
+const digest = ({ tokenizerJson }: TrainedTokenizer): string =>
+  createHash('sha256').update(JSON.stringify(tokenizerJson)).digest('hex').slice(0, 16);
 
 function tokenizerFiles(
   input: IndexInput,
@@ -236,9 +305,8 @@ function tokenizerFiles(
   base?: ModelFolder,
   given?: TrainedTokenizer,
 ): TrainedTokenizer {
-  if (given) return given;
-  if (base)
-    return { tokenizerJson: base.tokenizerJson as object, tokenizerConfig: (base.tokenizerConfig ?? {}) };
+  if (given) return { tokenizerJson: given.tokenizerJson, tokenizerConfig: given.tokenizerConfig };
+  if (base) return { tokenizerJson: base.tokenizerJson as object, tokenizerConfig: base.tokenizerConfig ?? {} };
   return trainTokenizer(texts(input), { vocabSize });
 }
 

@@ -5,8 +5,11 @@ import cliProgress from 'cli-progress';
 import { holdOutDev } from '../../corpus/hold-out.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { openStore } from '../../corpus/store.ts';
+import { loadTokenizer, TokenizerFileError } from '../../models/tokenizer.ts';
 import type { TrainedTokenizer } from '../../models/tokenizer-training.ts';
+import { hasCheckpoint } from '../../models/training/checkpoint.ts';
 import {
+  checkpointDirOf,
   indexCorpus,
   type IndexInput,
   type IndexProgress,
@@ -57,22 +60,25 @@ export const index = defineCommand<Options, IndexResult>({
     tokenizer: { flags: '--tokenizer <file>', description: 'take this tokenizer.json in place of training one' },
     threads: {
       flags: '--threads <n>',
-      description: 'cores to train on (default: all)',
+      description: 'cores to train on',
       parse: integer(1, 256),
       default: availableParallelism(),
     },
   },
   async run({ corpus = builtinCorpus, out, tokenizer, resume = false, ...options }, note) {
+    const given = tokenizer === undefined ? undefined : readTokenizer(tokenizer);
     const input = readCorpus(corpus, options.seed);
     note(
       `${corpus}: ${input.documents.length} documents, ${input.train.length} train queries, ${input.dev.length} held out for the learning curve`,
     );
+    if (resume && !hasCheckpoint(checkpointDirOf(resolve(out))))
+      note(`${checkpointDirOf(out)}: no checkpoint to go on from; starting anew`);
     const progress = trainingBar(note);
     const result = indexCorpus(input, {
       ...options,
       out: resolve(out),
       resume,
-      tokenizer: tokenizer === undefined ? undefined : readTokenizer(tokenizer),
+      tokenizer: given,
       onProgress: progress.update,
     });
     return result.finally(progress.stop);
@@ -99,18 +105,26 @@ function readCorpus(path: string, seed: number): IndexInput {
   }
 }
 
-function readTokenizer(file: string): TrainedTokenizer {
+/** @throws UsageError  when the file is no tokenizer for a T5 */
+function readTokenizer(file: string): TrainedTokenizer & { file: string } {
   const parse = (path: string): object => {
     try {
       return JSON.parse(readFileSync(path, 'utf8')) as object;
     } catch (cause) {
-      throw new UsageError(
-        `--tokenizer ${path}: expected a tokenizer.json, got ${cause instanceof Error ? cause.message : String(cause)}`,
-      );
+      const actual = cause instanceof Error ? cause.message : String(cause);
+      throw new UsageError(`--tokenizer ${path}: expected a tokenizer.json, got ${actual}; copy the file again`);
     }
   };
   const config = join(dirname(file), 'tokenizer_config.json');
-  return { tokenizerJson: parse(file), tokenizerConfig: existsSync(config) ? parse(config) : {} };
+  const files = { tokenizerJson: parse(file), tokenizerConfig: existsSync(config) ? parse(config) : {} };
+  try {
+    loadTokenizer(files);
+  } catch (error) {
+    if (!(error instanceof TokenizerFileError)) throw error;
+    const { expected, actual } = error;
+    throw new UsageError(`--tokenizer ${file}: expected ${expected}, got ${actual}; take a tokenizer made for T5`);
+  }
+  return { ...files, file };
 }
 
 const PHASES: { readonly [P in IndexProgress['phase']]: string } = {
