@@ -102,16 +102,20 @@ function writeTensors(file: string, parts: Iterable<Part>): TensorEntry[] {
   return entries;
 }
 
-function readTensors(file: string, entries: readonly TensorEntry[]): (name: string) => Float32Array & Int32Array {
+/** Every tensor in memory of its own. */
+function readTensors(file: string, entries: readonly TensorEntry[]): (name: string) => Float32Array {
   const bytes = readFileSync(file);
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
   return (name) => {
-    const { shape, offset, dtype } = byName.get(name)!;
-    const length = shape.reduce((a, b) => a * b, 1);
-    const own = bytes.buffer.slice(bytes.byteOffset + offset * 4, bytes.byteOffset + (offset + length) * 4);
-    return (dtype === 'int32' ? new Int32Array(own) : new Float32Array(own)) as Float32Array & Int32Array;
+    const { shape, offset } = byName.get(name)!;
+    const size = shape.reduce((a, b) => a * b, 1);
+    const copy = new Float32Array(size);
+    new Uint8Array(copy.buffer).set(bytes.subarray(offset * 4, (offset + size) * 4));
+    return copy;
   };
 }
+
+const asIntegers = (words: Float32Array): Int32Array => new Int32Array(words.buffer);
 
 /** Random weights under which every part of the model matters to the loss. */
 function* randomWeights(config: T5Config, words: number, documents: number, rng: Rng): Generator<Part> {
@@ -191,8 +195,8 @@ async function timeOurs(dir: string, { threads, warmup, steps, dropout }: Timing
   const weight = readTensors(join(dir, 'weights.bin'), manifest.weights);
   const part = readTensors(join(dir, 'batches.bin'), manifest.batches);
   const batches = Array.from({ length: batchCount }, (_, i): Batch => {
-    const ids = part(`${i}.ids`);
-    const [rows, shares] = [part(`${i}.rows`), part(`${i}.shares`)];
+    const [ids, rows] = [`${i}.ids`, `${i}.rows`].map((name) => asIntegers(part(name)));
+    const shares = part(`${i}.shares`);
     const targets = Array.from({ length: batchSize }, (_, b) => ({
       rows: rows.subarray(b * TARGETS, (b + 1) * TARGETS),
       shares: shares.subarray(b * TARGETS, (b + 1) * TARGETS),
