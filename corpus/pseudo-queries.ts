@@ -249,7 +249,8 @@ class Skeletons {
     this.#functionWords = new Set(frequent.map(([id]) => id).filter((id) => statistics.idf(id) < common));
     this.#skeletons = asked
       .filter(({ length }) => length >= 4 && length <= 24)
-      .map((ids) => ids.map((id) => (this.#functionWords.has(id) ? id : GAP)));
+      .map((ids) => ids.map((id) => (this.#functionWords.has(id) ? id : GAP)))
+      .filter((ids) => ids.includes(GAP));
   }
 
   draw(rng: Rng): number[] | undefined {

@@ -3,6 +3,7 @@
  * file of ours beside them, `genir.json`, which says which document each docid row of the embedding stands for.
  */
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   linkSync,
@@ -436,6 +437,7 @@ export function writeModelFolder(path: string, parts: ModelParts): void {
     mkdirSync(dirname(dir), { recursive: true });
     removeLeftovers(dir);
     temporary = mkdtempSync(`${dir}.tmp-${process.pid}-`);
+    chmodSync(temporary, 0o777 & ~process.umask()); // mkdtemp's 0700 would keep a server under another account out
     const file = (name: string) => join(temporary as string, name);
     if (existsSync(dir)) bringAlong(dir, temporary);
     const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[dtype];

@@ -55,6 +55,7 @@ interface Example {
 
 export class Examples {
   private readonly pseudo: PseudoQueries;
+  /** BM25 over the documents, each with its train queries. */
   readonly teacher: LexicalTeacher;
   private readonly queries: readonly TrainQuery[];
   private readonly tokenizer: Tokenizer;
@@ -72,11 +73,11 @@ export class Examples {
   ) {
     this.documents = documents.length;
     this.pseudo = new PseudoQueries(documents, { skeletons: queries.map(({ text }) => text) });
-    this.teacher = new LexicalTeacher(documents);
+    this.teacher = new LexicalTeacher(expanded(documents, queries));
     this.queries = queries;
     this.tokenizer = tokenizer;
     this.options = options;
-    this.textRows = new TextRows(documents, this.teacher, (word) => this.piecesOf(word));
+    this.textRows = new TextRows(documents, new LexicalTeacher(documents), (word) => this.piecesOf(word));
   }
 
   /** Batch number `step` (from 0) of `batchSize` queries; `stream` names an independent sequence of batches. */
@@ -190,6 +191,13 @@ export class Examples {
     const sum = exp.reduce((a, b) => a + b, 0);
     return { rows: [row, ...found.rows], shares: [1 - teacherShare, ...exp.map((e) => (teacherShare * e) / sum)] };
   }
+}
+
+/** Documents with the train queries that they answer behind their text: how they are asked for is part of what they say. */
+function expanded(documents: readonly QueryableText[], queries: readonly TrainQuery[]): QueryableText[] {
+  const asked = documents.map(({ text }) => [text]);
+  for (const { text, rows } of queries) for (const row of rows) asked[row].push(text);
+  return documents.map(({ title }, row) => ({ title, text: asked[row].join('\n') }));
 }
 
 /** Writes the target distributions of a batch into `dense` [B, N]; the same call with `clear` takes them out again. */

@@ -93,7 +93,7 @@ const EXAMPLES = {
 } as const;
 const CHECKPOINT_EVERY_MS = 180_000;
 const DEV_QUERIES = 1000;
-const WARMUP = 60;
+const WARMUP = 100;
 const TEXT_ROW_SHARE = 0.1;
 
 /** A corpus that no model can be trained on. */
@@ -138,9 +138,10 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     size,
     steps,
     seed,
-    queries: train.length,
+    queries: digest(train),
+    settings: digest({ size: settings, EXAMPLES, WARMUP, TEXT_ROW_SHARE }),
     from: options.from ?? null,
-    ...(options.tokenizer ? { tokenizer: digest(options.tokenizer) } : {}),
+    ...(options.tokenizer ? { tokenizer: digest(options.tokenizer.tokenizerJson) } : {}),
   };
   const checkpointDir = checkpointDirOf(options.out);
   const resumed = options.resume ? readCheckpoint(checkpointDir, identity) : undefined;
@@ -296,8 +297,7 @@ function checkTokenizer(
   }
 }
 
-const digest = ({ tokenizerJson }: TrainedTokenizer): string =>
-  createHash('sha256').update(JSON.stringify(tokenizerJson)).digest('hex').slice(0, 16);
+const digest = (value: object): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 
 function tokenizerFiles(
   input: IndexInput,

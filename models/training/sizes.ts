@@ -38,8 +38,8 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
     num_layers: 1,
     num_decoder_layers: 4,
     vocabulary: 9000,
-    words: { steps: 400, batchSize: 512 },
-    model: { steps: 1500, batchSize: 256, rates: { weights: 6e-4, embeddings: 3e-3, rows: 3e-4 }, dropout: 0.1 },
+    words: { steps: 2500, batchSize: 512 },
+    model: { steps: 1200, batchSize: 256, rates: { weights: 3e-4, embeddings: 1e-3, rows: 1e-4 }, dropout: 0.1 },
   },
   base: {
     d_model: 1024,
@@ -50,7 +50,7 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
     num_decoder_layers: 4,
     vocabulary: 30_000,
     words: { steps: 500, batchSize: 1024 },
-    model: { steps: 1200, batchSize: 256, rates: { weights: 3e-4, embeddings: 2e-3, rows: 1.2e-4 }, dropout: 0.1 },
+    model: { steps: 1200, batchSize: 256, rates: { weights: 2.5e-4, embeddings: 1.2e-3, rows: 1e-4 }, dropout: 0.1 },
   },
 };
 

@@ -103,15 +103,12 @@ describe('the lexical teacher', () => {
     const documents = [...store.eachDocument()];
     const teacher = new LexicalTeacher(documents);
     const queries = store.queries('test');
-    const started = performance.now();
     const hits = queries.filter(({ text, relevant }) =>
       relevant.includes(documents[teacher.top(text, 10).rows[0]].docid),
     );
-    const perSecond = (1000 * queries.length) / (performance.now() - started);
     // The record of the data says .759 for another stemmer.
     const success = hits.length / queries.length;
     assert.ok(success > 0.74 && success < 0.8, `Success@1 ${success}`);
-    assert.ok(perSecond > 1000, `${perSecond} queries a second; about 10,000 on a free core`);
     const sample = queries.filter((_, i) => i % 20 === 0);
     const byStore = sample.filter(({ text, relevant }) => relevant.includes(store.searchBm25(text, 1)[0]?.docid));
     assert.ok(byStore.length / sample.length > 0.68, `FTS5 Success@1 ${byStore.length / sample.length}`);

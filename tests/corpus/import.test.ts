@@ -323,13 +323,10 @@ describe('the built-in corpus', () => {
 });
 
 describe('real data', () => {
-  it('mix16k is imported in seconds, with the counts of its own record', { skip: skipWithout('mix16k') }, () => {
+  it('mix16k is imported with the counts of its own record', { skip: skipWithout('mix16k') }, () => {
     const store = newStore();
-    const started = performance.now();
     const counts = importBeir(store, sharedData('mix16k')!);
-    const seconds = (performance.now() - started) / 1000;
     assert.deepEqual([counts.documents, counts.queries], [16_671, 76_888]);
     assert.deepEqual([store.queries('train').length, store.queries('test').length], [61_173, 15_715]);
-    assert.ok(seconds < 30, `${seconds} s; about 3 on two free cores`);
   });
 });
