@@ -51,6 +51,15 @@ function unbroadcast(dy: Value, x: Value): Value {
 const flat = (x: Value): Value =>
   x.shape.length === 2 ? x : Reshape(x, [x.shape.slice(0, -1).join('*'), x.shape.at(-1)!]);
 
+/** Made by `T`. */
+function isTransposed(x: Value): boolean {
+  const node = x.graph.nodes.find(({ outputs }) => outputs[0].name === x.name);
+  if (node?.op !== 'Transpose') return false;
+  const perm = node.attributes.perm.value as readonly number[];
+  const rank = perm.length;
+  return perm[rank - 1] === rank - 2 && perm[rank - 2] === rank - 1;
+}
+
 /** Cannot be differentiated, or only by integers: no gradient flows. */
 const stop: GradientRule = (_dy, node) => node.inputs.map(() => undefined);
 
@@ -103,7 +112,8 @@ export const gradients: { [O in OpName]: GradientRule } = {
     const [a, b] = inputsOf(n);
     const da = unbroadcast(MatMul(dy, T(b)), a);
     if (b.shape.length === 2) return [da, Gemm(flat(a), flat(dy), { transA: true })];
-    return [da, unbroadcast(MatMul(T(a), dy), b)];
+    // Of B = Cᵀ the transposed gradient is computed, dC = dYᵀ A: the two transpositions cancel.
+    return [da, unbroadcast(isTransposed(b) ? T(MatMul(T(dy), a)) : MatMul(T(a), dy), b)];
   },
   // Y = A′B′ with A′ = A or Aᵀ: the gradient of A′ is dY B′ᵀ, transposed back where A was.
   Gemm: (dy, n) => {

@@ -2,6 +2,8 @@
  * @file Adam with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101) over typed arrays, dense and by row.
  */
 
+import { CHUNK, dataChunk, gradientChunk, kernel, mChunk, vChunk } from './adam-kernel.ts';
+
 export interface AdamOptions {
   readonly beta1: number;
   readonly beta2: number;
@@ -45,14 +47,18 @@ export function adamStep(
   const { beta1, beta2, epsilon } = options;
   const rate = lr * unbias(step, options);
   const eps = epsilon * Math.sqrt(1 - beta2 ** step);
-  const keep = 1 - lr * decay;
-  for (let i = 0; i < data.length; i++) {
-    const g = gradient[i] * scale;
-    const mi = beta1 * m[i] + (1 - beta1) * g;
-    const vi = beta2 * v[i] + (1 - beta2) * g * g;
-    m[i] = mi;
-    v[i] = vi;
-    data[i] = data[i] * keep - (rate * mi) / (Math.sqrt(vi) + eps);
+  const n = data.length;
+  for (let at = 0; at < n; at += CHUNK) {
+    const end = Math.min(n, at + CHUNK);
+    dataChunk.set(data.subarray(at, end));
+    mChunk.set(m.subarray(at, end));
+    vChunk.set(v.subarray(at, end));
+    gradientChunk.set(gradient.subarray(at, end));
+    // What lies behind the end of a last chunk of odd length is computed and not read.
+    kernel.step(end - at, beta1, 1 - beta1, beta2, 1 - beta2, rate, eps, 1 - lr * decay, scale);
+    data.set(dataChunk.subarray(0, end - at), at);
+    m.set(mChunk.subarray(0, end - at), at);
+    v.set(vChunk.subarray(0, end - at), at);
   }
 }
 
@@ -69,20 +75,10 @@ export function adamRowsStep(
   { width, lr, step }: { width: number; lr: number; step: number },
   options: AdamOptions = ADAM,
 ): void {
-  const { beta1, beta2, epsilon } = options;
-  const rate = lr * unbias(step, options);
-  const eps = epsilon * Math.sqrt(1 - beta2 ** step);
   for (let r = 0; r < rows.length; r++) {
-    const base = rows[r] * width;
-    for (let j = 0; j < width; j++) {
-      const g = gradients[r * width + j];
-      const i = base + j;
-      const mi = beta1 * m[i] + (1 - beta1) * g;
-      const vi = beta2 * v[i] + (1 - beta2) * g * g;
-      m[i] = mi;
-      v[i] = vi;
-      data[i] -= (rate * mi) / (Math.sqrt(vi) + eps);
-    }
+    const [from, to] = [rows[r] * width, (rows[r] + 1) * width];
+    const row = { data: data.subarray(from, to), m: m.subarray(from, to), v: v.subarray(from, to) };
+    adamStep(row, gradients.subarray(r * width, (r + 1) * width), { lr, step }, options);
   }
 }
 
@@ -90,9 +86,12 @@ export function adamRowsStep(
 export function globalNorm(gradients: Iterable<Float32Array>): number {
   let sum = 0;
   for (const g of gradients) {
-    let part = 0;
-    for (let i = 0; i < g.length; i++) part += g[i] * g[i];
-    sum += part;
+    for (let at = 0; at < g.length; at += CHUNK) {
+      const end = Math.min(g.length, at + CHUNK);
+      gradientChunk.set(g.subarray(at, end));
+      if ((end - at) % 4) gradientChunk.fill(0, end - at, end - at + 4);
+      sum += kernel.squares(end - at);
+    }
   }
   return Math.sqrt(sum);
 }

@@ -1,8 +1,12 @@
 import type { Batch } from './examples.ts';
 
-/** Rows of a table [V, width] for each id, side by side: float32 [ids.length, width]. */
-export function gather(table: Float32Array, ids: ArrayLike<number>, width: number): Float32Array {
-  const out = new Float32Array(ids.length * width);
+/** Rows of a table [V, width] for each id, side by side: float32 [ids.length, width], written to `out` where given. */
+export function gather(
+  table: Float32Array,
+  ids: ArrayLike<number>,
+  width: number,
+  out: Float32Array = new Float32Array(ids.length * width),
+): Float32Array {
   for (let i = 0; i < ids.length; i++) out.set(table.subarray(ids[i] * width, (ids[i] + 1) * width), i * width);
   return out;
 }
