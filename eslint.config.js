@@ -6,7 +6,9 @@ const forbid = (files, above) => ({
   rules: {
     'no-restricted-imports': [
       'error',
-      { patterns: above.map((name) => ({ regex: `^(\\.\\./)+${name}/`, message: `${files}/ may not import ${name}/` })) },
+      {
+        patterns: above.map((name) => ({ regex: `^(\\.\\./)+${name}/`, message: `${files}/ may not import ${name}/` })),
+      },
     ],
   },
 });
@@ -15,9 +17,21 @@ export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'data/', 'tests/fixtures/'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js', 'server/web/*.mjs'] }, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['*.js', 'server/web/*.mjs'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
-      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: 'node:test', name: ['describe', 'it', 'test', 'suite'] }] }],
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', package: 'node:test', name: ['describe', 'it', 'test', 'suite'] },
+          ],
+        },
+      ],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],

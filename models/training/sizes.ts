@@ -49,7 +49,7 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
     num_layers: 1,
     num_decoder_layers: 4,
     vocabulary: 30_000,
-    words: { steps: 500, batchSize: 1024 },
+    words: { steps: 1000, batchSize: 1024 },
     model: { steps: 1200, batchSize: 256, rates: { weights: 2.5e-4, embeddings: 1.2e-3, rows: 1e-4 }, dropout: 0.1 },
   },
 };
