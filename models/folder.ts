@@ -436,7 +436,7 @@ export function writeModelFolder(path: string, parts: ModelParts): void {
   try {
     mkdirSync(dirname(dir), { recursive: true });
     removeLeftovers(dir);
-    temporary = mkdtempSync(`${dir}.tmp-${process.pid}-`);
+    temporary = mkdtempSync(`${temporaryPrefix(dir)}${process.pid}-`);
     chmodSync(temporary, 0o777 & ~process.umask()); // mkdtemp's 0700 would keep a server under another account out
     const file = (name: string) => join(temporary as string, name);
     if (existsSync(dir)) bringAlong(dir, temporary);
@@ -470,9 +470,14 @@ export function writeModelFolder(path: string, parts: ModelParts): void {
   rmSync(oldPlace(dir), { recursive: true, force: true });
 }
 
-function oldPlace(dir: string): string {
-  return `${dir}.old`;
+/** Beside `dir`, under a name that nobody else gives: what lies there is ours to put back or to remove. */
+function ownPlace(dir: string, suffix: string): string {
+  return join(dirname(dir), `.${basename(dir)}.palimpsest-${suffix}`);
 }
+
+const oldPlace = (dir: string): string => ownPlace(dir, 'replaced');
+/** The writer's process id comes behind it. */
+const temporaryPrefix = (dir: string): string => ownPlace(dir, 'writing-');
 
 /** Puts the old folder back if a writer died between moving it away and moving the new one in. */
 function recoverModelFolder(dir: string): void {
@@ -482,7 +487,7 @@ function recoverModelFolder(dir: string): void {
 
 /** Removes what writers that no longer live left beside `dir`: half-written folders and the replaced model. */
 function removeLeftovers(dir: string): void {
-  const prefix = `${basename(dir)}.tmp-`;
+  const prefix = basename(temporaryPrefix(dir));
   for (const name of readdirSync(dirname(dir))) {
     const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : NaN;
     if (!Number.isNaN(pid) && !isAlive(pid)) rmSync(join(dirname(dir), name), { recursive: true, force: true });

@@ -334,12 +334,31 @@ describe('writing a model folder', () => {
 
   it('brings the old model back when the writer died between the two renames', () => {
     const dir = written();
-    renameSync(dir, `${dir}.old`);
+    const replaced = join(dir, '..', '.model.palimpsest-replaced');
+    renameSync(dir, replaced);
     assert.equal(valueOf(dir), 0);
-    renameSync(dir, `${dir}.old`);
+    renameSync(dir, replaced);
     writeModelFolder(dir, parts({ weights: weightsOf(config, 5) }));
     assert.equal(valueOf(dir), 5);
     assert.deepEqual(readdirSync(join(dir, '..')), ['model']);
+  });
+
+  it("leaves folders with names like the model's alone", () => {
+    const dir = written();
+    const own = ['old', 'tmp-1', `tmp-${2 ** 30}-mine`, 'replaced'].map((suffix) => `${dir}.${suffix}`);
+    const isThere = (folder: string): boolean => readFileSync(join(folder, 'notes.txt'), 'utf8') === 'mine';
+    for (const folder of own) {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'notes.txt'), 'mine');
+    }
+    writeModelFolder(dir, parts({ weights: weightsOf(config, 5) }));
+    assert.ok(own.every(isThere));
+    rmSync(dir, { recursive: true });
+    assert.throws(() => readModelFolder(dir), /got no such folder/);
+    writeModelFolder(dir, parts({ weights: weightsOf(config, 6) }));
+    assert.equal(valueOf(dir), 6);
+    assert.ok(own.every(isThere));
+    assert.equal(readdirSync(join(dir, '..')).length, own.length + 1);
   });
 
   it('copies a model from its own files into another dtype', () => {
