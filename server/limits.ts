@@ -8,6 +8,10 @@ export const limits = {
   k: 1000,
   /** Queries in one call. */
   queries: 64,
+  /** Candidates for all queries of a call: queries times k. */
+  candidates: 5000,
+  /** The same where each candidate brings its document along, which makes an answer of megabytes. */
+  candidatesWithDocuments: 1000,
   /** Docids in `allow` or in `deny`. */
   docids: 10_000,
   /** Documents on one page. */

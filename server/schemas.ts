@@ -21,7 +21,14 @@ const queryText = z
   .max(limits.queryCharacters)
   .regex(/\S/, 'expected some text, got only white space')
   .describe('A question or keywords.');
-const k = z.int().min(1).max(limits.k).default(10).describe('Candidates for each query, at most.');
+const k = z
+  .int()
+  .min(1)
+  .max(limits.k)
+  .default(10)
+  .describe(
+    `Candidates for each query, at most. Queries times k may be ${limits.candidates} in all, ${limits.candidatesWithDocuments} with includeDocument.`,
+  );
 const mode = z
   .enum(modes)
   .default('genir')
@@ -46,12 +53,21 @@ export const retrieveRequest = named(
       filter: filter.optional(),
       allow: docidList.optional().describe('Only these docids.'),
       deny: docidList.optional().describe('None of these docids.'),
-      includeDocument: flag(false).describe('Put the document into each candidate.'),
+      includeDocument: flag(false).describe(
+        `Put the document into each candidate; queries times k may then be ${limits.candidatesWithDocuments} in all.`,
+      ),
       includeScores: flag(true),
     })
     .refine(({ query, queries }) => (query === undefined) !== (queries === undefined), {
       path: ['query'],
       message: 'expected exactly one of query and queries',
+    })
+    .superRefine((request, context) => {
+      const asked = (request.queries?.length ?? 1) * request.k;
+      const limit = request.includeDocument ? 'candidatesWithDocuments' : 'candidates';
+      if (asked <= limits[limit]) return;
+      const message = `expected at most ${limits[limit]} candidates in all (limits.${limit}), got ${asked} (queries × k); ask for fewer at a time`;
+      context.addIssue({ code: 'custom', path: ['k'], message });
     })
     .meta({ oneOf: [{ required: ['query'] }, { required: ['queries'] }] }),
 );

@@ -162,6 +162,13 @@ describe('POST /retrieve', () => {
       'invalid_filter',
     ],
     ['an unknown docid in allow', { query: 'a', allow: ['d1', 'nobody'] }, 'nobody', 'unknown_docid'],
+    ['5,005 candidates in all', { queries: Array(7).fill('a'), k: 715 }, 'k', 'invalid_request'],
+    [
+      '1,002 candidates with their documents',
+      { queries: ['a', 'b'], k: 501, includeDocument: true },
+      'k',
+      'invalid_request',
+    ],
     ['an unknown docid in deny', { query: 'a', deny: ['nobody'] }, 'nobody', 'unknown_docid'],
   ];
   for (const [what, body, path, code] of refused)
@@ -180,6 +187,17 @@ describe('POST /retrieve', () => {
         assert.ok(answer.body.detail.length < 600);
       }
     });
+
+  it('takes as many candidates as the limits allow, and names the limit that a larger call breaks', async () => {
+    const ask = (queries: number, k: number, includeDocument: boolean) =>
+      post<Problem>(url, { queries: Array(queries).fill('a'), k, includeDocument, mode: 'bm25' });
+    assert.equal((await ask(5, 1000, false)).status, 200);
+    assert.equal((await ask(1, 1000, true)).status, 200);
+    const many = await ask(64, 1000, true);
+    assert.equal(many.status, 400);
+    assert.match(many.body.detail, /at most 1000 .*limits\.candidatesWithDocuments.*got 64000/);
+    assert.match((await ask(6, 1000, false)).body.detail, /at most 5000 .*limits\.candidates\b.*got 6000/);
+  });
 
   it('refuses a body that is not JSON, of another type, or too large', async () => {
     const malformed = await post<Problem>(url, '{"query": "a"');
