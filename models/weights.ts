@@ -415,24 +415,44 @@ export function writeSafetensors(
         const shape = `[${tensor.shape.join(', ')}]`;
         throw new WeightFileError(file, name, `${wanted} values for ${shape}`, `${data.length}`, 'pass matching data');
       }
-      writeTensor(write, data, dtype);
+      writeTensor(write, data, dtype, (value) => {
+        const expected = `values that fit ${dtype}`;
+        throw new WeightFileError(file, name, expected, String(value), 'write it as F32');
+      });
     }
   });
 }
 
 type Write = (bytes: Uint8Array) => void;
 
-function writeTensor(write: Write, data: Float32Array, dtype: WritableDtype): void {
+/** Float16's largest value is 65,504; from here on numbers round to infinity. */
+const FLOAT16_OVERFLOW = 65_520;
+
+/** Whether no finite value becomes infinite in float16. */
+export function fitsFloat16(data: Float32Array): boolean {
+  for (let i = 0; i < data.length; i++)
+    if (Math.abs(data[i]) >= FLOAT16_OVERFLOW && Number.isFinite(data[i])) return false;
+  return true;
+}
+
+/** Bit patterns of infinity without their sign. */
+const infinityOf = { F16: 0x7c00, BF16: 0x7f80 } as const;
+
+/** @param refuse  gets a finite value that would be infinite in `dtype` */
+function writeTensor(write: Write, data: Float32Array, dtype: WritableDtype, refuse: (value: number) => never): void {
   const step = CHUNK_BYTES / 4;
   const half = dtype === 'F32' ? undefined : new Uint16Array(Math.min(step, data.length));
   for (let done = 0; done < data.length; done += step) {
     const part = data.subarray(done, done + step);
-    if (!half) {
+    if (!half || dtype === 'F32') {
       write(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
     } else {
       const out = half.subarray(0, part.length);
       if (dtype === 'F16') float32ToFloat16(part, out);
       else float32ToBfloat16(part, out);
+      const infinity = infinityOf[dtype];
+      for (let i = 0; i < out.length; i++)
+        if ((out[i] & 0x7fff) === infinity && Number.isFinite(part[i])) refuse(part[i]);
       write(new Uint8Array(out.buffer, 0, out.byteLength));
     }
   }

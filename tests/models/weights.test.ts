@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import {
   bfloat16ToFloat32,
+  fitsFloat16,
   float16ToFloat32,
   float32ToBfloat16,
   float32ToFloat16,
@@ -225,6 +226,41 @@ describe('safetensors', () => {
     truncateSync(file, 20);
     utimesSync(file, 1, 1);
     assert.throws(() => opened.tensors.get('a')?.data, /a changed file; open the model again/);
+  });
+
+  it('refuses a finite value that would be infinite in the file, and keeps infinity and NaN', () => {
+    const least = { F16: 65_520, BF16: 3.3961775e38 };
+    const largest = { F16: 65_519.996, BF16: 3.396177e38 };
+    for (const dtype of ['F16', 'BF16'] as const) {
+      const write = (...values: number[]): string => {
+        const file = newFile();
+        const data = Float32Array.from(values);
+        writeSafetensors(file, new Map([['a.weight', { shape: [data.length], data }]]), { dtype });
+        return file;
+      };
+      for (const sign of [1, -1])
+        assert.throws(
+          () => write(1, sign * least[dtype]),
+          (error: unknown) =>
+            error instanceof WeightFileError &&
+            error.tensor === 'a.weight' &&
+            error.actual === String(Math.fround(sign * least[dtype])) &&
+            error.message.includes(`expected values that fit ${dtype}, got `),
+        );
+      const kept = readSafetensors(write(largest[dtype], Infinity, -Infinity, NaN)).tensors.get('a.weight')!.data;
+      assert.ok(Number.isFinite(kept[0]));
+      assert.deepEqual([...kept.slice(1)], [Infinity, -Infinity, NaN]);
+    }
+  });
+
+  it('knows beforehand what fits float16', () => {
+    for (const [value, fits] of [
+      [65_519.996, true],
+      [-65_520, false],
+      [Infinity, true],
+      [NaN, true],
+    ] as const)
+      assert.equal(fitsFloat16(Float32Array.of(0, value)), fits, String(value));
   });
 
   it('leaves the old file and no litter when writing fails', () => {
