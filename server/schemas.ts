@@ -34,8 +34,11 @@ const mode = z
   .default('genir')
   .describe('Who ranks: the model (genir), BM25 full-text search (bm25), or both together (hybrid).');
 const docidList = z.array(z.string().min(1).max(maxDocidLength)).max(limits.docids);
+// Passed on as it came: z.record would drop a field `__proto__`, and a dropped condition lets documents out.
 const filter = z
-  .record(z.string(), z.unknown())
+  .unknown()
+  .refine((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
+  .meta({ type: 'object', additionalProperties: {} })
   .describe(
     'A condition on the metadata: {"category": "history", "year": {"gte": 1900}, "or": [...]}. A list means any of; ' +
       'operators are eq, ne, in, nin, gt, gte, lt, lte, exists; and, or, not combine.',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { Problem, RetrieveBatchResponse, RetrieveResponse } from '../../server/schemas.ts';
+import type { DocumentsResponse, Problem, RetrieveBatchResponse, RetrieveResponse } from '../../server/schemas.ts';
 import { documents, get, inModel, post, startTestServer, type TestServer } from '../support/server.ts';
 
 describe('POST /retrieve', () => {
@@ -187,6 +187,17 @@ describe('POST /retrieve', () => {
         assert.ok(answer.body.detail.length < 600);
       }
     });
+
+  it('takes a field named __proto__ in a filter by its word', async () => {
+    const constraint = '"filter": {"__proto__": {"category": "arts"}}';
+    const refusal = await post<Problem>(url, `{"query": "a", ${constraint}}`);
+    assert.deepEqual([refusal.status, refusal.body.errors[0].path], [400, 'filter.__proto__.category']);
+    const unmet = await post<RetrieveResponse>(url, '{"query": "a", "filter": {"__proto__": "arts"}}');
+    assert.deepEqual([unmet.status, unmet.body.candidates], [200, []]);
+    const list = `${server.url}/documents?filter=`;
+    assert.equal((await get<DocumentsResponse>(`${list}{"__proto__": "arts"}`)).body.total, 0);
+    assert.equal((await get(`${list}{"__proto__": {"category": "arts"}}`)).status, 400);
+  });
 
   it('takes as many candidates as the limits allow, and names the limit that a larger call breaks', async () => {
     const ask = (queries: number, k: number, includeDocument: boolean) =>
