@@ -57,28 +57,41 @@ export type Condition =
 
 export type Comparison = 'gt' | 'gte' | 'lt' | 'lte';
 
-/** SQLite takes 32,766 bound parameters a statement and expressions 1,000 deep; far fewer are far more than enough. */
+/**
+ * SQLite takes 32,766 bound parameters a statement and expressions 1,000 deep, and each condition of a long AND or OR is
+ * one level deeper. Far fewer are far more than enough.
+ */
 const maxValues = 10_000;
+const maxConditions = 500;
 const maxDepth = 16;
 
 /** @throws InvalidFilterError */
 export function parseFilter(filter: MetadataFilter): Condition {
-  const budget = { values: maxValues };
+  const budget = { values: maxValues, conditions: maxConditions };
   return parseObject(filter, 'filter', budget, 0);
 }
 
 interface Budget {
   values: number;
+  conditions: number;
+}
+
+/** Counts a condition: a field with one operator, a filter in a list, an and, or or not. */
+function spendCondition(budget: Budget, at: string): void {
+  if (--budget.conditions < 0)
+    throw new InvalidFilterError(at, `at most ${maxConditions} conditions in a filter`, 'more');
 }
 
 function parseObject(filter: unknown, at: string, budget: Budget, depth: number): Condition {
   if (!isObject(filter)) throw new InvalidFilterError(at, 'an object of field conditions', describeJson(filter));
   if (depth > maxDepth) throw new InvalidFilterError(at, `at most ${maxDepth} levels of and, or and not`, 'more');
+  if (depth > 0) spendCondition(budget, at);
   const parts: Condition[] = [];
   for (const [key, value] of Object.entries(filter)) {
     if (value === undefined) continue;
     const here = `${at}.${key}`;
     if (key === 'and' || key === 'or') {
+      spendCondition(budget, here);
       if (!Array.isArray(value) || value.length === 0)
         throw new InvalidFilterError(here, 'a list of at least one filter', describeJson(value));
       parts.push({
@@ -135,12 +148,15 @@ function order(comparison: Comparison): OperatorParser {
 }
 
 function parseField(path: string[], value: unknown, at: string, budget: Budget): Condition[] {
-  if (Array.isArray(value)) return [operators.in(path, value, at, budget)];
-  if (!isObject(value)) return [operators.eq(path, value, at, budget)];
+  if (!isObject(value)) {
+    spendCondition(budget, at);
+    return [operators[Array.isArray(value) ? 'in' : 'eq'](path, value, at, budget)];
+  }
   const entries = Object.entries(value).filter(([, operand]) => operand !== undefined);
   const known = Object.keys(operators).join(', ');
   if (entries.length === 0) throw new InvalidFilterError(at, `at least one of ${known}`, 'an empty object');
   return entries.map(([operator, operand]) => {
+    spendCondition(budget, `${at}.${operator}`);
     if (!Object.hasOwn(operators, operator))
       throw new InvalidFilterError(`${at}.${operator}`, `one of the operators ${known}`, `'${operator}'`);
     return operators[operator as keyof FieldOperators](path, operand, `${at}.${operator}`, budget);

@@ -6,7 +6,7 @@ import type { Metadata } from '../../corpus/documents.ts';
 import { matches } from '../../corpus/filter-match.ts';
 import { compileFilter } from '../../corpus/filter-sql.ts';
 import { InvalidFilterError } from '../../corpus/filter.ts';
-import type { MetadataFilter } from '../../corpus/filter.ts';
+import type { FieldCondition, MetadataFilter } from '../../corpus/filter.ts';
 
 const database = new Database(':memory:');
 
@@ -166,6 +166,37 @@ describe('metadata filters', () => {
       assert.throws(() => matches(filter as MetadataFilter, {}), isRight);
       assert.throws(() => compileFilter(filter as MetadataFilter, 'd.metadata'), isRight);
     });
+
+  const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+  const fields = (count: number, value: FieldCondition): MetadataFilter =>
+    Object.fromEntries(many(count, (i) => [`f${i}`, value]));
+  const long: { [shape: string]: (count: number) => MetadataFilter } = {
+    fields: (count) => fields(count, { ne: 1 }),
+    'fields with exists': (count) => fields(count, { exists: false }),
+    lists: (count) => fields(count, ['a', 1, true]),
+    'operators of fields': (count) => fields(count / 2, { gte: 0, lt: 9 }),
+    'filters of or': (count) => ({ or: many(count / 2 - 1, (i) => ({ a: i })) }),
+    'filters of and, empty': (count) => ({ and: many(count - 1, () => ({})) }),
+    'nested ones': (count) => ({
+      or: many(count / 5, (i) => ({ and: [{ not: { a: { exists: true } } }, {}], [`b${i}`]: 1 })).slice(0, count / 10),
+    }),
+  };
+  for (const [shape, make] of Object.entries(long))
+    it(`take 500 conditions and refuse very many: ${shape}`, () => {
+      both(make(500), { a: 1, f3: 2 });
+      for (const count of [1200, 20_000]) {
+        const isRight = (error: unknown): boolean =>
+          error instanceof InvalidFilterError && error.expected === 'at most 500 conditions in a filter';
+        assert.throws(() => matches(make(count), {}), isRight);
+        assert.throws(() => compileFilter(make(count), 'd.metadata'), isRight);
+      }
+    });
+
+  it('take 500 conditions sixteen levels deep', () => {
+    let nested: MetadataFilter = fields(400, 1);
+    for (let i = 0; i < 16; i++) nested = { [i % 2 ? 'and' : 'or']: [nested, { a: 1 }] };
+    assert.equal(both(nested, { a: 1 }), true);
+  });
 
   it('refuse nesting without end, and take all values that are allowed', () => {
     let nested: MetadataFilter = { a: 1 };
