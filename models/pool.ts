@@ -51,6 +51,9 @@ interface Publication {
 /** A thread, and what it owes. */
 interface Seat {
   readonly worker: Worker;
+  readonly ended: Promise<void>;
+  /** Takes no more batches: told to close, or about to be. */
+  closing: boolean;
   batch: Waiting[] | undefined;
   /** Publications under way, by message id. */
   readonly publishing: Map<number, Publication>;
@@ -129,7 +132,7 @@ export class InferencePool {
       throw failure.reason;
     }
     // Some have it: the others (out of memory?) must not answer from another one, so they start anew.
-    seats.forEach(({ worker }, i) => outcomes[i].status === 'rejected' && void worker.terminate());
+    seats.forEach((seat, i) => outcomes[i].status === 'rejected' && void this.stop(seat));
   }
 
   private publishTo(seat: Seat, version: ModelVersion): Promise<void> {
@@ -145,14 +148,17 @@ export class InferencePool {
     this.closed = true;
     for (const { reject } of this.queue.splice(0))
       reject(new PoolError('inference pool: closed while the query waited'));
-    const stopped = this.seats.splice(0).map(
-      (seat) =>
-        new Promise<void>((resolve) => {
-          seat.worker.once('exit', () => resolve());
-          this.send(seat, { kind: 'close' });
-        }),
-    );
-    await Promise.all([...stopped, ...[...this.starting].map(({ worker }) => worker.terminate())]);
+    await Promise.all([...this.seats.splice(0), ...this.starting].map((seat) => this.stop(seat)));
+  }
+
+  /**
+   * Resolves when the thread has done what it was sent, and ended. A thread that is still starting reads its messages
+   * once it is up: `worker.terminate()` while onnxruntime opens a session aborts the whole process.
+   */
+  private stop(seat: Seat): Promise<void> {
+    seat.closing = true;
+    this.send(seat, { kind: 'close' });
+    return seat.ended;
   }
 
   private send(seat: Seat, message: ToWorker): void {
@@ -161,9 +167,11 @@ export class InferencePool {
 
   /** Resolves when the thread takes batches. @throws PoolError */
   private startSeat(): Promise<void> {
+    if (this.closed) return Promise.reject(new PoolError('inference pool: closed'));
     const setup: WorkerSetup = { modelDir: this.options.modelDir, threads: this.options.threads };
     const worker = startThread(new URL('./worker', import.meta.url), { workerData: setup });
-    const seat: Seat = { worker, batch: undefined, publishing: new Map() };
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const seat: Seat = { worker, ended, closing: false, batch: undefined, publishing: new Map() };
     this.starting.add(seat);
     return new Promise<void>((resolve, reject) => {
       let death: Error | undefined;
@@ -186,12 +194,13 @@ export class InferencePool {
   /** Lets a thread that is up take batches, once it has the newest version. */
   private async join(seat: Seat): Promise<void> {
     try {
-      for (let known: ModelVersion | undefined; known !== this.version;) {
+      for (let known: ModelVersion | undefined; !this.closed && known !== this.version;) {
         known = this.version;
         await this.publishTo(seat, known!);
       }
+      if (this.closed) throw new PoolError('inference pool: closed');
     } catch (error) {
-      await seat.worker.terminate();
+      await this.stop(seat);
       throw error;
     }
     this.starting.delete(seat);
@@ -206,7 +215,7 @@ export class InferencePool {
     const batch = seat.batch ?? [];
     const owed = [...seat.publishing.values()];
     seat.batch = undefined;
-    if (index < 0) {
+    if (index < 0 || this.closed) {
       for (const { reject } of [...batch, ...owed]) reject(error);
       return;
     }
@@ -241,7 +250,7 @@ export class InferencePool {
       this.turn = undefined;
       for (const seat of this.seats) {
         if (!this.queue.length) return;
-        if (seat.batch) continue;
+        if (seat.batch || seat.closing) continue;
         seat.batch = this.queue.splice(0, this.options.maxBatch);
         this.batches++;
         this.send(seat, { kind: 'retrieve', id: this.counter++, inputs: seat.batch.map(({ input }) => input) });

@@ -1,14 +1,17 @@
 /** Inference threads behind one queue: real worker threads on a tiny random model. */
 import { after, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { createRng } from '../../corpus/random.ts';
 import { baseVersion, DocidDecoder, type ModelVersion, type RetrieveInput } from '../../models/decode.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { InferencePool, PoolError, QueueFullError, type PoolOptions, type PoolResult } from '../../models/pool.ts';
+import type { FromWorker } from '../../models/worker.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
 import { parityDir } from '../support/fixtures.ts';
 import { randomQuery, texts, writeTinyModel } from '../support/tiny-model.ts';
@@ -213,6 +216,44 @@ describe('the inference pool', () => {
     assert.equal(pool.ready, false);
     await assert.rejects(pool.retrieve([inputs[0]]), /inference pool: closed/);
     await pool.close();
+  });
+
+  it('closes while a thread starts, at any moment of it', { timeout: 120_000 }, async () => {
+    const modelDir = join(import.meta.dirname, '..', '..', 'models', 'builtin');
+    // A process of its own: what went wrong here was an abort inside onnxruntime, which no handler sees.
+    const script = `
+      import { setTimeout as sleep } from 'node:timers/promises';
+      import { InferencePool } from ${JSON.stringify(new URL('../../models/pool.ts', import.meta.url).href)};
+      for (const pause of [0, 150, 300, 380, 430, 460, 490, 520, 560]) {
+        const pool = await InferencePool.open({ modelDir: ${JSON.stringify(modelDir)} });
+        await pool.seats[0].worker.terminate();
+        await sleep(pause);
+        await pool.close();
+      }`;
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', script];
+    const { status, signal, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 100_000 });
+    assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: '' });
+  });
+
+  it('starts no thread after it is closed, whatever still arrives', async () => {
+    const pool = await open();
+    await pool.publish(versionWith(1, 2));
+    const { starting } = pool as unknown as { starting: Set<{ worker: Worker }> };
+    void threads(pool)[0].terminate();
+    while (!starting.size) await nextTurn();
+    const [{ worker: replacement }] = starting;
+    await new Promise<void>((resolve) => {
+      replacement.on('message', ({ kind }: FromWorker) => {
+        if (kind === 'ready') resolve();
+      });
+    });
+    const busyUntil = performance.now() + 60;
+    while (performance.now() < busyUntil); // meanwhile the replacement says that it has the version
+    const ended = once(replacement, 'exit');
+    await pool.close();
+    await ended;
+    await sleep(20);
+    assert.deepEqual([threads(pool).length, starting.size], [0, 0]);
   });
 
   it('does not open on a folder that cannot answer, and says why', async () => {
