@@ -208,7 +208,10 @@ export class InferencePool {
     this.dispatch();
   }
 
-  /** A thread died: another takes its seat, and its queries have a second try; a query that kills two is refused. */
+  /**
+   * A thread died: another takes its seat, and its queries have a second try, each alone, so that only the one that
+   * kills two threads is refused.
+   */
   private lose(seat: Seat, error: Error): void {
     this.starting.delete(seat);
     const index = this.seats.indexOf(seat);
@@ -251,7 +254,8 @@ export class InferencePool {
       for (const seat of this.seats) {
         if (!this.queue.length) return;
         if (seat.batch || seat.closing) continue;
-        seat.batch = this.queue.splice(0, this.options.maxBatch);
+        // One of those that were there when a thread died may kill the next one too: each runs alone. They are in front.
+        seat.batch = this.queue.splice(0, this.queue[0].deaths ? 1 : this.options.maxBatch);
         this.batches++;
         this.send(seat, { kind: 'retrieve', id: this.counter++, inputs: seat.batch.map(({ input }) => input) });
       }

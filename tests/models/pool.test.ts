@@ -11,7 +11,7 @@ import { createRng } from '../../corpus/random.ts';
 import { baseVersion, DocidDecoder, type ModelVersion, type RetrieveInput } from '../../models/decode.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { InferencePool, PoolError, QueueFullError, type PoolOptions, type PoolResult } from '../../models/pool.ts';
-import type { FromWorker } from '../../models/worker.ts';
+import type { FromWorker, ToWorker } from '../../models/worker.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
 import { parityDir } from '../support/fixtures.ts';
 import { randomQuery, texts, writeTinyModel } from '../support/tiny-model.ts';
@@ -175,7 +175,7 @@ describe('the inference pool', () => {
     for (const { editSeq } of await Promise.all(oneByOne(pool))) assert.equal(editSeq, 4);
   });
 
-  it('gives up queries that were there when two threads died', async () => {
+  it('gives up a query that was there when two threads died', async () => {
     const pool = await open();
     const asked = pool.retrieve(inputs.slice(0, 2));
     await nextTurn();
@@ -185,6 +185,21 @@ describe('the inference pool', () => {
     await threads(pool)[0].terminate();
     await refused;
     assertSame((await pool.retrieve([inputs[0]]))[0], expected[0]);
+  });
+
+  it('gives up the query that kills threads, and answers those that came with it', async () => {
+    const pool = await open();
+    const send = pool as unknown as { send: (seat: { worker: Worker }, message: ToWorker) => void };
+    const plain = send.send.bind(pool);
+    send.send = (seat, message) => {
+      plain(seat, message);
+      if (message.kind === 'retrieve' && message.inputs.includes(inputs[5])) void seat.worker.terminate();
+    };
+    const outcomes = await Promise.allSettled(oneByOne(pool, inputs.slice(0, 10)));
+    outcomes.forEach((outcome, i) => {
+      assert.equal(outcome.status, i === 5 ? 'rejected' : 'fulfilled', `query ${i}`);
+      if (outcome.status === 'fulfilled') assertSame(outcome.value, expected[i]);
+    });
   });
 
   it('says why a thread cannot be replaced, and tries again with the next query', async () => {
