@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AtomicDocids } from '../corpus/docids/atomic.ts';
 import { readModelFolder } from '../models/folder.ts';
@@ -9,7 +9,7 @@ import { nameOf } from './paths.ts';
 export interface ModelInfo {
   readonly dir: string;
   readonly name: string;
-  /** Short content hash: equal folders, equal versions. */
+  /** Short hash of every byte that the model is read from: equal folders, equal versions. */
   readonly version: string;
   readonly sizeBytes: number;
   readonly parameters: number;
@@ -25,19 +25,17 @@ export interface ModelInfo {
  */
 export async function readModelInfo(path: string): Promise<ModelInfo> {
   const dir = resolve(path);
-  const { config, genir, weights } = readModelFolder(dir);
+  const { genir, weights } = readModelFolder(dir);
   if (!genir) {
     // Loads onnxruntime, which this thread does not need otherwise.
     const { NotAnIndexError } = await import('../models/decode.ts');
     throw new NotAnIndexError(dir);
   }
   const files = weightFiles(dir);
-  const hash = createHash('sha256').update(JSON.stringify([config, genir]));
-  for (const file of files) hash.update(sample(join(dir, file)));
   return {
     dir,
     name: nameOf(dir),
-    version: hash.digest('hex').slice(0, 12),
+    version: await versionOf(dir),
     sizeBytes: files.reduce((sum, file) => sum + statSync(join(dir, file)).size, 0),
     parameters: [...weights.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     scheme: genir.scheme,
@@ -52,9 +50,27 @@ function weightFiles(dir: string): string[] {
     .sort();
 }
 
+/** The files that say what a model answers; notes and checkpoints beside them are not part of it. */
+const modelFile = /^(config|generation_config|genir|tokenizer[^/]*)\.json$|\.safetensors$/;
+
+/** Reads the weights in full, a piece at a time: a copy that differs in one byte is another model. */
+async function versionOf(dir: string): Promise<string> {
+  const hash = createHash('sha256');
+  const files = readdirSync(dir).filter((file) => modelFile.test(file));
+  for (const file of files.sort()) {
+    hash.update(`${file}\n${statSync(join(dir, file)).size}\n`);
+    for await (const piece of createReadStream(join(dir, file), { highWaterMark: pieceBytes }))
+      hash.update(piece as Buffer);
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+/** A millisecond of hashing, so that the server answers `/livez` between two pieces. */
+const pieceBytes = 1024 * 1024;
+
 const sampleBytes = 64 * 1024;
 
-/** Size, first and last bytes of a file: enough to tell weights apart without reading gigabytes at every start. */
+/** Size, first and last bytes of a file: enough to tell corpora apart without reading gigabytes at every start. */
 export function sample(file: string): Buffer {
   const { size } = statSync(file);
   const descriptor = openSync(file, 'r');
