@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { importCorpus } from '../corpus/import-corpus.ts';
 import type { ImportOptions } from '../corpus/import.ts';
 import { openStore, type Store } from '../corpus/store.ts';
-import { lockDataFolder } from './data-lock.ts';
+import { DataFolderError, lockDataFolder } from './data-lock.ts';
 import { sample, type ModelInfo } from './model-info.ts';
 import { builtinCorpus, nameOf } from './paths.ts';
 
@@ -29,17 +29,6 @@ export class ForeignDataFolderError extends Error {
     super(
       `${dir}: expected a data folder of ${expected}, got one ${actual}; ${advice}, give another folder with --data, or remove this one to start anew (its edits are lost)`,
     );
-    this.dir = dir;
-  }
-}
-
-/** A data folder that cannot be made, read or written. */
-export class DataFolderError extends Error {
-  override readonly name = 'DataFolderError';
-  readonly dir: string;
-  constructor(dir: string, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`${dir}: expected a folder to keep data in, got ${reason}; give another one with --data`, { cause });
     this.dir = dir;
   }
 }

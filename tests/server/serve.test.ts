@@ -7,8 +7,8 @@ import { describe, it } from 'node:test';
 import { ImportError } from '../../corpus/import-error.ts';
 import { openStore } from '../../corpus/store.ts';
 import { ModelFolderError, TokenizerMismatchError } from '../../models/folder.ts';
-import { DataFolderError, ForeignDataFolderError, storeFile } from '../../server/data-folder.ts';
-import { DataFolderInUseError } from '../../server/data-lock.ts';
+import { ForeignDataFolderError, storeFile } from '../../server/data-folder.ts';
+import { DataFolderError, DataFolderInUseError } from '../../server/data-lock.ts';
 import { ModelCorpusMismatchError } from '../../server/index-service.ts';
 import { ListenError, startServer } from '../../server/serve.ts';
 import type { RetrieveResponse } from '../../server/schemas.ts';
@@ -97,6 +97,15 @@ describe('the data folder', () => {
     const world = tinyWorld();
     writeFileSync(world.dataDir, 'a file');
     await assert.rejects(startServer({ ...options, ...world }), DataFolderError);
+  });
+
+  // Even root, whom no permission stops, cannot make files in /sys.
+  it('must be writable', { skip: existsSync('/sys') ? false : 'no /sys on this system' }, async () => {
+    await assert.rejects(startServer({ ...options, ...tinyWorld(), dataDir: '/sys' }), (error: Error) => {
+      assert.ok(error instanceof DataFolderError);
+      assert.match(error.message, /^\/sys: expected a folder to keep data in, got .+; give another one with --data$/);
+      return true;
+    });
   });
 });
 
