@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import type { Document } from '../../corpus/documents.ts';
 import type { MetadataFilter } from '../../corpus/filter.ts';
 import { documentView } from '../document-view.ts';
 import { DocumentNotFoundError, ValidationError } from '../http-error.ts';
@@ -31,7 +33,8 @@ export const documentRoute: Route = {
   operations: {
     get: operation({
       summary: 'One document',
-      description: 'The ETag is its version; with If-None-Match an unchanged document answers 304.',
+      description:
+        'The ETag is its version and a hash of its content; with If-None-Match an unchanged document answers 304.',
       responses: {
         200: { description: 'The document', schemas: [schemas.documentView] },
         304: { description: 'Unchanged' },
@@ -41,7 +44,7 @@ export const documentRoute: Route = {
         const docid = String(request.params.docid);
         const document = state.index.document(docid);
         if (!document) throw new DocumentNotFoundError(docid);
-        const etag = `"${document.version}"`;
+        const etag = etagOf(document);
         response.set('ETag', etag);
         if (!isKnown(etag, request.get('if-none-match'))) return documentView(document);
         response.status(304);
@@ -50,6 +53,14 @@ export const documentRoute: Route = {
     }),
   },
 };
+
+/** Equal answers have equal tags, also those of a data folder made anew, where versions begin at 1 again. */
+function etagOf(document: Document): string {
+  const content = createHash('sha256')
+    .update(JSON.stringify(documentView(document)))
+    .digest('base64url');
+  return `"${document.version}-${content.slice(0, 12)}"`;
+}
 
 /**
  * Whether the client has this version (RFC 9110 §13.1.2, weak comparison). Express's own check answers in full when

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type { DocumentsResponse, DocumentView, InfoResponse, Problem } from '../../server/schemas.ts';
-import { documents, get, post, startTestServer, type TestServer } from '../support/server.ts';
+import { documents, get, post, startTestServer, tinyWorld, writeCorpus, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
 let url: string;
@@ -53,15 +54,34 @@ describe('GET /documents', () => {
 });
 
 describe('GET /documents/:docid', () => {
-  it('gives a document with its version as ETag, and 304 while it stays the same', async () => {
+  it('gives a document with an ETag, and 304 while it stays the same', async () => {
     const { status, headers, body } = await get<DocumentView>(`${url}/documents/d3`);
     const { title, text, metadata } = documents[3];
     assert.equal(status, 200);
     assert.deepEqual(body, { docid: 'd3', title, text, metadata, version: 1 });
-    assert.equal(headers.get('etag'), '"1"');
-    const again = await get(`${url}/documents/d3`, { headers: { 'if-none-match': '"1"' } });
-    assert.deepEqual([again.status, again.body], [304, '']);
-    assert.equal((await get(`${url}/documents/d3`, { headers: { 'if-none-match': '"2"' } })).status, 200);
+    const etag = headers.get('etag')!;
+    assert.match(etag, /^"1-[\w-]{12}"$/);
+    for (const known of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
+      const again = await get(`${url}/documents/d3`, { headers: { 'if-none-match': known } });
+      assert.deepEqual([again.status, again.body, again.headers.get('etag')], [304, '', etag]);
+    }
+    assert.equal((await get(`${url}/documents/d3`, { headers: { 'if-none-match': '"1"' } })).status, 200);
+    assert.notEqual((await get(`${url}/documents/d4`)).headers.get('etag'), etag);
+  });
+
+  it('gives the same ETag for the same document anywhere, another one for another text of the same version', async () => {
+    const etagWith = async (text: string): Promise<string | null> => {
+      const { dir, modelDir, dataDir } = tinyWorld();
+      const corpus = writeCorpus(
+        join(dir, 'corpus'),
+        documents.map((document) => (document._id === 'd3' ? { ...document, text } : document)),
+      );
+      const other = await startTestServer({ modelDir, corpus, dataDir });
+      return (await get(`${other.url}/documents/d3`)).headers.get('etag');
+    };
+    const etag = (await get(`${url}/documents/d3`)).headers.get('etag');
+    assert.equal(await etagWith(documents[3].text), etag);
+    assert.notEqual(await etagWith('Another text.'), etag);
   });
 
   it('answers 404 for a docid that no document has', async () => {

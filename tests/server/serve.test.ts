@@ -35,7 +35,7 @@ describe('the data folder', () => {
     const second = await startTestServer({ modelDir, dataDir });
     assert.equal(second.data.isNew, false);
     assert.equal((await get(`${second.url}/documents/d3`)).body.title, 'A changed title');
-    assert.equal((await get(`${second.url}/documents/d3`)).headers.get('etag'), '"2"');
+    assert.match((await get(`${second.url}/documents/d3`)).headers.get('etag')!, /^"2-/);
   });
 
   it('masks documents that were deleted since, in every mode', async () => {
