@@ -89,6 +89,11 @@ async function openModel({ store, model, workers = 1 }: SystemSources): Promise<
   const folder = model();
   const live = allowedRows(store, docidsOf(folder));
   const pool = await InferencePool.open({ modelDir: folder.dir, workers });
-  await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
+  try {
+    await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
   return pool;
 }

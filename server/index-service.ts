@@ -71,7 +71,12 @@ export class IndexService {
     const liveRows = live.reduce((sum, one) => sum + one, 0);
     if (liveRows === 0) throw new ModelCorpusMismatchError(model.dir, corpusName);
     const pool = await InferencePool.open({ ...poolOptions, modelDir: model.dir });
-    await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
+    try {
+      await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
     return new IndexService(pool, options, liveRows);
   }
 

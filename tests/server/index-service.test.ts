@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { AtomicDocids } from '../../corpus/docids/atomic.ts';
+import { importCorpus } from '../../corpus/import-corpus.ts';
+import { openStore } from '../../corpus/store.ts';
+import { PoolError } from '../../models/pool.ts';
+import { IndexService } from '../../server/index-service.ts';
+import { readModelInfo } from '../../server/model-info.ts';
+import { inModel, tinyWorld } from '../support/server.ts';
+
+describe('opening an index', () => {
+  it('leaves no inference thread behind where the model refuses the docid rows', async () => {
+    const { modelDir, corpus } = tinyWorld();
+    const store = openStore(':memory:');
+    importCorpus(store, corpus);
+    const threads = (): number => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
+    const before = threads();
+    const model = { ...(await readModelInfo(modelDir)), docids: new AtomicDocids(inModel.slice(0, 5)) };
+    const options = { store, model, corpusName: 'tiny', workers: 1, threads: 1, maxQueue: 8 };
+    await assert.rejects(IndexService.open(options), PoolError);
+    assert.equal(threads(), before);
+    store.close();
+  });
+});
