@@ -1,7 +1,7 @@
 import { AtomicDocids } from './atomic.ts';
 import type { Docids, DocidScheme } from './scheme.ts';
 
-/** A model folder made with a docid scheme this version does not have. */
+/** A docid table of a scheme this version does not have. */
 export class UnknownDocidSchemeError extends Error {
   override readonly name = 'UnknownDocidSchemeError';
   readonly scheme: unknown;
@@ -16,7 +16,12 @@ const readers: { [S in DocidScheme]: (json: unknown) => Docids } = {
   atomic: (json) => AtomicDocids.fromJSON(json),
 };
 
-/** The docid table of `genir.json`. @throws UnknownDocidSchemeError, InvalidDocidTableError */
+/**
+ * The inverse of `Docids.toJSON`, for any scheme: a table with its free rows, as edits leave it. `genir.json` is not read
+ * with it: that holds the docids of a trained model, none of them free, and models/folder.ts checks and writes it.
+ *
+ * @throws UnknownDocidSchemeError, InvalidDocidTableError
+ */
 export function readDocids(json: unknown): Docids {
   const scheme = typeof json === 'object' && json !== null ? (json as { scheme?: unknown }).scheme : undefined;
   if (typeof scheme !== 'string' || !Object.hasOwn(readers, scheme)) throw new UnknownDocidSchemeError(scheme);
