@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors, type WeightTensor } from '../weights.ts';
 import type { Parameter } from './adam.ts';
@@ -31,6 +31,8 @@ export class CheckpointError extends Error {
 }
 
 const FILE = 'checkpoint.safetensors';
+/** As `writeAtomically` names them. */
+const TEMPORARY = /^checkpoint\.safetensors\.tmp-\d+$/;
 
 export const hasCheckpoint = (dir: string): boolean => existsSync(join(dir, FILE));
 
@@ -52,7 +54,7 @@ export function writeCheckpoint(dir: string, identity: RunIdentity, checkpoint: 
       metadata: { identity: JSON.stringify(identity), state: JSON.stringify(rest) },
     });
   } catch (cause) {
-    const advice = 'make room and run again with --resume, which goes on from the checkpoint before it, if any';
+    const advice = `${remedyOf(cause)}run again with --resume, which goes on from the checkpoint before it, if any`;
     throw new CheckpointError(`${file}: expected to write a checkpoint, got ${reason(cause)}; ${advice}`, { cause });
   }
 }
@@ -61,14 +63,14 @@ export function writeCheckpoint(dir: string, identity: RunIdentity, checkpoint: 
 export function readCheckpoint(dir: string, identity: RunIdentity): Checkpoint | undefined {
   if (!hasCheckpoint(dir)) return undefined;
   const file = join(dir, FILE);
-  const { tensors, before, state } = open(file);
+  const { tensors, before, state } = open(dir, file);
   const differing = Object.keys({ ...before, ...identity }).filter((key) => before[key] !== identity[key]);
   if (differing.length) {
     const list = differing
       .map((key) => `${key} (was ${String(before[key] ?? 'none')}, now ${String(identity[key] ?? 'none')})`)
       .join(', ');
     throw new CheckpointError(
-      `${file}: belongs to a run with other settings: ${list}; give the same ones, or start anew without --resume`,
+      `${file}: belongs to a run with other settings: ${list}; give the same ones, or remove ${dir} to start anew`,
     );
   }
   const parameters = new Map<string, Parameter>();
@@ -81,18 +83,38 @@ export function readCheckpoint(dir: string, identity: RunIdentity): Checkpoint |
   return { ...state, parameters };
 }
 
-function open(file: string) {
+function open(dir: string, file: string) {
   try {
     const { tensors, metadata } = readSafetensors(file);
     const before = JSON.parse(metadata.identity) as RunIdentity;
     const state = JSON.parse(metadata.state) as Omit<Checkpoint, 'parameters'>;
     return { tensors, before, state };
   } catch (cause) {
-    const advice = 'start anew without --resume';
+    const advice = `remove ${dir} to start anew`;
     throw new CheckpointError(`${file}: expected a checkpoint, got ${reason(cause)}; ${advice}`, { cause });
   }
 }
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
-export const removeCheckpoint = (dir: string): void => rmSync(dir, { recursive: true, force: true });
+/** What helps against a failed write, before what to do next: room where there was none, else nothing we know of. */
+export function remedyOf(cause: unknown): string {
+  for (let error = cause; error instanceof Error; error = error.cause)
+    if ('code' in error && error.code === 'ENOSPC') return 'make room and ';
+  return '';
+}
+
+/** Refuses to start anew where the checkpoint of another run would be overwritten. @throws CheckpointError */
+export function checkNoCheckpoint(dir: string): void {
+  if (!hasCheckpoint(dir)) return;
+  const advice = `give --resume to go on from it, or remove ${dir} to start anew`;
+  throw new CheckpointError(`${dir}: expected no checkpoint, got one of a run that was stopped; ${advice}`);
+}
+
+/** The checkpoint and what killed writers left of others; `dir` too, unless it holds anything else. */
+export function removeCheckpoint(dir: string): void {
+  if (!existsSync(dir)) return;
+  for (const name of readdirSync(dir))
+    if (name === FILE || TEMPORARY.test(name)) rmSync(join(dir, name), { force: true });
+  if (readdirSync(dir).length === 0) rmdirSync(dir);
+}

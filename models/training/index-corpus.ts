@@ -2,8 +2,8 @@
  * @file From a corpus to a model folder: tokenizer, lexical start, training, export. Resumable at every checkpoint.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import type { Document, JudgedQuery } from '../../corpus/documents.ts';
 import { createRng } from '../../corpus/random.ts';
 import type { T5Config } from '../config.ts';
@@ -20,9 +20,17 @@ import { Session, tensor } from '../session.ts';
 import { isLinear, unembedName } from '../t5.ts';
 import { loadTokenizer, TokenizerFileError, type Tokenizer } from '../tokenizer.ts';
 import { trainTokenizer, type TrainedTokenizer } from '../tokenizer-training.ts';
-import type { WeightTensor } from '../weights.ts';
+import { fitsFloat16, type WeightTensor } from '../weights.ts';
 import type { Parameter } from './adam.ts';
-import { readCheckpoint, removeCheckpoint, writeCheckpoint, type CurvePoint, type RunIdentity } from './checkpoint.ts';
+import {
+  checkNoCheckpoint,
+  readCheckpoint,
+  remedyOf,
+  removeCheckpoint,
+  writeCheckpoint,
+  type CurvePoint,
+  type RunIdentity,
+} from './checkpoint.ts';
 import { Examples, type Batch, type TrainQuery } from './examples.ts';
 import {
   initialWeight,
@@ -116,6 +124,8 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
   const steps = options.steps ?? settings.model.steps;
   const started = Date.now();
   checkOutput(options.out);
+  const checkpointDir = checkpointDirOf(options.out);
+  if (!options.resume) checkNoCheckpoint(checkpointDir);
   const base = options.from ? readModelFolder(options.from) : undefined;
 
   onProgress({ phase: 'tokenizer', step: 0, steps: 1 });
@@ -140,10 +150,11 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     seed,
     queries: digest(train),
     settings: digest({ size: settings, EXAMPLES, WARMUP, TEXT_ROW_SHARE }),
-    from: options.from ?? null,
-    ...(options.tokenizer ? { tokenizer: digest(options.tokenizer.tokenizerJson) } : {}),
+    threads, // which may order the sums of a gradient
+    tokenizer: digest(files),
+    from: base?.dir ?? null,
+    fromFiles: base ? digestOf(base) : null,
   };
-  const checkpointDir = checkpointDirOf(options.out);
   const resumed = options.resume ? readCheckpoint(checkpointDir, identity) : undefined;
   const curve: CurvePoint[] = [...(resumed?.curve ?? [])];
   const elapsed = (): number => (resumed?.seconds ?? 0) + (Date.now() - started) / 1000;
@@ -181,17 +192,20 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
   } else {
     const bag = resumed ? bagFrom(resumed.parameters, config) : startBag(input, examples, tokenizer, config, seed);
     const evaluator = await BagEvaluator.open(bag, threads);
-    await trainWordBag(bag, examples, { ...settings.words, threads }, resumed?.step ?? 0, (step, loss) =>
-      after(
-        'words',
-        step,
-        settings.words.steps,
-        loss,
-        () => success(dev, (batch) => evaluator.logits(batch)),
-        () => bagParameters(bag),
-      ),
-    );
-    await evaluator.close();
+    try {
+      await trainWordBag(bag, examples, { ...settings.words, threads }, resumed?.step ?? 0, (step, loss) =>
+        after(
+          'words',
+          step,
+          settings.words.steps,
+          loss,
+          () => success(dev, (batch) => evaluator.logits(batch)),
+          () => bagParameters(bag),
+        ),
+      );
+    } finally {
+      await evaluator.close();
+    }
     state = trainingState(placeWordBag(bag, config, trainedShapes(config), [examples.batch(3, 0, 128)], seed));
   }
 
@@ -204,22 +218,24 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     rates,
     dropout,
     warmup: Math.min(WARMUP, Math.ceil(steps / 5)),
-    weightDecay: 0,
     textRowShare: base ? 0 : TEXT_ROW_SHARE,
   });
   const trained = state;
-  for (let step = resumed?.phase === 'model' ? resumed.step : 0; step < steps; step++) {
-    const loss = await trainer.step(examples, step);
-    await after(
-      'model',
-      step + 1,
-      steps,
-      loss,
-      () => success(dev, (batch) => trainer.logits(batch)),
-      () => stateParameters(trained),
-    );
+  try {
+    for (let step = resumed?.phase === 'model' ? resumed.step : 0; step < steps; step++) {
+      const loss = await trainer.step(examples, step);
+      await after(
+        'model',
+        step + 1,
+        steps,
+        loss,
+        () => success(dev, (batch) => trainer.logits(batch)),
+        () => stateParameters(trained),
+      );
+    }
+  } finally {
+    await trainer.close();
   }
-  await trainer.close();
 
   onProgress({ phase: 'writing', step: 0, steps: 1 });
   const weights = exportWeights(config, trained, words, base, seed);
@@ -246,11 +262,12 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
       curve,
     },
   };
+  const dtype = [...weights.values()].every(({ data }) => fitsFloat16(data)) ? 'F16' : 'F32';
   try {
-    writeModelFolder(options.out, { config, weights, ...files, genir, dtype: 'F16' });
+    writeModelFolder(options.out, { config, weights, ...files, genir, dtype });
   } catch (cause) {
     if (!(cause instanceof ModelFolderWriteError)) throw cause;
-    const advice = 'the training is kept: make room and run again with --resume';
+    const advice = `the training is kept: ${remedyOf(cause)}run again with --resume`;
     throw new OutputError(`${cause.message}; ${advice}`, { cause });
   }
   removeCheckpoint(checkpointDir);
@@ -263,6 +280,10 @@ function checkOutput(out: string): void {
   const expected = `${out}: expected a place for a model folder, got`;
   if (existsSync(out) && !statSync(out).isDirectory())
     throw new OutputError(`${expected} a file; give another folder as --out`);
+  if (existsSync(out) && isMountPoint(realpathSync(out))) {
+    const advice = 'a model takes its place by renaming, which a mount point refuses: give a folder inside it as --out';
+    throw new OutputError(`${expected} a mount point; ${advice}`);
+  }
   try {
     mkdirSync(dirname(out), { recursive: true });
     accessSync(dirname(out), constants.W_OK);
@@ -271,6 +292,9 @@ function checkOutput(out: string): void {
     throw new OutputError(`${expected} ${reason}; give another folder as --out`, { cause });
   }
 }
+
+/** @param dir  without symbolic links */
+const isMountPoint = (dir: string): boolean => dir === dirname(dir) || statSync(dir).dev !== statSync(dirname(dir)).dev;
 
 /** What the ids of a given tokenizer mean, they must mean to the model. @throws TokenizerFileError */
 function checkTokenizer(
@@ -298,6 +322,15 @@ function checkTokenizer(
 }
 
 const digest = (value: object): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+
+/** A model to start from, but for its tokenizer: weight files are known by size and time, hashing takes too long. */
+function digestOf({ config, genir, weights }: ModelFolder): string {
+  const files = [...new Set([...weights.values()].map(({ file }) => file))].map((file) => {
+    const { size, mtimeMs } = statSync(file);
+    return { file: basename(file), size, mtimeMs };
+  });
+  return digest({ config, genir, files });
+}
 
 function tokenizerFiles(
   input: IndexInput,

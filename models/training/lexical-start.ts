@@ -153,40 +153,43 @@ export async function trainWordBag(
   const session = await Session.open(bagOfWordsGraph(k, SCALE, { gradients: true }), { threads });
   const targets = new Float32Array(batchSize * n);
   const rowsGradient = tensor(new Float32Array(n * k), [n, k]);
-  for (let step = from; step < steps; step++) {
-    const batch = examples.batch(1, step, batchSize);
-    fillTargets(targets, batch, n);
-    const shape = [batch.size, batch.length];
-    const feeds = {
-      embedded: tensor(gather(directions.data, batch.ids, k), [...shape, k]),
-      importance: tensor(gather(importance.data, batch.ids, 1), shape),
-      attention_mask: tensor(batch.mask, shape),
-      rows: tensor(rows.data, [n, k]),
-      targets: tensor(targets, [batch.size, n]),
-      weights: tensor(new Float32Array(batch.size).fill(1 / batch.size), [batch.size]),
-    };
-    const out = await session.run(feeds, {
-      loss: tensor(new Float32Array(1), []),
-      [gradientOutput('embedded')]: tensor(new Float32Array(batch.ids.length * k), [...shape, k]),
-      [gradientOutput('importance')]: tensor(new Float32Array(batch.ids.length), shape),
-      [gradientOutput('rows')]: rowsGradient,
-    });
-    fillTargets(targets, batch, n, true);
-    const rate = cosineSchedule(step + 1, { steps, warmup: 20, floor: 0.05 });
-    const t = step + 1;
-    const gradient = (name: string): Float32Array => out[gradientOutput(name)].data as Float32Array;
-    const words = scatterGradients(batch, gradient('embedded'), k);
-    adamRowsStep(directions, words.ids, words.gradients, {
-      width: k,
-      lr: (DIRECTION_RATE / Math.sqrt(k)) * rate,
-      step: t,
-    });
-    const counts = scatterGradients(batch, gradient('importance'), 1);
-    adamRowsStep(importance, counts.ids, counts.gradients, { width: 1, lr: IMPORTANCE_RATE * rate, step: t });
-    adamStep(rows, gradient('rows'), { lr: (DIRECTION_RATE / Math.sqrt(k)) * rate, step: t });
-    await onStep(step + 1, (out.loss as Tensor<Float32Array>).data[0]);
+  try {
+    for (let step = from; step < steps; step++) {
+      const batch = examples.batch(1, step, batchSize);
+      fillTargets(targets, batch, n);
+      const shape = [batch.size, batch.length];
+      const feeds = {
+        embedded: tensor(gather(directions.data, batch.ids, k), [...shape, k]),
+        importance: tensor(gather(importance.data, batch.ids, 1), shape),
+        attention_mask: tensor(batch.mask, shape),
+        rows: tensor(rows.data, [n, k]),
+        targets: tensor(targets, [batch.size, n]),
+        weights: tensor(new Float32Array(batch.size).fill(1 / batch.size), [batch.size]),
+      };
+      const out = await session.run(feeds, {
+        loss: tensor(new Float32Array(1), []),
+        [gradientOutput('embedded')]: tensor(new Float32Array(batch.ids.length * k), [...shape, k]),
+        [gradientOutput('importance')]: tensor(new Float32Array(batch.ids.length), shape),
+        [gradientOutput('rows')]: rowsGradient,
+      });
+      fillTargets(targets, batch, n, true);
+      const rate = cosineSchedule(step + 1, { steps, warmup: 20, floor: 0.05 });
+      const t = step + 1;
+      const gradient = (name: string): Float32Array => out[gradientOutput(name)].data as Float32Array;
+      const words = scatterGradients(batch, gradient('embedded'), k);
+      adamRowsStep(directions, words.ids, words.gradients, {
+        width: k,
+        lr: (DIRECTION_RATE / Math.sqrt(k)) * rate,
+        step: t,
+      });
+      const counts = scatterGradients(batch, gradient('importance'), 1);
+      adamRowsStep(importance, counts.ids, counts.gradients, { width: 1, lr: IMPORTANCE_RATE * rate, step: t });
+      adamStep(rows, gradient('rows'), { lr: (DIRECTION_RATE / Math.sqrt(k)) * rate, step: t });
+      await onStep(step + 1, (out.loss as Tensor<Float32Array>).data[0]);
+    }
+  } finally {
+    await session.release();
   }
-  await session.release();
 }
 
 /** Importances beyond this many standard deviations are cut, so that an embedding keeps most of its length for words. */

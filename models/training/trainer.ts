@@ -19,10 +19,15 @@ export interface TrainerOptions {
   readonly warmup: number;
   /** Share of embedding entries set to zero in training. */
   readonly dropout: number;
-  readonly weightDecay: number;
   /** Share of a batch's documents that answer through the row of their text (see `text-rows.ts`). */
   readonly textRowShare: number;
 }
+
+/** Up to here the seeds derived from a run's are whole numbers below 2^53: none is rounded to another's. */
+export const MAX_SEED = 1_000_000_000;
+export const MAX_STEPS = 10_000_000;
+
+export const dropoutSeed = (seed: number, step: number): number => seed * 7_368_787 + step;
 
 /** Gradients of linear maps are scaled down to this global norm at most. */
 const CLIP = 1;
@@ -93,13 +98,21 @@ export class Trainer {
   static async open(config: T5Config, state: TrainingState, options: TrainerOptions): Promise<Trainer> {
     const { threads } = options;
     const session = await Session.open(trainingGraph(config, { gradients: true }).graph, { threads });
-    const forward = await Session.open(trainingGraph(config, { gradients: false }).graph, { threads });
-    return new Trainer(config, state, options, session, forward);
+    try {
+      const forward = await Session.open(trainingGraph(config, { gradients: false }).graph, { threads });
+      return new Trainer(config, state, options, session, forward);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
-    await this.session.release();
-    await this.forward.release();
+    try {
+      await this.session.release();
+    } finally {
+      await this.forward.release();
+    }
   }
 
   private feeds(batch: Batch, embedded: Float32Array): Feeds {
@@ -127,13 +140,13 @@ export class Trainer {
 
   /** One optimiser step, number `step` from 0. @returns the loss before it */
   async step(examples: Examples, step: number): Promise<number> {
-    const { batchSize, steps, warmup, rates, dropout, weightDecay, seed } = this.options;
+    const { batchSize, steps, warmup, rates, dropout, seed } = this.options;
     const { d_model: d } = this.config;
     const batch = examples.batch(2, step, batchSize);
     const size = batch.ids.length * d;
     const embedded = gather(this.state.embeddings.data, batch.ids, d, this.reused('embedded', size));
     const kept =
-      dropout > 0 ? dropEntries(embedded, this.reused('kept', size), dropout, seed * 7_368_787 + step) : undefined;
+      dropout > 0 ? dropEntries(embedded, this.reused('kept', size), dropout, dropoutSeed(seed, step)) : undefined;
     fillTargets(this.targets, batch, this.documents);
     const feeds = {
       ...this.feeds(batch, embedded),
@@ -158,7 +171,7 @@ export class Trainer {
     for (const [name, p] of this.state.weights) {
       const isMap = this.shapes.get(name)!.length === 2;
       const lr = rate * rates.weights * (isMap ? 1 : 3);
-      adamStep(p, gradient(name), { lr, step: t, decay: isMap ? weightDecay : 0, scale: isMap ? scale : 1 });
+      adamStep(p, gradient(name), { lr, step: t, scale: isMap ? scale : 1 });
     }
     adamStep(this.state.start, gradient('start'), { lr: rate * rates.weights * 3, step: t });
     adamStep(this.state.rows, gradient('rows'), { lr: rate * rates.rows, step: t });
@@ -170,14 +183,14 @@ export class Trainer {
   }
 
   /**
-   * Lets the first documents of a batch answer through the row of their text for one run. What is returned puts the
+   * Lets some documents of a batch, which is sorted by length, answer through the row of their text for one run. What is returned puts the
    * learned rows back and takes those documents out of the rows' gradient.
    */
   private substituteTextRows(examples: Examples, batch: Batch): () => void {
     const { d_model: d } = this.config;
     const { data } = this.state.rows;
     const count = Math.round(batch.size * this.options.textRowShare);
-    const chosen = [...new Set(batch.targets.slice(0, count).map(({ rows }) => rows[0]))];
+    const chosen = [...new Set(evenly(batch.targets, count).map(({ rows }) => rows[0]))];
     const learned = chosen.map((row) => data.slice(row * d, (row + 1) * d));
     chosen.forEach((row, i) => {
       const length = Math.hypot(...learned[i]);
@@ -198,6 +211,10 @@ export class Trainer {
     return (await this.forward.run(this.feeds(batch, embedded))).logits.data as Float32Array;
   }
 }
+
+/** So many items, equally far apart. */
+const evenly = <T>(items: readonly T[], count: number): T[] =>
+  Array.from({ length: count }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / count)]);
 
 /** Zeroes a share of the entries and scales the others up; returns `factors`, the factor of each. */
 function dropEntries(data: Float32Array, factors: Float32Array, share: number, seed: number): Float32Array {

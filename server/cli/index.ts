@@ -16,6 +16,7 @@ import {
   type IndexResult,
 } from '../../models/training/index-corpus.ts';
 import { modelSizes, type ModelSize } from '../../models/training/sizes.ts';
+import { MAX_SEED, MAX_STEPS } from '../../models/training/trainer.ts';
 import { builtinCorpus } from '../paths.ts';
 import { defineCommand, integer, oneOf, UsageError } from './command.ts';
 
@@ -52,9 +53,14 @@ export const index = defineCommand<Options, IndexResult>({
     steps: {
       flags: '--steps <n>',
       description: "training steps (default: the size's own)",
-      parse: integer(1, 10_000_000),
+      parse: integer(1, MAX_STEPS),
     },
-    seed: { flags: '--seed <n>', description: 'equal seeds give equal models', parse: integer(0, 2 ** 31), default: 1 },
+    seed: {
+      flags: '--seed <n>',
+      description: `equal seeds give equal models (0 to ${MAX_SEED})`,
+      parse: integer(0, MAX_SEED),
+      default: 1,
+    },
     resume: { flags: '--resume', description: 'go on from the last checkpoint of a run that was stopped' },
     from: { flags: '--from <dir>', description: 'start from this T5 folder in place of a new model' },
     tokenizer: { flags: '--tokenizer <file>', description: 'take this tokenizer.json in place of training one' },

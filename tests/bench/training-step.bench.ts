@@ -211,7 +211,7 @@ async function timeOurs(dir: string, { threads, warmup, steps, dropout }: Timing
     rows: weight('rows'),
     weights: new Map([...trainedShapes(config).keys()].map((name) => [name, weight(name)])),
   });
-  const options = { ...SCHEDULE, batchSize, threads, seed: 1, rates, dropout, weightDecay: 0, textRowShare: 0 };
+  const options = { ...SCHEDULE, batchSize, threads, seed: 1, rates, dropout, textRowShare: 0 };
   const trainer = await Trainer.open(config, state, options);
   const losses: number[] = [];
   const ms: number[] = [];

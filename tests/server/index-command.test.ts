@@ -136,11 +136,24 @@ describe('palimpsest index', () => {
     assert.equal(other.code, 1);
     assert.match(
       lastLine(other.err),
-      /^palimpsest: .*checkpoint\.safetensors: belongs to a run with other settings: steps \(was 60, now 50\), seed \(was 3, now 4\); .*--resume$/,
+      /^palimpsest: .*checkpoint\.safetensors: belongs to a run with other settings: steps \(was 60, now 50\), seed \(was 3, now 4\); .*or remove .*killed\.checkpoint to start anew$/,
     );
-    const tokenizer = join(dir, 'whole', 'tokenizer.json');
+    const tokenizer = join(dir, 'another-tokenizer.json');
+    const own = JSON.parse(readFileSync(join(dir, 'whole', 'tokenizer.json'), 'utf8')) as object;
+    writeFileSync(tokenizer, JSON.stringify({ ...own, another: true }));
     const given = await index(...args, ...settings, '--tokenizer', tokenizer, '--resume');
-    assert.deepEqual([given.code, /tokenizer \(was none, now [\da-f]+\)/.test(given.err)], [1, true], given.err);
+    assert.deepEqual(
+      [given.code, /settings: tokenizer \(was [\da-f]+, now [\da-f]+\);/.test(given.err)],
+      [1, true],
+      given.err,
+    );
+    const anew = await index(...args, ...settings);
+    assert.equal(anew.code, 1);
+    assert.match(
+      lastLine(anew.err),
+      /^palimpsest: .*killed\.checkpoint: expected no checkpoint, got one .*; give --resume to go on from it, or remove /,
+    );
+    assert.doesNotMatch(anew.err, /lexical start/);
     assert.deepEqual(snapshot(`${out}.checkpoint`), checkpoint);
 
     const resumed = await index(...args, ...settings, '--resume');
@@ -159,7 +172,7 @@ describe('palimpsest index', () => {
     assert.equal(code, 1);
     assert.match(
       lastLine(err),
-      /^palimpsest: .*checkpoint\.safetensors: expected a checkpoint, got .*; start anew without --resume$/,
+      /^palimpsest: .*checkpoint\.safetensors: expected a checkpoint, got .*; remove .*damaged\.checkpoint to start anew$/,
     );
   });
 
@@ -210,7 +223,7 @@ describe('bad input of palimpsest index', () => {
     assert.doesNotMatch(err, /^ +at /m);
     assert.deepEqual(snapshot(kept), earlier);
     assert.deepEqual(
-      readdirSync(dir).filter((name) => name.startsWith('kept.')),
+      readdirSync(dir).filter((name) => /^\.?kept\./.test(name)),
       [],
     );
     return { code, line: lastLine(err) };
@@ -219,6 +232,7 @@ describe('bad input of palimpsest index', () => {
   const misuses: [string, string[], RegExp][] = [
     ['an unknown size', ['--out', 'x', '--size', 'huge'], /--size.*one of tiny, small, base/],
     ['no steps', ['--out', 'x', '--steps', '0'], /--steps.*1 to 10000000/],
+    ['a seed too large', ['--out', 'x', '--seed', '1000000001'], /--seed.*0 to 1000000000/],
     ['no place for the model', ['--corpus', 'x'], /required option '--out <dir>'/],
   ];
   for (const [what, args, message] of misuses)

@@ -1,12 +1,13 @@
-import { after, describe, it } from 'node:test';
+import { after, describe, it, mock } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { importCorpus } from '../../../corpus/import-corpus.ts';
 import { openStore } from '../../../corpus/store.ts';
 import { DocidDecoder } from '../../../models/decode.ts';
-import { readModelFolder } from '../../../models/folder.ts';
+import { readModelFolder, writeModelFolder } from '../../../models/folder.ts';
+import { Session } from '../../../models/session.ts';
 import { indexCorpus, type IndexInput, type IndexOptions } from '../../../models/training/index-corpus.ts';
 
 const temporary = mkdtempSync(join(tmpdir(), 'palimpsest-index-'));
@@ -109,9 +110,77 @@ describe('indexCorpus', () => {
     };
     await assert.rejects(indexCorpus(input, options(out, { checkpointEveryMs: 0, onProgress })), stop);
     await assert.rejects(
-      indexCorpus(input, options(out, { resume: true, seed: 4 })),
-      /other settings: seed \(was 3, now 4\)/,
+      indexCorpus(input, options(out, { resume: true, seed: 4, threads: 1 })),
+      /other settings: seed \(was 3, now 4\), threads \(was 2, now 1\)/,
     );
+    const checkpoint = (): Buffer => readFileSync(join(temporary, `${out}.checkpoint`, 'checkpoint.safetensors'));
+    const before = checkpoint();
+    await assert.rejects(indexCorpus(input, options(out)), /other-settings\.checkpoint: expected no checkpoint, got/);
+    assert.deepEqual(checkpoint(), before);
+  });
+
+  it('refuses to resume from a T5 folder whose weights have changed', async () => {
+    const from = join(temporary, 'whole');
+    const stop = new Error('stopped');
+    const onProgress: IndexOptions['onProgress'] = ({ phase, step }) => {
+      if (phase === 'model' && step === 2) throw stop;
+    };
+    const run = options('changed', { from, checkpointEveryMs: 0, onProgress });
+    await assert.rejects(indexCorpus(input, run), stop);
+    const weights = join(from, 'model.safetensors');
+    const { atime, mtime } = statSync(weights);
+    utimesSync(weights, atime, new Date(mtime.getTime() + 5000));
+    await assert.rejects(
+      indexCorpus(input, { ...run, resume: true }),
+      /settings: fromFiles \(was \w+, now \w+\); give/,
+    );
+    utimesSync(weights, atime, mtime);
+  });
+
+  it('releases every session of a run that is stopped', async () => {
+    const open = mock.method(Session, 'open');
+    const release = mock.method(Session.prototype, 'release');
+    try {
+      for (const [phase, sessions] of [
+        ['words', 2],
+        ['model', 4],
+      ] as const) {
+        open.mock.resetCalls();
+        release.mock.resetCalls();
+        const stop = new Error('stopped');
+        const onProgress: IndexOptions['onProgress'] = (progress) => {
+          if (progress.phase === phase) throw stop;
+        };
+        await assert.rejects(indexCorpus(input, options(`released-in-${phase}`, { onProgress, resume: true })), stop);
+        assert.deepEqual([open.mock.callCount(), release.mock.callCount()], [sessions, sessions], phase);
+      }
+    } finally {
+      mock.restoreAll();
+    }
+  });
+
+  it('writes float32 where a weight does not fit float16', async () => {
+    const whole = readModelFolder(join(temporary, 'whole'));
+    const name = 'decoder.block.0.layer.0.SelfAttention.q.weight'; // which training leaves as it is
+    const large = whole.tensor(name);
+    large.data[3] = 100_000;
+    const from = join(temporary, 'large');
+    writeModelFolder(from, { ...whole, weights: new Map([...whole.weights, [name, large]]) });
+    await indexCorpus(input, options('larger', { from, steps: 1 }));
+    const stored = (model: string) => readModelFolder(join(temporary, model)).weights.get(name)!;
+    assert.deepEqual([stored('larger').dtype, stored('larger').data[3]], ['F32', 100_000]);
+    assert.equal(stored('whole').dtype, 'F16');
+  });
+
+  it('says before training that a model cannot take the place of a mount point', async (t) => {
+    const at = '/dev/shm';
+    if (!existsSync(at) || statSync(at).dev === statSync('/dev').dev) return t.skip('needs a mount point');
+    const onProgress = (): never => assert.fail('training has begun');
+    for (const out of [at, '/'])
+      await assert.rejects(
+        indexCorpus(input, { ...options('x'), out, onProgress }),
+        /: expected a place for a model folder, got a mount point; .*give a folder inside it as --out$/,
+      );
   });
 
   it('starts from a T5 folder made elsewhere, keeping its tokenizer', async () => {

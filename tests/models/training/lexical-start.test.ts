@@ -83,7 +83,6 @@ async function compare(heads: number): Promise<{ cosines: number[]; agreement: n
     rates: { weights: 0, embeddings: 0, rows: 0 },
     warmup: 1,
     dropout: 0,
-    weightDecay: 0,
     textRowShare: 0,
   });
   const got = await trainer.logits(batch);
