@@ -26,7 +26,7 @@ export async function retrieve(
 function constraintOf({ filter, allow, deny }: RetrieveRequest): Constraint {
   return {
     // The corpus checks what is inside, and says where it is wrong.
-    ...(filter && { filter: filter as MetadataFilter }),
+    ...(filter !== undefined && { filter: filter as MetadataFilter }),
     ...(allow && { allow }),
     ...(deny && { deny }),
   };
