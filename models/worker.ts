@@ -2,6 +2,8 @@
  * @file The inference thread: owns a decoder, answers one batch at a time, switches versions between batches.
  * Messages are handled strictly in order, so a version holds for every batch sent after it.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import { DocidDecoder, type ModelVersion, type Retrieved, type RetrieveInput } from './decode.ts';
 import { readModelFolder } from './folder.ts';
@@ -46,9 +48,16 @@ async function handle(decoder: DocidDecoder, message: ToWorker): Promise<void> {
   }
 }
 
+/** Opening a model leaves two copies of its weights behind, which V8 would keep until it next feels pressed. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
 try {
   const decoder = await DocidDecoder.open(readModelFolder(modelDir), options);
   await decoder.retrieve([{ query: 'warm up', k: 1 }]);
+  collectGarbage();
   let turn = Promise.resolve();
   port.on('message', (message: ToWorker) => {
     turn = turn

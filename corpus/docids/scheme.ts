@@ -21,11 +21,11 @@ export interface Docids {
   add(docid: string): void;
   /** @throws UnknownDocidError */
   remove(docid: string): void;
-  /** The table as it stands in `genir.json`; `readDocids` takes it back. */
+  /** The table as plain JSON; `readDocids` takes it back. */
   toJSON(): DocidTable;
 }
 
-/** The common part of all tables in `genir.json`. */
+/** The common part of all tables as JSON. */
 export interface DocidTable {
   scheme: DocidScheme;
 }
