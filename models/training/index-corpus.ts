@@ -77,7 +77,7 @@ export interface IndexProgress {
   readonly phase: 'tokenizer' | 'words' | 'model' | 'writing';
   readonly step: number;
   readonly steps: number;
-  /** Mean loss since the last report. */
+  /** Mean loss since the last measurement of `success`. */
   readonly loss?: number;
   /** Success@1 on held-out queries, newest measurement. */
   readonly success?: number | undefined;
@@ -91,7 +91,7 @@ export interface IndexResult {
   readonly curve: readonly CurvePoint[];
 }
 
-/** Settings of the examples; measured on squad_wiki (DESIGN.md). */
+/** Settings of the examples. Of these only `teacherShare` was compared with another value (DESIGN.md, BM25 labels). */
 const EXAMPLES = {
   realShare: 0.5,
   teacherShare: 0.4,

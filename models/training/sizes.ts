@@ -4,7 +4,7 @@ import type { TrainerOptions } from './trainer.ts';
 export const modelSizes = ['tiny', 'small', 'base'] as const;
 export type ModelSize = (typeof modelSizes)[number];
 
-/** What a size stands for. Measured choices are explained in DESIGN.md. */
+/** What a size stands for. The figures it reaches are in the README. */
 export interface SizeSettings {
   readonly d_model: number;
   readonly num_heads: number;
