@@ -10,11 +10,16 @@ export type Stack = 'encoder' | 'decoder';
 /** The points of one block, in order of computation. `cross` ones exist in the decoder only. */
 export const BLOCK_ACTIVATIONS = {
   resid_pre: { cross: false, shape: 'BTD', meaning: 'residual stream before the block' },
+  attn_scores: { cross: false, shape: 'BHTT', meaning: 'self-attention scores with position bias and mask' },
   attn_pattern: { cross: false, shape: 'BHTT', meaning: 'self-attention weights after the softmax' },
+  attn_z: { cross: false, shape: 'BTI', meaning: 'self-attention heads before the output matrix' },
+  attn_result: { cross: false, shape: 'BTHD', meaning: 'what each head of self-attention adds' },
   attn_out: { cross: false, shape: 'BTD', meaning: 'what self-attention adds to the residual stream' },
   resid_mid: { cross: false, shape: 'BTD', meaning: 'residual stream after self-attention' },
+  cross_attn_scores: { cross: true, shape: 'BHTS', meaning: 'cross-attention scores; very low at padding' },
   cross_attn_pattern: { cross: true, shape: 'BHTS', meaning: 'cross-attention weights after the softmax' },
   cross_attn_z: { cross: true, shape: 'BTI', meaning: 'cross-attention heads before the output matrix' },
+  cross_attn_result: { cross: true, shape: 'BTHD', meaning: 'what each head of cross-attention adds' },
   cross_attn_out: { cross: true, shape: 'BTD', meaning: 'what cross-attention adds to the residual stream' },
   resid_mid_cross: { cross: true, shape: 'BTD', meaning: 'residual stream after cross-attention' },
   mlp_pre: {

@@ -2,7 +2,14 @@
  * @file Every graph that is made of the one definition in `t5.ts`. Inputs and outputs are named here and nowhere else.
  */
 import type { T5Config } from './config.ts';
-import { activationShape, checkActivation, type ActivationName, type Stack, type Tap } from './activations.ts';
+import {
+  activationShape,
+  checkActivation,
+  UnknownActivationError,
+  type ActivationName,
+  type Stack,
+  type Tap,
+} from './activations.ts';
 import { differentiate } from './onnx/gradients.ts';
 import { Graph, type Value } from './onnx/graph.ts';
 import * as op from './onnx/ops.ts';
@@ -104,23 +111,21 @@ function startEmbedding(p: T5Parts, ids: Value): Value {
   return embed(p, op.Add(first, g.literal('int64', [p.config.decoder_start_token_id], [])));
 }
 
-/** input_ids [B, S], attention_mask [B, S] → encoder_out float32 [B, S, D] */
-export function encoderGraph(config: T5Config, weights: WeightSource, observed: readonly ActivationName[] = []): Graph {
-  const g = new Graph();
-  const { ids, mask } = queryInputs(g);
-  const p = parts(config, g, weights, observe(g, config, 'encoder', observed));
-  g.output('encoder_out', encoder(p, embed(p, ids), mask));
-  return g;
+/** What an instrumented graph gives away and what it lets others decide. */
+export interface Instruments {
+  /** Activations that become outputs of their own names. */
+  readonly read?: readonly ActivationName[];
+  /** Activations that can be replaced, through the inputs of `patchInputs`. */
+  readonly patched?: readonly ActivationName[];
 }
 
-/** Reads the activations in `names`: each becomes an output of its own name. @throws UnknownActivationError */
-function observe(g: Graph, config: T5Config, stack: Stack, names: readonly ActivationName[]): Tap {
-  for (const name of names) checkActivation(config, name, stack);
-  const wanted = new Set(names);
-  return (name, value) => {
-    if (wanted.has(name)) g.output(name, value);
-    return value;
-  };
+/** input_ids [B, S], attention_mask [B, S] (and the patches' inputs) → encoder_out float32 [B, S, D], and what is read */
+export function encoderGraph(config: T5Config, weights: WeightSource, instruments: Instruments = {}): Graph {
+  const g = new Graph();
+  const { ids, mask } = queryInputs(g);
+  const p = parts(config, g, weights, instrument(g, config, 'encoder', instruments));
+  g.output('encoder_out', encoder(p, embed(p, ids), mask));
+  return g;
 }
 
 /** Inputs of an instrumented graph that replace an activation. */
@@ -130,47 +135,69 @@ export const patchInputs = (name: ActivationName): { mask: string; value: string
 });
 
 /**
- * Reads and replaces: y = x + mask ⊙ (value − x), where `mask` float32 [B, T, 1] (attention patterns: [B, H, T, 1])
- * is 1 at the queries, heads and positions to replace (0 elsewhere) and `value` has the activation's shape, or
- * broadcasts to it.
+ * Reads and replaces: the value where `mask` is above ½, else what the model computed. `mask` float32 [B, T, 1]
+ * (attention scores, patterns: [B, H, T, 1]; results of heads: [B, T, H, 1]; encoder: S in place of T) and `value` have
+ * the activation's shape with any B, T, S or H being 1 for all of them.
+ *
+ * @throws UnknownActivationError
  */
-function instrument(
-  g: Graph,
-  config: T5Config,
-  read: readonly ActivationName[],
-  patched: readonly ActivationName[],
-): Tap {
-  const readable = observe(g, config, 'decoder', read);
-  for (const name of patched) checkActivation(config, name, 'decoder');
-  const replaceable = new Set(patched);
+export function instrument(g: Graph, config: T5Config, stack: Stack, { read = [], patched = [] }: Instruments): Tap {
+  for (const name of [...read, ...patched]) checkActivation(config, name, stack);
+  const [readable, replaceable] = [new Set(read), new Set(patched)];
   return (name, x) => {
-    if (!replaceable.has(name)) return readable(name, x);
-    const shape = activationShape(config, name);
-    const ones = shape.map((d, i) => (i < shape.length - 1 ? d : 1));
-    const input = patchInputs(name);
-    const mask = g.input(input.mask, 'float32', ones);
-    const value = g.input(input.value, 'float32', shape);
-    return readable(name, op.Add(x, op.Mul(mask, op.Sub(value, x))));
+    let y = x;
+    if (replaceable.has(name)) {
+      const shape = activationShape(config, name);
+      const input = patchInputs(name);
+      const mask = g.input(
+        input.mask,
+        'float32',
+        shape.map((d, i) => (i < shape.length - 1 ? `${d}|1` : 1)),
+      );
+      const value = g.input(
+        input.value,
+        'float32',
+        shape.map((d, i) => (i < shape.length - 1 || typeof d === 'string' ? `${d}|1` : d)),
+      );
+      y = { ...op.Where(op.Greater(mask, op.scalar(mask, 0.5)), value, x), shape: x.shape };
+    }
+    if (readable.has(name)) g.output(name, y);
+    return y;
   };
 }
 
 /**
- * The instrumented decoder: any activation can be read, and any replaced per query and position.
+ * The instrumented decoder of any length.
  * encoder_out [B, S, D], attention_mask [B, S], decoder_input_ids [B, T] (and the patches' inputs) → logits [B, T, V]
  * and one output per name in `read`.
  */
-export function decoderGraph(
-  config: T5Config,
-  weights: WeightSource,
-  { read = [], patched = [] }: { read?: readonly ActivationName[]; patched?: readonly ActivationName[] } = {},
-): Graph {
+export function decoderGraph(config: T5Config, weights: WeightSource, instruments: Instruments = {}): Graph {
   const g = new Graph();
   const encoderOut = g.input('encoder_out', 'float32', ['B', 'S', config.d_model]);
   const mask = g.input('attention_mask', 'float32', ['B', 'S']);
   const ids = g.input('decoder_input_ids', 'int64', ['B', 'T']);
-  const p = parts(config, g, weights, instrument(g, config, read, patched));
+  const p = parts(config, g, weights, instrument(g, config, 'decoder', instruments));
   const { state } = decoder(p, { x: embed(p, ids), cross: crossKeyValues(p, encoderOut), mask });
   g.output('logits', unembed(p, state));
+  return g;
+}
+
+/**
+ * The instrumented decoder at its start token, without vocabulary: what an atomic docid is read from.
+ * encoder_out [B, S, D], attention_mask [B, S], start [B, 1, D] (the start token's embedding), the patches' inputs
+ * → resid_post float32 [B, 1, D] of the last layer, and one output per name in `read`. Self-attention has neither scores
+ * nor pattern here: it is a linear map.
+ */
+export function startDecoderGraph(config: T5Config, weights: WeightSource, instruments: Instruments = {}): Graph {
+  const names = [...(instruments.read ?? []), ...(instruments.patched ?? [])];
+  const absent = names.find((name) => /\.attn_(scores|pattern)$/.test(name));
+  if (absent) throw new UnknownActivationError(absent, [absent.replace(/attn_\w+$/, 'attn_z')]);
+  const g = new Graph();
+  const encoderOut = g.input('encoder_out', 'float32', ['B', 'S', config.d_model]);
+  const mask = g.input('attention_mask', 'float32', ['B', 'S']);
+  const start = g.input('start', 'float32', ['B', 1, config.d_model]);
+  const p = parts(config, g, weights, instrument(g, config, 'decoder', instruments));
+  decodeStart(p, start, encoderOut, mask);
   return g;
 }
 

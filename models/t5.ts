@@ -105,18 +105,14 @@ function causalBias(queries: Value, keys: Value, like: Value): Value {
   return op.Where(later, op.scalar(like, -BIG), op.scalar(like, 0));
 }
 
+/** Where an attention is, by the beginning of its activations' names. */
+type Place = `${Stack}.${number}.${'attn' | 'cross_attn'}`;
+
 /** softmax(QKᵀ + bias) V. @returns float32 [B, T, I], the heads side by side */
-function attend(
-  parts: T5Parts,
-  tapPattern: (pattern: Value) => Value,
-  q: Value,
-  k: Value,
-  v: Value,
-  bias?: Value,
-): Value {
-  const scores = MatMul(q, op.T(k));
-  const pattern = tapPattern(op.Softmax(bias ? Add(scores, bias) : scores));
-  return joinHeads(parts.config, MatMul(pattern, v));
+function attend({ config, tap }: T5Parts, place: Place, q: Value, k: Value, v: Value, bias: Value): Value {
+  const scores = tap(`${place}_scores`, Add(MatMul(q, op.T(k)), bias));
+  const pattern = tap(`${place}_pattern`, op.Softmax(scores));
+  return joinHeads(config, MatMul(pattern, v));
 }
 
 /** One linear map of an attention, split into heads: [B, T, D] → [B, H, T, K]. */
@@ -125,8 +121,25 @@ const project = (parts: T5Parts, x: Value, prefix: string, letter: 'q' | 'k' | '
   return splitHeads(config, linear(x, `${prefix}.${letter}.weight`, [config.d_model, config.num_heads * config.d_kv]));
 };
 
-const output = ({ config, linear }: T5Parts, z: Value, prefix: string): Value =>
-  linear(z, `${prefix}.o.weight`, [config.num_heads * config.d_kv, config.d_model]);
+/**
+ * The heads' results summed: z W_O. Each head's own share is computed where a tap asks for it.
+ *
+ * @param z  float32 [B, T, I]
+ */
+function output({ config, linear, parameters, tap }: T5Parts, place: Place, z: Value, prefix: string): Value {
+  const { num_heads: H, d_kv: K, d_model: D } = config;
+  const name = `${prefix}.o.weight`;
+  const heads = tap(`${place}_z`, z);
+  const [B, T] = heads.shape;
+  const perHead = MatMul(
+    op.Unsqueeze(op.Reshape(heads, [B, T, H, K]), 3),
+    op.Reshape(parameters(name, [H * K, D]), [H, K, D]),
+  ); // [B, T, H, 1, D]
+  const results = op.Reshape(perHead, [B, T, H, D]);
+  const tapped = tap(`${place}_result`, results);
+  const sum = tapped === results ? linear(heads, name, [H * K, D]) : op.ReduceSum(tapped, [2], false);
+  return tap(`${place}_out`, sum);
+}
 
 /** HF's gelu_new: ½x(1 + tanh(√(2/π)(x + 0.044715x³))). */
 function geluNew(x: Value): Value {
@@ -167,8 +180,8 @@ export function encoder(parts: T5Parts, x: Value, mask: Value): Value {
     x = tap(`encoder.${i}.resid_pre`, x);
     const h = norm(parts, x, `${self}.layer_norm.weight`);
     const [q, k, v] = (['q', 'k', 'v'] as const).map((l) => project(parts, h, `${self}.SelfAttention`, l));
-    const z = attend(parts, (p) => tap(`encoder.${i}.attn_pattern`, p), q, k, v, bias);
-    x = tap(`encoder.${i}.resid_mid`, Add(x, tap(`encoder.${i}.attn_out`, output(parts, z, `${self}.SelfAttention`))));
+    const z = attend(parts, `encoder.${i}.attn`, q, k, v, bias);
+    x = tap(`encoder.${i}.resid_mid`, Add(x, output(parts, `encoder.${i}.attn`, z, `${self}.SelfAttention`)));
     x = tap(`encoder.${i}.resid_post`, Add(x, tap(`encoder.${i}.mlp_out`, mlp(parts, 'encoder', i, x))));
   }
   return tap('encoder.final_norm', norm(parts, x, 'encoder.final_layer_norm.weight'));
@@ -211,15 +224,13 @@ function decoderBlocks(parts: T5Parts, x: Value, reads: Reads): Value {
   for (let i = 0; i < config.num_decoder_layers; i++) {
     const prefix = blockPrefix('decoder', i);
     x = tap(`decoder.${i}.resid_pre`, x);
-    const self = output(
-      parts,
-      reads.self(i, norm(parts, x, `${prefix}.0.layer_norm.weight`)),
-      `${prefix}.0.SelfAttention`,
+    const self = reads.self(i, norm(parts, x, `${prefix}.0.layer_norm.weight`));
+    x = tap(`decoder.${i}.resid_mid`, Add(x, output(parts, `decoder.${i}.attn`, self, `${prefix}.0.SelfAttention`)));
+    const cross = reads.cross(i, norm(parts, x, `${prefix}.1.layer_norm.weight`));
+    x = tap(
+      `decoder.${i}.resid_mid_cross`,
+      Add(x, output(parts, `decoder.${i}.cross_attn`, cross, `${prefix}.1.EncDecAttention`)),
     );
-    x = tap(`decoder.${i}.resid_mid`, Add(x, tap(`decoder.${i}.attn_out`, self)));
-    const heads = tap(`decoder.${i}.cross_attn_z`, reads.cross(i, norm(parts, x, `${prefix}.1.layer_norm.weight`)));
-    const cross = output(parts, heads, `${prefix}.1.EncDecAttention`);
-    x = tap(`decoder.${i}.resid_mid_cross`, Add(x, tap(`decoder.${i}.cross_attn_out`, cross)));
     x = tap(`decoder.${i}.resid_post`, Add(x, tap(`decoder.${i}.mlp_out`, mlp(parts, 'decoder', i, x))));
   }
   return tap('decoder.final_norm', norm(parts, x, 'decoder.final_layer_norm.weight'));
@@ -234,7 +245,6 @@ export function decoder(
   parts: T5Parts,
   { x, cross, mask, past }: DecoderInputs,
 ): { state: Value; present: KeyValue[] } {
-  const { tap } = parts;
   const padding = paddingBias(mask);
   const present: KeyValue[] = [];
   let selfBias: Value | undefined;
@@ -246,11 +256,11 @@ export function decoder(
       const all = past ? join(past[i], { k, v }) : { k, v };
       present.push(all);
       selfBias ??= decoderBias(parts, x, all.k, past !== undefined);
-      return attend(parts, (p) => tap(`decoder.${i}.attn_pattern`, p), q, all.k, all.v, selfBias);
+      return attend(parts, `decoder.${i}.attn`, q, all.k, all.v, selfBias);
     },
     cross(i, h) {
       const q = project(parts, h, `${blockPrefix('decoder', i)}.1.EncDecAttention`, 'q');
-      return attend(parts, (p) => tap(`decoder.${i}.cross_attn_pattern`, p), q, cross[i].k, cross[i].v, padding);
+      return attend(parts, `decoder.${i}.cross_attn`, q, cross[i].k, cross[i].v, padding);
     },
   });
   return { state, present };
@@ -261,6 +271,7 @@ export function decoder(
  * Attention over a single key has weight 1, so self-attention is the linear map W_O W_V (experiment E10 of
  * arXiv 2503.19715). Cross-attention has one query per head, so W_K moves from the S keys to that query,
  * (q W_Kᵀ) xᵀ, and W_V from the S values to their weighted mean, (p x) W_V: the encoder's states are read as they are.
+ * Self-attention has no scores and no pattern here.
  *
  * @param x           float32 [B, 1, D]
  * @param encoderOut  float32 [B, S, D]
@@ -278,8 +289,9 @@ export function decodeStart(parts: T5Parts, x: Value, encoderOut: Value, mask: V
       const prefix = `${blockPrefix('decoder', i)}.1.EncDecAttention`;
       const q = op.Transpose(op.Reshape(project(parts, h, prefix, 'q'), ['B', H, K]), [1, 0, 2]); // [H, B, K]
       const read = op.Transpose(MatMul(q, op.T(perHead(`${prefix}.k.weight`))), [1, 0, 2]); // [B, H, D]
-      const scores = op.Unsqueeze(MatMul(read, op.T(encoderOut)), 2); // [B, H, 1, S]
-      const pattern = tap(`decoder.${i}.cross_attn_pattern`, op.Softmax(Add(scores, padding)));
+      const raw = op.Unsqueeze(MatMul(read, op.T(encoderOut)), 2); // [B, H, 1, S]
+      const scores = tap(`decoder.${i}.cross_attn_scores`, Add(raw, padding));
+      const pattern = tap(`decoder.${i}.cross_attn_pattern`, op.Softmax(scores));
       const mean = MatMul(op.Reshape(pattern, ['B', H, 'S']), encoderOut); // [B, H, D]
       const z = MatMul(op.Transpose(mean, [1, 0, 2]), perHead(`${prefix}.v.weight`)); // [H, B, K]
       return op.Reshape(op.Unsqueeze(op.Transpose(z, [1, 0, 2]), 1), ['B', 1, H * K]);

@@ -98,7 +98,7 @@ describe('activations', () => {
       assert.deepEqual([...cleanRun[name].shape], told, name);
     }
     const names = activationNames(config).filter((name) => name.startsWith('encoder'));
-    const read = await open(encoderGraph(config, weights, names));
+    const read = await open(encoderGraph(config, weights, { read: names }));
     const out = await run(read, { input_ids: reference.integers('input_ids'), attention_mask });
     for (const name of names) {
       const told = activationShape(config, name).map((d) => (typeof d === 'number' ? d : sizes[d]));
@@ -133,7 +133,7 @@ describe('activations', () => {
     assert.throws(() => checkActivation(config, unknown), isHelpful);
     assert.throws(() => decoderGraph(config, weights, { read: [unknown] }), isHelpful);
     assert.throws(() => decoderGraph(config, weights, { patched: [unknown] }), isHelpful);
-    assert.throws(() => encoderGraph(config, weights, [unknown]), UnknownActivationError);
+    assert.throws(() => encoderGraph(config, weights, { read: [unknown] }), UnknownActivationError);
   });
 
   it('of the encoder are not in the decoder’s graph', () => {
