@@ -138,6 +138,8 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     : configOf(size, words, input.documents.length);
   if (options.tokenizer) checkTokenizer(tokenizer, options.tokenizer.file ?? 'tokenizer.json', config, base);
 
+  const wordScale = config.tie_word_embeddings ? outputScale(config) : 0;
+
   const rowOf = new Map(input.documents.map(({ docid }, row) => [docid, row]));
   const train = judged(input.train, rowOf);
   const examples = new Examples(input.documents, train, tokenizer, { seed, ...EXAMPLES });
@@ -149,7 +151,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     steps,
     seed,
     queries: digest(train),
-    settings: digest({ size: settings, EXAMPLES, WARMUP, TEXT_ROW_SHARE }),
+    settings: digest({ size: settings, EXAMPLES, WARMUP, TEXT_ROW_SHARE, wordScale }),
     threads, // which may order the sums of a gradient
     tokenizer: digest(files),
     from: base?.dir ?? null,
@@ -219,6 +221,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     dropout,
     warmup: Math.min(WARMUP, Math.ceil(steps / 5)),
     textRowShare: base ? 0 : TEXT_ROW_SHARE,
+    wordScale,
   });
   const trained = state;
   try {
@@ -360,6 +363,9 @@ const withRows = (config: T5Config, words: number, documents: number): T5Config 
   vocab_size: words + documents,
 });
 
+/** What the product of a decoder's state and a row of the vocabulary is multiplied by (tied models: D^-½). */
+const outputScale = (config: T5Config): number => (config.scale_decoder_outputs ? config.d_model ** -0.5 : 1);
+
 /** Training multiplies states and rows as they are; the scale of tied models goes into the exported rows. */
 const unscaled = (config: T5Config): T5Config => ({ ...config, scale_decoder_outputs: false });
 
@@ -478,7 +484,7 @@ function stateOfFolder(
   const rng = createRng(seed + 3);
   const shared = base.tensor('shared.weight').data;
   const outputs = base.config.tie_word_embeddings ? shared : base.tensor(unembedName(base.config)).data;
-  const scale = base.config.scale_decoder_outputs ? d ** -0.5 : 1;
+  const scale = outputScale(base.config);
   const known = new Map(base.genir?.docids.map((docid, row) => [docid, base.genir!.firstDocidToken + row]));
   const rows = new Float32Array(input.documents.length * d);
   input.documents.forEach(({ docid }, row) => {
@@ -507,7 +513,7 @@ function exportWeights(
 ): Map<string, WeightTensor> {
   const d = config.d_model;
   const rng = createRng(seed + 4);
-  const scale = config.scale_decoder_outputs ? Math.sqrt(d) : 1;
+  const scale = 1 / outputScale(config);
   const withDocids = (table: Float32Array): Float32Array => {
     const all = new Float32Array(config.vocab_size * d);
     all.set(table.subarray(0, words * d));

@@ -28,6 +28,8 @@ import { gather, scatterGradients } from './lookup.ts';
 export const RESERVED = 4;
 /** Size of the start token's marker; directions have length √D. */
 const MARKER = 8;
+/** What a docid row has in the marker's dimension, where words have nothing: it lifts documents above the words. */
+const DOCID_PRIOR = 0.6;
 /** Logits are this often the cosine: sharp enough for a softmax over thousands of documents. */
 export const SCALE = 25;
 
@@ -269,7 +271,10 @@ export function placeWordBag(
 
   const n = bag.rows.data.length / k;
   const rows = new Float32Array(n * D);
-  for (let row = 0; row < n; row++) rows.set(bag.rows.data.subarray(row * k, (row + 1) * k), row * D + RESERVED);
+  for (let row = 0; row < n; row++) {
+    rows[row * D + 1] = DOCID_PRIOR;
+    rows.set(bag.rows.data.subarray(row * k, (row + 1) * k), row * D + RESERVED);
+  }
   return { embeddings, start, rows, weights };
 }
 

@@ -11,14 +11,19 @@ export function gather(
   return out;
 }
 
-/** Gradients of the looked-up rows, summed per token that the batch contains. Padding has none. */
+/** The tokens of a batch, each once, in order of appearance; padding is none. */
+export function distinctIds({ ids, mask }: Pick<Batch, 'ids' | 'mask'>): Int32Array {
+  return Int32Array.from(new Set(ids.filter((_, i) => mask[i])));
+}
+
+/** Gradients of the looked-up rows, summed per token that the batch contains, in the order of `distinctIds`. */
 export function scatterGradients(
   { ids, mask }: Batch,
   gradient: Float32Array,
   width: number,
 ): { ids: Int32Array; gradients: Float32Array } {
-  const places = new Map<number, number>();
-  for (let i = 0; i < ids.length; i++) if (mask[i] && !places.has(ids[i])) places.set(ids[i], places.size);
+  const distinct = distinctIds({ ids, mask });
+  const places = new Map(Array.from(distinct, (id, place) => [id, place]));
   const gradients = new Float32Array(places.size * width);
   for (let i = 0; i < ids.length; i++) {
     if (!mask[i]) continue;
@@ -26,5 +31,5 @@ export function scatterGradients(
     const from = i * width;
     for (let j = 0; j < width; j++) gradients[to + j] += gradient[from + j];
   }
-  return { ids: Int32Array.from(places.keys()), gradients };
+  return { ids: distinct, gradients };
 }

@@ -46,12 +46,18 @@ export class TextRows {
   }
 
   /**
-   * The row of a document, of length `length`.
+   * The row of a document.
    *
    * @param embeddings  float32 [V, D], as training moves them
-   * @returns           float32 [D]; the reserved dimensions are 0
+   * @param like        what no text speaks of: the row's length outside the reserved dimensions, and its values in them
+   * @returns           float32 [D]
    */
-  row(document: number, embeddings: Float32Array, d: number, length: number): Float32Array {
+  row(
+    document: number,
+    embeddings: Float32Array,
+    d: number,
+    like: { readonly length: number; readonly reserved: ArrayLike<number> },
+  ): Float32Array {
     const { tokens, weights } = this.documents[document];
     const sum = new Float32Array(d);
     for (let i = 0; i < tokens.length; i++) {
@@ -61,7 +67,16 @@ export class TextRows {
       const scale = weights[i] / Math.sqrt(square || 1);
       for (let j = RESERVED; j < d; j++) sum[j] += scale * embeddings[at + j];
     }
-    const norm = Math.hypot(...sum);
-    return norm ? sum.map((x) => (x * length) / norm) : sum;
+    const scale = like.length / (Math.hypot(...sum) || 1);
+    const row = sum.map((x) => x * scale);
+    row.set(like.reserved);
+    return row;
   }
+}
+
+/** The mean of all rows, float32 [N, D], in the reserved dimensions: what makes a row that of a document, not of a word. */
+export function reservedMean(rows: Float32Array, d: number): Float32Array {
+  const sums = new Float64Array(RESERVED);
+  for (let at = 0; at < rows.length; at += d) for (let j = 0; j < RESERVED; j++) sums[j] += rows[at + j];
+  return Float32Array.from(sums, (sum) => (sum * d) / rows.length);
 }

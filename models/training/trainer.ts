@@ -7,7 +7,8 @@ import { gradientOutput, trainingGraph } from '../graphs.ts';
 import { Session, tensor, type Feeds, type FloatTensor } from '../session.ts';
 import { adamRowsStep, adamStep, cosineSchedule, globalNorm, parameter, type Parameter } from './adam.ts';
 import { fillTargets, type Batch, type Examples } from './examples.ts';
-import { gather, scatterGradients } from './lookup.ts';
+import { distinctIds, gather, scatterGradients } from './lookup.ts';
+import { reservedMean } from './text-rows.ts';
 
 export interface TrainerOptions {
   readonly steps: number;
@@ -21,6 +22,12 @@ export interface TrainerOptions {
   readonly dropout: number;
   /** Share of a batch's documents that answer through the row of their text (see `text-rows.ts`). */
   readonly textRowShare: number;
+  /**
+   * The words of a batch compete with the documents: their logits are embedding · state times this, as where nothing
+   * constrains the answer to docids. Without competition a state, which is made of the words of its query, lies nearer
+   * to those very words than to any document. 0: no word competes.
+   */
+  readonly wordScale: number;
 }
 
 /** Up to here the seeds derived from a run's are whole numbers below 2^53: none is rounded to another's. */
@@ -68,7 +75,6 @@ export class Trainer {
   private readonly forward: Session;
   private readonly gradients: ReadonlyMap<string, FloatTensor>;
   private readonly documents: number;
-  private readonly targets: Float32Array;
 
   private constructor(
     config: T5Config,
@@ -84,12 +90,10 @@ export class Trainer {
     this.forward = forward;
     this.shapes = trainedShapes(config);
     this.documents = state.rows.data.length / config.d_model;
-    this.targets = new Float32Array(options.batchSize * this.documents);
     const buffer = (shape: readonly number[]): FloatTensor =>
       tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
     this.gradients = new Map([
       ...[...this.shapes].map(([name, shape]) => [name, buffer(shape)] as const),
-      ['rows', buffer([this.documents, config.d_model])],
       ['start', buffer([1, config.d_model])],
     ]);
   }
@@ -115,14 +119,14 @@ export class Trainer {
     }
   }
 
-  private feeds(batch: Batch, embedded: Float32Array): Feeds {
+  private feeds(batch: Batch, embedded: Float32Array, rows: Float32Array): Feeds {
     const { d_model: d } = this.config;
     const shape = [batch.size, batch.length];
     return {
       embedded: tensor(embedded, [...shape, d]),
       attention_mask: tensor(batch.mask, shape),
       start: tensor(this.state.start.data, [1, d]),
-      rows: tensor(this.state.rows.data, [this.documents, d]),
+      rows: tensor(rows, [rows.length / d, d]),
       ...Object.fromEntries(
         [...this.state.weights].map(([name, { data }]) => [name, tensor(data, this.shapes.get(name)!)]),
       ),
@@ -147,21 +151,26 @@ export class Trainer {
     const embedded = gather(this.state.embeddings.data, batch.ids, d, this.reused('embedded', size));
     const kept =
       dropout > 0 ? dropEntries(embedded, this.reused('kept', size), dropout, dropoutSeed(seed, step)) : undefined;
-    fillTargets(this.targets, batch, this.documents);
+    const { wordScale } = this.options;
+    const words = wordScale > 0 ? distinctIds(batch) : new Int32Array(0);
+    const { rows, substituted } = this.competitors(examples, batch, words);
+    const n = this.documents + words.length;
+    const targets = this.reused('targets', batch.size * n).fill(0);
+    fillTargets(targets, batch, n);
     const feeds = {
-      ...this.feeds(batch, embedded),
-      targets: tensor(this.targets.subarray(0, batch.size * this.documents), [batch.size, this.documents]),
+      ...this.feeds(batch, embedded, rows),
+      targets: tensor(targets, [batch.size, n]),
       weights: tensor(new Float32Array(batch.size).fill(1 / batch.size), [batch.size]),
     };
     const outputs: Record<string, FloatTensor> = {
       loss: tensor(new Float32Array(1), []),
       [gradientOutput('embedded')]: tensor(this.reused('gradient', size), [batch.size, batch.length, d]),
+      [gradientOutput('rows')]: tensor(this.reused('rows gradient', n * d), [n, d]),
     };
     for (const [name, buffer] of this.gradients) outputs[gradientOutput(name)] = buffer;
-    const restore = this.substituteTextRows(examples, batch);
     await this.session.run(feeds, outputs);
-    restore();
-    fillTargets(this.targets, batch, this.documents, true);
+    const rowsGradient = outputs[gradientOutput('rows')].data;
+    for (const row of substituted) rowsGradient.fill(0, row * d, (row + 1) * d);
 
     const t = step + 1;
     const rate = cosineSchedule(t, { steps, warmup, floor: FLOOR });
@@ -174,41 +183,47 @@ export class Trainer {
       adamStep(p, gradient(name), { lr, step: t, scale: isMap ? scale : 1 });
     }
     adamStep(this.state.start, gradient('start'), { lr: rate * rates.weights * 3, step: t });
-    adamStep(this.state.rows, gradient('rows'), { lr: rate * rates.rows, step: t });
+    adamStep(this.state.rows, rowsGradient.subarray(0, this.documents * d), { lr: rate * rates.rows, step: t });
     const back = outputs[gradientOutput('embedded')].data;
     if (kept) for (let i = 0; i < back.length; i++) back[i] *= kept[i];
     const used = scatterGradients(batch, back, d);
+    const asCompetitors = rowsGradient.subarray(this.documents * d);
+    for (let i = 0; i < asCompetitors.length; i++) used.gradients[i] += wordScale * asCompetitors[i];
     adamRowsStep(this.state.embeddings, used.ids, used.gradients, { width: d, lr: rate * rates.embeddings, step: t });
     return outputs.loss.data[0];
   }
 
   /**
-   * Lets some documents of a batch, which is sorted by length, answer through the row of their text for one run. What is returned puts the
-   * learned rows back and takes those documents out of the rows' gradient.
+   * The rows that compete in a batch, float32 [N + words.length, D]: all documents, and behind them `words`. Some
+   * documents of the batch, which is sorted by length, answer through the row of their text; their own row, which then
+   * stands aside, learns nothing.
    */
-  private substituteTextRows(examples: Examples, batch: Batch): () => void {
+  private competitors(
+    examples: Examples,
+    batch: Batch,
+    words: Int32Array,
+  ): { rows: Float32Array; substituted: readonly number[] } {
     const { d_model: d } = this.config;
-    const { data } = this.state.rows;
-    const count = Math.round(batch.size * this.options.textRowShare);
-    const chosen = [...new Set(evenly(batch.targets, count).map(({ rows }) => rows[0]))];
-    const learned = chosen.map((row) => data.slice(row * d, (row + 1) * d));
-    chosen.forEach((row, i) => {
-      const length = Math.hypot(...learned[i]);
-      data.set(examples.textRows.row(row, this.state.embeddings.data, d, length), row * d);
-    });
-    return () => {
-      const gradient = this.gradients.get('rows')!.data;
-      chosen.forEach((row, i) => {
-        data.set(learned[i], row * d);
-        gradient.fill(0, row * d, (row + 1) * d);
-      });
-    };
+    const { textRowShare, wordScale } = this.options;
+    const learned = this.state.rows.data;
+    const rows = this.reused('rows', learned.length + words.length * d);
+    rows.set(learned);
+    const count = Math.round(batch.size * textRowShare);
+    const substituted = [...new Set(evenly(batch.targets, count).map(({ rows }) => rows[0]))];
+    const reserved = reservedMean(learned, d);
+    for (const row of substituted) {
+      const length = Math.hypot(...learned.subarray(row * d + reserved.length, (row + 1) * d));
+      rows.set(examples.textRows.row(row, this.state.embeddings.data, d, { length, reserved }), row * d);
+    }
+    const behind = gather(this.state.embeddings.data, words, d, rows.subarray(learned.length));
+    for (let i = 0; i < behind.length; i++) behind[i] *= wordScale;
+    return { rows, substituted };
   }
 
-  /** Logits over all documents, float32 [B, N]. */
-  async logits(batch: Batch): Promise<Float32Array> {
+  /** Logits over all documents, float32 [B, N], or over other `rows`, float32 [N, D]. */
+  async logits(batch: Batch, rows: Float32Array = this.state.rows.data): Promise<Float32Array> {
     const embedded = gather(this.state.embeddings.data, batch.ids, this.config.d_model);
-    return (await this.forward.run(this.feeds(batch, embedded))).logits.data as Float32Array;
+    return (await this.forward.run(this.feeds(batch, embedded, rows))).logits.data as Float32Array;
   }
 }
 

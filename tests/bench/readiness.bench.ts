@@ -5,8 +5,8 @@
  *
  * The rows are appended in a ModelVersion. Their directions come from the text (Σ BM25 weight · token direction, as in
  * models/training/text-rows.ts), or from the decoder's states for N pseudo-queries of the document: their mean, and
- * their mean less that of all new documents. Their length is that of a trained row on average, times a factor. For
- * every direction and factor: Success@1 and @10 of the test queries of the old documents, and of the added ones; beside
+ * their mean less that of all new documents. Their length is that of a trained row on average, times a factor; in the
+ * reserved dimensions, which mark a row as a document's, they are the mean of the trained rows. For every direction and factor: Success@1 and @10 of the test queries of the old documents, and of the added ones; beside
  * them the old documents before the addition, and BM25 over all documents. JSON on stdout.
  */
 import { availableParallelism, cpus, loadavg } from 'node:os';
@@ -23,7 +23,8 @@ import { docidDecoderGraph } from '../../models/graphs.ts';
 import { int64, Session, tensor } from '../../models/session.ts';
 import { unembedName } from '../../models/t5.ts';
 import { loadTokenizer, padBatch } from '../../models/tokenizer.ts';
-import { TextRows } from '../../models/training/text-rows.ts';
+import { RESERVED } from '../../models/training/lexical-start.ts';
+import { reservedMean, TextRows } from '../../models/training/text-rows.ts';
 import { builtinCorpus, builtinModel } from '../../server/paths.ts';
 
 const K = 10;
@@ -110,7 +111,10 @@ const scaledTo = (length: number, vector: Float32Array): Float32Array => {
   return vector.map((x) => x * scale);
 };
 
-/** Directions of the added documents, by the way they are made. */
+/** Without the reserved dimensions. */
+const directionOf = (vector: Float32Array): Float32Array => scaledTo(1, vector.slice().fill(0, 0, RESERVED));
+
+/** Directions of the added documents, length 1 and nothing in the reserved dimensions, by the way they are made. */
 async function directions(
   folder: ModelFolder,
   old: Corpus,
@@ -122,7 +126,8 @@ async function directions(
   const tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
   const textRows = new TextRows(all, new LexicalTeacher(all), (word) => tokenizer.encode(word).slice(0, -1));
   const embeddings = folder.tensor('shared.weight').data;
-  const text = added.map((_, i) => textRows.row(first + i, embeddings, folder.config.d_model, 1));
+  const like = { length: 1, reserved: new Float32Array(RESERVED) };
+  const text = added.map((_, i) => textRows.row(first + i, embeddings, folder.config.d_model, like));
 
   const pseudo = new PseudoQueries(all, { skeletons: old.queries('train').map(({ text }) => text) });
   const rng = createRng(SEED);
@@ -131,7 +136,7 @@ async function directions(
   const means = added.map((_, i) => meanOf(found.slice(i * queries, (i + 1) * queries)));
   const common = meanOf(means);
   const centred = means.map((mean) => mean.map((x, j) => x - common[j]));
-  return { text, states: means, 'states, centred': centred };
+  return { text, states: means.map(directionOf), 'states, centred': centred.map(directionOf) };
 }
 
 async function main(): Promise<void> {
@@ -158,11 +163,11 @@ async function main(): Promise<void> {
 
   const { data, shape } = folder.tensor(unembedName(folder.config));
   const d = shape[1];
+  const trained = data.subarray(firstDocidToken * d, (firstDocidToken + docids.length) * d);
+  const reserved = reservedMean(trained, d);
   let meanLength = 0;
-  for (let n = 0; n < docids.length; n++) {
-    const at = (firstDocidToken + n) * d;
-    meanLength += lengthOf(data.subarray(at, at + d)) / docids.length;
-  }
+  for (let at = 0; at < trained.length; at += d)
+    meanLength += lengthOf(trained.subarray(at + RESERVED, at + d)) / docids.length;
 
   const before = await measure(decoder, oldQueries, allDocids);
   const after: object[] = [];
@@ -171,7 +176,11 @@ async function main(): Promise<void> {
       await decoder.publish({
         ...baseVersion(allDocids.length),
         editSeq: after.length + 1,
-        rows: vectors.map((vector, i) => ({ row: docids.length + i, values: scaledTo(meanLength * factor, vector) })),
+        rows: vectors.map((vector, i) => {
+          const values = scaledTo(meanLength * factor, vector);
+          values.set(reserved);
+          return { row: docids.length + i, values };
+        }),
       });
       const [oldAfter, newAfter] = [
         await measure(decoder, oldQueries, allDocids),

@@ -87,10 +87,10 @@ describe('training examples', () => {
       (_, i) => Math.sin(i * 12.9898 + (i % 7)) * 1.7,
     );
     const { textRows } = make();
-    const rows = documents.map((_, i) => textRows.row(i, embeddings, d, 2));
+    const rows = documents.map((_, i) => textRows.row(i, embeddings, d, { length: 2, reserved: [0, 3, 0, -1] }));
     for (const row of rows) {
-      assert.ok(Math.abs(Math.hypot(...row) - 2) < 1e-5);
-      assert.ok(row.subarray(0, 4).every((x) => x === 0));
+      assert.ok(Math.abs(Math.hypot(...row.subarray(4)) - 2) < 1e-5);
+      assert.deepEqual([...row.subarray(0, 4)], [0, 3, 0, -1]);
     }
     const octopus = tokenizer.encode('octopus').slice(0, -1);
     const dot = (row: Float32Array): number =>
