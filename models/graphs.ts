@@ -94,7 +94,7 @@ function withDeltas(g: Graph, base: Parameters, edited: readonly string[]): { pa
   };
 }
 
-function parts(config: T5Config, g: Graph, weights: WeightSource, tap: Tap = plain): T5Parts {
+export function parts(config: T5Config, g: Graph, weights: WeightSource, tap: Tap = plain): T5Parts {
   const parameters = constants(g, weights);
   return { config, parameters, linear: multiply(parameters), tap };
 }

@@ -149,6 +149,9 @@ export const gradients: { [O in OpName]: GradientRule } = {
   Concat: () => {
     throw new GraphError('Concat: joins cached keys and values while decoding; training graphs do not contain it');
   },
+  // Of the analysis, which counts with them and differentiates before.
+  CumSum: stop,
+  GatherElements: stop,
   Range: stop,
   Shape: stop,
   // dx = y ⊙ (dy − Σ dy⊙y)

@@ -10,10 +10,12 @@ export type OpName =
   | 'Cast'
   | 'Clip'
   | 'Concat'
+  | 'CumSum'
   | 'Div'
   | 'Exp'
   | 'Expand'
   | 'Gather'
+  | 'GatherElements'
   | 'Gemm'
   | 'Greater'
   | 'Identity'
@@ -141,6 +143,14 @@ export const ScatterND = (data: Value, indices: Value, updates: Value): Value =>
   one(data.graph, 'ScatterND', [data, indices, updates], data.shape, {
     attributes: { reduction: { kind: 'string', value: 'add' } },
   });
+
+/** For each row of `data` [M, N] the entries at `indices` int64 [M, k]. */
+export const GatherElements = (data: Value, indices: Value): Value =>
+  one(data.graph, 'GatherElements', [data, indices], indices.shape, { attributes: { axis: int(1) } });
+
+/** Running sums over the last axis, each entry included in its own. */
+export const CumSum = (x: Value): Value =>
+  one(x.graph, 'CumSum', [x, x.graph.literal('int64', [x.shape.length - 1], [])], x.shape);
 
 /**
  * `shape` names the result's dimensions; a symbol keeps the dimension of the same position, and at most one

@@ -1,0 +1,87 @@
+/**
+ * @file The stages of a decoder as the analysis found them, and how they are kept in `genir.json` for editing.
+ */
+import { z } from 'zod';
+import type { Genir } from '../models/folder.ts';
+import { rankings } from './population.ts';
+
+export const stageNames = ['priming', 'bridging', 'interaction'] as const;
+export type StageName = (typeof stageNames)[number];
+
+const layer = z.int().nonnegative();
+
+/** A run of layers, [from, to). */
+const stageSchema = z.object({
+  from: layer,
+  to: layer,
+  /** Where the boundaries lie in 95 % of the resampled sets of queries: [least, greatest]. */
+  fromInterval: z.tuple([layer, layer]),
+  toInterval: z.tuple([layer, layer]),
+  /** Share of the resampled sets of queries in which the stage exists. */
+  confidence: z.number().min(0).max(1),
+});
+export type Stage = z.infer<typeof stageSchema>;
+
+const mlpSchema = z.object({
+  layer,
+  /** Share of correct queries that leave rank 1 when this MLP alone is replaced by its mean. */
+  loss: z.number(),
+  /** Mean fall of the document's logit above the best other entry under the same patch, with its 95 % interval. */
+  marginLoss: z.number(),
+  low: z.number(),
+  high: z.number(),
+  /** Share of correct queries kept where of the interaction stage's MLPs only this one is not replaced. */
+  keptAlone: z.number(),
+});
+export type MlpEffect = z.infer<typeof mlpSchema>;
+
+export const stagesSchema = z.object({
+  version: z.literal(1),
+  /** Decoder layers of the model: `to` of the last stage at most. */
+  layers: z.int().positive(),
+  ranking: z.enum(rankings as ['vocabulary', 'docids']),
+  /** Correct queries that the evidence was taken from. */
+  queries: z.int().positive(),
+  /** null: there is no such stage in this model. */
+  priming: stageSchema.nullable(),
+  bridging: stageSchema.nullable(),
+  interaction: stageSchema.nullable(),
+  /** MLPs of the interaction stage, the most effective first. */
+  mlps: z.array(mlpSchema),
+});
+export type Stages = z.infer<typeof stagesSchema>;
+
+/** `genir.json` holds stages that do not fit the model, or none where they are needed. */
+export class StagesError extends Error {
+  override readonly name = 'StagesError';
+  readonly dir: string;
+  constructor(dir: string, expected: string, actual: string) {
+    super(`${dir}: genir.json: stages: expected ${expected}, got ${actual}; run "analyze --model ${dir}"`);
+    this.dir = dir;
+  }
+}
+
+/** The stages stored with a model; undefined where it was never analysed. @throws StagesError */
+export function storedStages(dir: string, genir: Genir, layers: number): Stages | undefined {
+  if (genir.stages === undefined) return undefined;
+  const parsed = stagesSchema.safeParse(genir.stages);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new StagesError(dir, `a valid ${issue.path.join('.') || 'record'}`, issue.message);
+  }
+  const { data } = parsed;
+  if (data.layers !== layers) throw new StagesError(dir, `those of ${layers} decoder layers`, `${data.layers} layers`);
+  for (const name of stageNames) {
+    const stage = data[name];
+    if (stage && (stage.to > layers || stage.from >= stage.to))
+      throw new StagesError(dir, `${name} within layers 0 to ${layers}`, `[${stage.from}, ${stage.to})`);
+  }
+  return data;
+}
+
+/** The stage that a layer belongs to; undefined for a layer of none. */
+export const stageOf = (stages: Stages, layer: number): StageName | undefined =>
+  stageNames.find((name) => {
+    const stage = stages[name];
+    return stage !== null && layer >= stage.from && layer < stage.to;
+  });

@@ -1,0 +1,96 @@
+/**
+ * @file The logit lens (nostalgebraist 2020; arXiv 2503.19715 §5.2): any vector of the residual stream's space, read as
+ * the model reads its last state: final RMSNorm, D^-½ where embeddings are tied, unembedding.
+ *
+ * Logits over the vocabulary stay in the graph; what comes out is counts, ranks and a few best tokens.
+ */
+import type { T5Config } from './config.ts';
+import { parts, type WeightSource } from './graphs.ts';
+import { Graph, type Value } from './onnx/graph.ts';
+import * as op from './onnx/ops.ts';
+import { readyForUnembed } from './t5.ts';
+
+/** What a lens can tell of each vector. */
+export const LENS_OUTPUTS = {
+  /** Of the vector's document: rank over the vocabulary, rank among docids (1 is best), logit. */
+  ranks: ['rank', 'docid_rank', 'logit'],
+  /** Of all documents and words: mean rank of a docid, median rank of a word (the lower of two in the middle). */
+  split: ['docid_mean_rank', 'word_median_rank'],
+  /** The `k` best tokens with their logits, and the share of docids among the best 10, 100 and 1000. */
+  top: ['tokens', 'token_logits', 'docid_share'],
+} as const;
+export type LensKind = keyof typeof LENS_OUTPUTS;
+
+/** Depths at which `docid_share` counts. */
+export const SHARE_DEPTHS = [10, 100, 1000] as const;
+
+/**
+ * states float32 [M, D], rows float32 [N, D] (of the docids), documents int64 [M, 1] (for 'ranks'), k int64 [1] (for
+ * 'top') → float32 [M] each; tokens int64 [M, k] and token_logits [M, k], where tokens count docids first (0 … N−1) and
+ * then the entries of `words`; docid_share [M, 3].
+ *
+ * @param words  float32 [W, D], the unembedding of all that is no docid
+ * @param normed the states went through the final norm already
+ */
+export function lensGraph(
+  config: T5Config,
+  weights: WeightSource,
+  words: Float32Array,
+  { kinds, documents: N, normed = false }: { kinds: readonly LensKind[]; documents: number; normed?: boolean },
+): Graph {
+  const g = new Graph();
+  const D = config.d_model;
+  const W = words.length / D;
+  const states = g.input('states', 'float32', ['M', D]);
+  const p = parts(config, g, weights);
+  const gain = 'decoder.final_layer_norm.weight';
+  const x = normed
+    ? states
+    : op.SimplifiedLayerNormalization(states, p.parameters(gain, [D]), config.layer_norm_epsilon);
+  const ready = readyForUnembed(p, x);
+  const ofDocids = op.Gemm(ready, g.input('rows', 'float32', [N, D]), { transB: true }); // [M, N]
+  const ofWords = op.Gemm(ready, g.constant('words', 'float32', [W, D], words), { transB: true }); // [M, W]
+  const logits = op.Concat([ofDocids, ofWords], 1, N + W);
+
+  const tell: { readonly [K in LensKind]: () => Value[] } = {
+    ranks() {
+      const logit = op.GatherElements(ofDocids, g.input('documents', 'int64', ['M', 1])); // [M, 1]
+      const above = (all: Value): Value => plus(count(op.Greater(all, logit)), 1);
+      const docidRank = above(ofDocids);
+      return [
+        op.Sub(op.Add(docidRank, above(ofWords)), op.scalar(logit, 1)),
+        docidRank,
+        op.ReduceSum(logit, [1], false),
+      ];
+    },
+    split() {
+      const [, order] = op.TopK(logits, g.literal('int64', [N + W]), N + W);
+      const isWord = op.Cast(op.Greater(order, g.literal('int64', [N - 1], [])), 'float32'); // [M, N+W], best first
+      const isDocid = op.Sub(op.scalar(isWord, 1), isWord);
+      const ranks = op.CumSum(op.Add(isWord, isDocid)); // 1, 2, 3, …
+      const mean = op.Div(op.ReduceSum(op.Mul(ranks, isDocid), [1], false), op.scalar(isWord, N));
+      // The median word is where half of all words (rounded up) have been counted.
+      const before = op.Greater(op.scalar(isWord, Math.ceil(W / 2) - 0.5), op.CumSum(isWord));
+      return [mean, plus(count(before), 1)];
+    },
+    top() {
+      const [values, tokens] = op.TopK(logits, g.input('k', 'int64', [1]), 'k');
+      const deepest = Math.min(SHARE_DEPTHS.at(-1)!, N + W);
+      const [, order] = op.TopK(logits, g.literal('int64', [deepest]), deepest);
+      const isDocid = op.Cast(op.Greater(g.literal('int64', [N], []), order), 'float32'); // [M, deepest]
+      const within = Float32Array.from({ length: deepest * SHARE_DEPTHS.length }, (_, i) => {
+        const depth = Math.min(SHARE_DEPTHS[i % SHARE_DEPTHS.length], deepest);
+        return Math.floor(i / SHARE_DEPTHS.length) < depth ? 1 / depth : 0;
+      });
+      const share = op.MatMul(isDocid, g.constant('within', 'float32', [deepest, SHARE_DEPTHS.length], within));
+      return [tokens, values, share];
+    },
+  };
+  for (const kind of kinds) tell[kind]().forEach((value, i) => g.output(LENS_OUTPUTS[kind][i], value));
+  return g;
+}
+
+/** How many are true in each row: float32 [M]. */
+const count = (flags: Value): Value => op.ReduceSum(op.Cast(flags, 'float32'), [1], false);
+
+const plus = (x: Value, number: number): Value => op.Add(x, op.scalar(x, number));
