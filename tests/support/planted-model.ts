@@ -26,7 +26,7 @@ export interface PlantedModelOptions {
   readonly decoderLayers?: number;
   /** 8 to 24 docids. The last is the fallback: the best when nothing is known, asked for by no query. @default 12 */
   readonly documents?: number;
-  /** Standard deviation of what stands in all other entries of attentions and MLPs. @default 0 */
+  /** Standard deviation of the weights of components that `mechanism` does not use, the encoder's among them. @default 0 */
   readonly noise?: number;
 }
 

@@ -7,6 +7,7 @@
  */
 import type { T5Config } from '../../../models/config.ts';
 import { expectedWeights } from '../../../models/folder.ts';
+import { isLinear } from '../../../models/t5.ts';
 import type { WeightTensor } from '../../../models/weights.ts';
 import type { Rng } from '../../../corpus/random.ts';
 import type { Mechanism } from './mechanisms.ts';
@@ -96,10 +97,15 @@ export function plantedWeights(
   tokens: Tokens,
   { noise, rng }: { noise: number; rng: Rng },
 ): Map<string, WeightTensor> {
+  const { primes, rotates, bridges, translates } = mechanism;
+  const attn = (layer: number): string => `decoder.block.${layer}.layer.0.SelfAttention`;
+  const crossAttn = (layer: number): string => `decoder.block.${layer}.layer.1.EncDecAttention`;
+  const mlp = (layer: number): string => `decoder.block.${layer}.layer.2.DenseReluDense`;
+  const used = [...rotates.map(attn), ...bridges.map(crossAttn), ...[...primes, ...translates].map(mlp)];
   const weights = new Map<string, WeightTensor>(
     expectedWeights(config).map(({ name, shape }) => {
       const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-      if (/(Attention|DenseReluDense)\.\w+\.weight$/.test(name))
+      if (isLinear(name) && !used.some((part) => name.startsWith(part)))
         data.forEach((_, i) => (data[i] = noise * Math.sqrt(12) * (rng.next() - 0.5)));
       return [name, { shape, data }];
     }),
@@ -111,13 +117,11 @@ export function plantedWeights(
   const axes = axesFor(tokens.key.length);
   putEmbeddings(put, config, mechanism, tokens, axes, rng);
   putNorms(weights, config, axes);
-  const { primes, rotates, bridges, translates } = mechanism;
-  const block = (layer: number): string => `decoder.block.${layer}.layer`;
-  for (const layer of rotates) putRotation(put, `${block(layer)}.0.SelfAttention`, axes);
-  for (const layer of bridges) putBridge(put, `${block(layer)}.1.EncDecAttention`, config, mechanism, axes);
-  for (const layer of primes) putPriming(put, `${block(layer)}.2.DenseReluDense`, axes, 1 / primes.length);
+  for (const layer of rotates) putRotation(put, attn(layer), axes);
+  for (const layer of bridges) putBridge(put, crossAttn(layer), config, mechanism, axes);
+  for (const layer of primes) putPriming(put, mlp(layer), axes, 1 / primes.length);
   const share = mechanism.redundant ? 1 : 1 / translates.length;
-  for (const layer of translates) putTranslation(put, `${block(layer)}.2.DenseReluDense`, axes, share);
+  for (const layer of translates) putTranslation(put, mlp(layer), axes, share);
   return weights;
 }
 
