@@ -7,6 +7,7 @@ import type { T5Config } from '../models/config.ts';
 import { MAX_QUERY_TOKENS, NotAnIndexError } from '../models/decode.ts';
 import type { Genir, ModelFolder } from '../models/folder.ts';
 import { encoderGraph, startDecoderGraph, type Instruments, type WeightSource } from '../models/graphs.ts';
+import type { Graph } from '../models/onnx/graph.ts';
 import { LENS_OUTPUTS, lensGraph, type LensKind } from '../models/lens.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type Tensor } from '../models/session.ts';
 import { unembedName } from '../models/t5.ts';
@@ -107,7 +108,13 @@ export class Lab {
 
   // ---------------------------------------------------------------------------------------------- sessions
 
-  private session(key: string, graph: () => ReturnType<typeof encoderGraph>): Promise<Session> {
+  /**
+   * The session of a graph, opened once and kept while there is room. Use it before asking for another one: the one
+   * unused for longest is released.
+   *
+   * @param key  says which graph it is, and all that it was built from
+   */
+  session(key: string, graph: () => Graph): Promise<Session> {
     let session = this.open.get(key);
     this.open.delete(key);
     if (!session) {
