@@ -47,6 +47,8 @@ export interface PlantedModel {
 /** Writes the model to `dir`: a tied, scaled T5 v1.0 with an encoder that changes nothing. */
 export function writePlantedModel(dir: string, options: PlantedModelOptions): PlantedModel {
   const { mechanism, decoderLayers = 6, documents = 12, noise = 0 } = options;
+  if (documents < 8 || documents > 24)
+    throw new RangeError(`planted model: expected 8 to 24 documents, got ${documents}`);
   const keys = keyWords.split(' ').slice(0, documents - 1);
   const docids = Array.from({ length: documents }, (_, i) => `d${i}`);
   const queries = keys.flatMap((keyWord, i) =>
