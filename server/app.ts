@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import compression from 'compression';
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type Express, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import type { z } from 'zod';
 import { MediaTypeError, problemHandler, RouteNotFoundError, validationError } from './http-error.ts';
@@ -36,6 +36,7 @@ function answer(spec: Operation, state: ServerState): RequestHandler {
     const query = spec.query && check(spec.query, request.query);
     const body = spec.body && check(spec.body, request.body);
     const answer = await spec.handle({ state, request, response, query, body });
+    endConnection(state, response); // The server may have begun to close meanwhile.
     if (answer === undefined) response.end();
     else response.json(answer);
   };
@@ -65,12 +66,16 @@ const requestId: RequestHandler = (request, response, next) => {
   next();
 };
 
-/** Clients that keep connections open are told to go elsewhere for their next request. */
-function closeWhenClosing(state: ServerState): RequestHandler {
-  return (_, response, next) => {
-    if (state.phase === 'closing') response.set('Connection', 'close');
+const closeWhenClosing =
+  (state: ServerState): RequestHandler =>
+  (_, response, next) => {
+    endConnection(state, response);
     next();
   };
+
+/** Clients that keep connections open are told to go elsewhere for their next request. */
+function endConnection(state: ServerState, response: Response): void {
+  if (state.phase === 'closing') response.set('Connection', 'close');
 }
 
 /** No script, style or font from anywhere but here, and none inline; swagger-ui draws its icons from data URLs. */

@@ -7,6 +7,8 @@ import { PoolError, QueueFullError } from '../models/pool.ts';
 import { limits } from './limits.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
+import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError } from './tasks/errors.ts';
+import type { TaskFault } from './tasks/task.ts';
 
 export type FieldError = Problem['errors'][number];
 
@@ -67,11 +69,14 @@ const kinds = {
   invalidFilter: { status: 400, code: 'invalid_filter', title: 'The filter says nothing clear' },
   unknownDocid: { status: 400, code: 'unknown_docid', title: 'A docid is not in the corpus' },
   documentNotFound: { status: 404, code: 'document_not_found', title: 'No such document' },
+  taskNotFound: { status: 404, code: 'task_not_found', title: 'No such task' },
   routeNotFound: { status: 404, code: 'route_not_found', title: 'No such path' },
   methodNotAllowed: { status: 405, code: 'method_not_allowed', title: 'The path has no such method' },
+  taskEnded: { status: 409, code: 'task_ended', title: 'The task has ended' },
   bodyTooLarge: { status: 413, code: 'body_too_large', title: 'The body is too large' },
   mediaType: { status: 415, code: 'unsupported_media_type', title: 'The body has another type' },
   queueFull: { status: 429, code: 'queue_full', title: 'Too many queries wait' },
+  taskQueueFull: { status: 429, code: 'task_queue_full', title: 'Too many tasks wait' },
   internal: { status: 500, code: 'internal_error', title: 'The server failed' },
   notReady: { status: 503, code: 'not_ready', title: 'The server is not ready' },
   modelUnavailable: { status: 503, code: 'model_unavailable', title: 'The model does not answer' },
@@ -93,7 +98,7 @@ const row = <E extends Error>(type: ErrorClass<E>, answer: (error: E) => Answer)
 });
 
 const retrySoon = { 'Retry-After': '1' };
-/** Seconds until a loading model, or the server that follows a closing one, is likely to answer. */
+/** Seconds until a loading model, the server that follows a closing one, or the end of a task is likely. */
 const retryLater = { 'Retry-After': '5' };
 
 const answers = [
@@ -111,6 +116,10 @@ const answers = [
   })),
   row(MediaTypeError, () => ({ kind: kinds.mediaType })),
   row(QueueFullError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
+  row(TaskNotFoundError, () => ({ kind: kinds.taskNotFound })),
+  row(TaskEndedError, () => ({ kind: kinds.taskEnded })),
+  row(TaskQueueFullError, () => ({ kind: kinds.taskQueueFull, headers: retryLater })),
+  row(TasksClosedError, () => ({ kind: kinds.notReady, headers: retryLater })),
   row(NotReadyError, () => ({ kind: kinds.notReady, headers: retryLater })),
   row(PoolError, () => ({
     kind: kinds.modelUnavailable,
@@ -140,6 +149,13 @@ function answerOfExpress(error: unknown): Answer | undefined {
 function answerOf(error: unknown): Answer | undefined {
   const found = error instanceof Error ? answers.find(({ type }) => error instanceof type)?.answer(error) : undefined;
   return found ?? answerOfExpress(error);
+}
+
+/** What a task says of the error that ended it. */
+export function faultOf(error: unknown): TaskFault {
+  const known = answerOf(error);
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  return { code: (known?.kind ?? kinds.internal).code, message: known?.detail ?? message };
 }
 
 /** The errors of a schema, one for each field, named as a JavaScript programmer would reach them: `queries[3]`. */

@@ -7,9 +7,10 @@ type Json = Record<string, unknown>;
 const statusTexts: { readonly [status: number]: string } = {
   400: 'The request does not fit',
   404: 'Not found',
+  409: 'Too late',
   413: 'The body is too large',
   415: 'The body is not application/json',
-  429: 'Too many queries wait; see Retry-After',
+  429: 'Too much waits; see Retry-After',
   500: 'The server failed',
   503: 'Not ready',
 };
@@ -70,9 +71,10 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
   };
 }
 
-/** Groups of the reference: what is searched, what is stored, how the server does. */
+/** Groups of the reference: what is searched, what is stored, what takes its time, how the server does. */
 function tagOf(path: string): string {
   if (path.startsWith('/retrieve')) return 'retrieve';
+  if (path.startsWith('/tasks')) return 'tasks';
   return path.startsWith('/documents') ? 'documents' : 'operations';
 }
 

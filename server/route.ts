@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { IndexService } from './index-service.ts';
+import type { TaskRegistry } from './tasks/registry.ts';
 
 export type Phase = 'loading' | 'ready' | 'closing';
 
@@ -18,11 +19,18 @@ export class NotReadyError extends Error {
 export class ServerState {
   phase: Phase = 'loading';
   current: IndexService | undefined = undefined;
+  registry: TaskRegistry | undefined = undefined;
 
   /** @throws NotReadyError while there is none */
   get index(): IndexService {
     if (!this.current) throw new NotReadyError(this.phase);
     return this.current;
+  }
+
+  /** @throws NotReadyError while there are none */
+  get tasks(): TaskRegistry {
+    if (!this.registry) throw new NotReadyError(this.phase);
+    return this.registry;
   }
 }
 

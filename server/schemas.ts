@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { maxDocidLength } from '../corpus/documents.ts';
 import { modes } from './index-service.ts';
 import { limits } from './limits.ts';
+import { taskKinds, taskLimits, taskStates } from './tasks/task.ts';
 
 /** Schemas with a name of their own in the OpenAPI document. */
 export const namedSchemas = z.registry<{ id: string }>();
@@ -191,6 +192,63 @@ export const infoResponse = named(
   }),
 );
 export type InfoResponse = z.output<typeof infoResponse>;
+
+const instant = z.string().meta({ format: 'date-time' });
+const taskFields = {
+  id: z.int().min(1),
+  kind: z.enum(taskKinds),
+  state: z
+    .enum(taskStates)
+    .describe('interrupted: the server closed or died before the end; nothing goes on by itself.'),
+  createdAt: instant,
+  startedAt: instant.nullable(),
+  finishedAt: instant.nullable().describe('Null until the task has ended.'),
+  input: z.unknown().describe('What was asked for.'),
+  progress: z
+    .strictObject({
+      done: z.number(),
+      total: z.number(),
+      message: z.string(),
+      secondsLeft: z.number().nullable().describe('Null while it cannot be told, and once the task has ended.'),
+    })
+    .nullable(),
+  error: z
+    .strictObject({
+      code: z.string().describe('The code of the problem that a request would have got, or interrupted.'),
+      message: z.string(),
+    })
+    .nullable(),
+};
+
+export const taskView = named(
+  'Task',
+  z.strictObject({
+    ...taskFields,
+    result: z.unknown().describe('What the kind of the task makes it; null until it has succeeded.'),
+  }),
+);
+export type TaskView = z.output<typeof taskView>;
+
+export const tasksResponse = named(
+  'TasksResponse',
+  z.strictObject({
+    tasks: z.array(z.strictObject(taskFields)),
+    total: z.int().min(0).describe('Tasks of this kind and state, also beyond the limit.'),
+  }),
+);
+export type TasksResponse = z.output<typeof tasksResponse>;
+
+export const tasksParameters = z.strictObject({
+  kind: z.enum(taskKinds).optional(),
+  state: z.enum(taskStates).optional(),
+  limit: integerText(20, z.int().min(0).max(taskLimits.kept)).describe('Tasks in the list.'),
+});
+
+export const taskParameters = z.strictObject({
+  wait: integerText(0, z.int().min(0).max(taskLimits.waitSeconds)).describe(
+    'Seconds to wait for the end of the task before it is answered as it is.',
+  ),
+});
 
 export const problem = named(
   'Problem',

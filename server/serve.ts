@@ -6,6 +6,7 @@ import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { IndexService } from './index-service.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { ServerState } from './route.ts';
+import { TaskRegistry } from './tasks/registry.ts';
 
 export interface ServeOptions {
   readonly modelDir: string;
@@ -52,8 +53,9 @@ export interface RunningServer {
   readonly port: number;
   readonly state: ServerState;
   readonly index: IndexService;
+  readonly tasks: TaskRegistry;
   readonly data: DataFolder;
-  /** Stops taking connections, lets requests end within `drainMs`, then closes model and data. */
+  /** Stops taking connections, interrupts tasks, lets requests end within `drainMs`, then closes model and data. */
   close(): Promise<void>;
 }
 
@@ -70,6 +72,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   let data: DataFolder | undefined;
   try {
     data = openDataFolder(dataOptions(options, model));
+    const tasks = new TaskRegistry(data.store, log);
     const { workers = 1, threads = 1, maxQueue = 1024 } = options;
     const index = await IndexService.open({
       store: data.store,
@@ -80,11 +83,12 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       maxQueue,
     });
     state.current = index;
+    state.registry = tasks;
     state.phase = 'ready';
     const opened = data;
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => (closing ??= shutDown(http, state, opened, options.drainMs ?? 10_000));
-    return { url: `http://${urlHost(options.host)}:${port}`, port, state, index, data, close };
+    return { url: `http://${urlHost(options.host)}:${port}`, port, state, index, tasks, data, close };
   } catch (error) {
     data?.close();
     http.close();
@@ -108,10 +112,12 @@ async function shutDown(http: Server, state: ServerState, data: DataFolder, drai
   state.phase = 'closing';
   const drained = new Promise<void>((resolve) => http.close(() => resolve()));
   const limit = setTimeout(() => http.closeAllConnections(), drainMs);
+  await state.registry?.close(drainMs);
   await drained;
   clearTimeout(limit);
   await state.current?.close();
   state.current = undefined;
+  state.registry = undefined;
   data.close();
 }
 

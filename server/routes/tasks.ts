@@ -1,0 +1,57 @@
+import type { Request } from 'express';
+import { operation, type Route } from '../route.ts';
+import * as schemas from '../schemas.ts';
+import { accepted } from '../tasks/accepted.ts';
+import { TaskNotFoundError } from '../tasks/errors.ts';
+
+export const tasksRoute: Route = {
+  path: '/tasks',
+  operations: {
+    get: operation({
+      summary: 'Long work of the server, newest first',
+      description: 'Without results, which may be large; GET /tasks/{id} has them.',
+      query: schemas.tasksParameters,
+      responses: { 200: { description: 'The tasks', schemas: [schemas.tasksResponse] } },
+      problems: [503],
+      handle({ state, query }): schemas.TasksResponse {
+        const { tasks, total } = state.tasks.list(query);
+        return { tasks: [...tasks], total };
+      },
+    }),
+  },
+};
+
+export const taskRoute: Route = {
+  path: '/tasks/:id',
+  operations: {
+    get: operation({
+      summary: 'One task, at once or when it ends',
+      query: schemas.taskParameters,
+      responses: { 200: { description: 'The task', schemas: [schemas.taskView] } },
+      problems: [404, 503],
+      handle: ({ state, request, query: { wait } }): Promise<schemas.TaskView> => state.tasks.wait(idOf(request), wait),
+    }),
+  },
+};
+
+export const cancelTaskRoute: Route = {
+  path: '/tasks/:id/cancel',
+  operations: {
+    post: operation({
+      summary: 'Stop a task',
+      description:
+        'A queued task is cancelled at once, a running one as soon as its work has stopped: it answers as running, and ' +
+        '`GET /tasks/{id}?wait=10` tells when it has ended. One that comes to its end first has succeeded.',
+      responses: { 202: { description: 'The task', schemas: [schemas.taskView] } },
+      problems: [404, 409, 503],
+      handle: ({ state, request, response }): schemas.TaskView => accepted(response, state.tasks.cancel(idOf(request))),
+    }),
+  },
+};
+
+/** @throws TaskNotFoundError */
+function idOf(request: Request): number {
+  const text = String(request.params.id);
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new TaskNotFoundError(text);
+  return Number(text);
+}
