@@ -8,7 +8,7 @@ import { MAX_QUERY_TOKENS, NotAnIndexError } from '../models/decode.ts';
 import type { Genir, ModelFolder } from '../models/folder.ts';
 import { encoderGraph, startDecoderGraph, type Instruments, type WeightSource } from '../models/graphs.ts';
 import type { Graph } from '../models/onnx/graph.ts';
-import { LENS_OUTPUTS, lensGraph, type LensKind } from '../models/lens.ts';
+import { isAboutDocuments, LENS_OUTPUTS, lensGraph, type LensKind } from '../models/lens.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type Tensor } from '../models/session.ts';
 import { unembedName } from '../models/t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../models/tokenizer.ts';
@@ -190,17 +190,17 @@ export class Lab {
       patched: patches.map(({ at }) => at),
     });
     for (const batch of encoded.batches) {
-      const B = batch.queries.length;
-      const start = new Float32Array(B * this.start.length);
-      for (let b = 0; b < B; b++) start.set(this.start, b * this.start.length);
-      const feeds: Feeds = {
-        encoder_out: batch.encoderOut,
-        attention_mask: batch.mask,
-        start: tensor(start, [B, 1, this.start.length]),
-        ...patchFeeds(this.config, patches, batch, 1),
-      };
+      const feeds = { ...this.startFeeds(batch), ...patchFeeds(this.config, patches, batch, 1) };
       yield { batch, out: (await session.run(feeds)) as Record<string, FloatTensor> };
     }
+  }
+
+  /** Inputs of a graph of the decoder at its start token: encoder_out, attention_mask, start [B, 1, D]. */
+  startFeeds({ queries, encoderOut, mask }: Batch): Feeds {
+    const [B, D] = [queries.length, this.start.length];
+    const start = new Float32Array(B * D);
+    for (let b = 0; b < B; b++) start.set(this.start, b * D);
+    return { encoder_out: encoderOut, attention_mask: mask, start: tensor(start, [B, 1, D]) };
   }
 
   private get lastResidual(): ActivationName {
@@ -225,7 +225,7 @@ export class Lab {
    * Looks at vectors of the residual stream's space through the lens.
    *
    * @param states     float32 [M, D] (leading axes may be more)
-   * @param documents  [M] the row of the document each vector is about, for 'ranks'
+   * @param documents  [M] the row of the document each vector is about, for 'ranks' and 'margins' and 'rivals'
    * @param k          how many best tokens, for 'top'
    * @returns          `LENS_OUTPUTS` of the kinds asked for
    */
@@ -242,7 +242,7 @@ export class Lab {
     const parts: Record<string, Tensor>[] = [];
     for (let i = 0; i < M || !parts.length; i += step) {
       const size = Math.min(step, M - i);
-      const about = kinds.includes('ranks') ? Array.from({ length: size }, (_, j) => documents![i + j]) : [];
+      const about = kinds.some(isAboutDocuments) ? Array.from({ length: size }, (_, j) => documents[i + j]) : [];
       parts.push(
         await session.run({
           states: tensor(data.subarray(i * D, (i + size) * D), [size, D]),

@@ -14,6 +14,10 @@ import { readyForUnembed } from './t5.ts';
 export const LENS_OUTPUTS = {
   /** Of the vector's document: rank over the vocabulary, rank among docids (1 is best), logit. */
   ranks: ['rank', 'docid_rank', 'logit'],
+  /** Of the vector's document: how far its logit is above that of the best other token, and of the best other docid. */
+  margins: ['margin', 'docid_margin'],
+  /** Best entries other than the vector's document, with their logits: of the vocabulary, and of docids alone. */
+  rivals: ['rival', 'rival_logit', 'docid_rival', 'docid_rival_logit'],
   /** Of all documents and words: mean rank of a docid, median rank of a word (the lower of two in the middle). */
   split: ['docid_mean_rank', 'word_median_rank'],
   /** The `k` best tokens with their logits, and the share of docids among the best 10, 100 and 1000. */
@@ -21,13 +25,16 @@ export const LENS_OUTPUTS = {
 } as const;
 export type LensKind = keyof typeof LENS_OUTPUTS;
 
+/** Kinds that need to know each vector's document. */
+export const isAboutDocuments = (kind: LensKind): boolean => kind === 'ranks' || kind === 'rivals';
+
 /** Depths at which `docid_share` counts. */
 export const SHARE_DEPTHS = [10, 100, 1000] as const;
 
 /**
- * states float32 [M, D], rows float32 [N, D] (of the docids), documents int64 [M, 1] (for 'ranks'), k int64 [1] (for
- * 'top') → float32 [M] each; tokens int64 [M, k] and token_logits [M, k], where tokens count docids first (0 … N−1) and
- * then the entries of `words`; docid_share [M, 3].
+ * states float32 [M, D], rows float32 [N, D] (of the docids), documents int64 [M, 1] (for 'ranks' and 'rivals'), k int64
+ * [1] (for 'top') → float32 [M] each; tokens int64 [M, k] and token_logits [M, k], where tokens count docids first
+ * (0 … N−1) and then the entries of `words`, as rival and docid_rival int64 [M] do; docid_share [M, 3].
  *
  * @param words  float32 [W, D], the unembedding of all that is no docid
  * @param normed the states went through the final norm already
@@ -48,13 +55,18 @@ export function lensGraph(
     ? states
     : op.SimplifiedLayerNormalization(states, p.parameters(gain, [D]), config.layer_norm_epsilon);
   const ready = readyForUnembed(p, x);
-  const ofDocids = op.Gemm(ready, g.input('rows', 'float32', [N, D]), { transB: true }); // [M, N]
+  const rows = g.input('rows', 'float32', [N, D]);
+  const ofDocids = op.Gemm(ready, rows, { transB: true }); // [M, N]
   const ofWords = op.Gemm(ready, g.constant('words', 'float32', [W, D], words), { transB: true }); // [M, W]
   const logits = op.Concat([ofDocids, ofWords], 1, N + W);
 
+  const documents = kinds.some(isAboutDocuments) ? g.input('documents', 'int64', ['M', 1]) : undefined;
+  let own: Value | undefined;
+  const logitOfDocument = (): Value =>
+    (own ??= op.GatherElements(ofDocids, g.input('documents', 'int64', ['M', 1]))); // [M, 1]
   const tell: { readonly [K in LensKind]: () => Value[] } = {
     ranks() {
-      const logit = op.GatherElements(ofDocids, g.input('documents', 'int64', ['M', 1])); // [M, 1]
+      const logit = op.GatherElements(ofDocids, documents!); // [M, 1]
       const above = (all: Value): Value => plus(count(op.Greater(all, logit)), 1);
       const docidRank = above(ofDocids);
       return [
@@ -62,6 +74,25 @@ export function lensGraph(
         docidRank,
         op.ReduceSum(logit, [1], false),
       ];
+    },
+    rivals() {
+      const distance = op.Cast(op.Sub(op.Positions(rows, 0), documents!), 'float32'); // [M, N], 0 for itself
+      const isOther = op.Greater(op.Mul(distance, distance), op.scalar(distance, 0.5));
+      const others = op.Where(isOther, ofDocids, op.scalar(ofDocids, -BIG));
+      const best = (among: Value): Value[] => {
+        const [logit, token] = op.TopK(among, g.literal('int64', [1]), 1);
+        return [op.ReduceSum(token, [1], false), op.ReduceSum(logit, [1], false)];
+      };
+      return [...best(op.Concat([others, ofWords], 1, N + W)), ...best(others)];
+    },
+    margins() {
+      const logit = op.ReduceSum(logitOfDocument(), [1], false); // [M]
+      // The document itself is one of the best two or below both.
+      const [first, second] = best(ofDocids, Math.min(2, N));
+      const docid = second ? op.Where(op.Greater(first, logit), first, second) : op.Sub(logit, op.scalar(logit, 1e9));
+      const [word] = best(ofWords, 1);
+      const any = op.Where(op.Greater(word, docid), word, docid);
+      return [op.Sub(logit, any), op.Sub(logit, docid)];
     },
     split() {
       const [, order] = op.TopK(logits, g.literal('int64', [N + W]), N + W);
@@ -88,6 +119,17 @@ export function lensGraph(
   };
   for (const kind of kinds) tell[kind]().forEach((value, i) => g.output(LENS_OUTPUTS[kind][i], value));
   return g;
+}
+
+/** Below every logit. */
+const BIG = 1e30;
+
+/** The `k` greatest numbers of each row, the greatest first: k values float32 [M]. */
+function best(logits: Value, k: number): Value[] {
+  const g = logits.graph;
+  const [values] = op.TopK(logits, g.literal('int64', [k]), k);
+  const columns = op.T(values); // [k, M]
+  return Array.from({ length: k }, (_, i) => op.Gather(columns, g.literal('int64', [i], [])));
 }
 
 /** How many are true in each row: float32 [M]. */
