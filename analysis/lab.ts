@@ -225,7 +225,7 @@ export class Lab {
    * Looks at vectors of the residual stream's space through the lens.
    *
    * @param states     float32 [M, D] (leading axes may be more)
-   * @param documents  [M] the row of the document each vector is about, for 'ranks' and 'margins' and 'rivals'
+   * @param documents  [M] the row of the document each vector is about, for 'ranks' and 'rivals'
    * @param k          how many best tokens, for 'top'
    * @returns          `LENS_OUTPUTS` of the kinds asked for
    */
@@ -242,7 +242,7 @@ export class Lab {
     const parts: Record<string, Tensor>[] = [];
     for (let i = 0; i < M || !parts.length; i += step) {
       const size = Math.min(step, M - i);
-      const about = kinds.some(isAboutDocuments) ? Array.from({ length: size }, (_, j) => documents[i + j]) : [];
+      const about = kinds.some(isAboutDocuments) ? Array.from({ length: size }, (_, j) => documents![i + j]) : [];
       parts.push(
         await session.run({
           states: tensor(data.subarray(i * D, (i + size) * D), [size, D]),

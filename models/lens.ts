@@ -14,8 +14,6 @@ import { readyForUnembed } from './t5.ts';
 export const LENS_OUTPUTS = {
   /** Of the vector's document: rank over the vocabulary, rank among docids (1 is best), logit. */
   ranks: ['rank', 'docid_rank', 'logit'],
-  /** Of the vector's document: how far its logit is above that of the best other token, and of the best other docid. */
-  margins: ['margin', 'docid_margin'],
   /** Best entries other than the vector's document, with their logits: of the vocabulary, and of docids alone. */
   rivals: ['rival', 'rival_logit', 'docid_rival', 'docid_rival_logit'],
   /** Of all documents and words: mean rank of a docid, median rank of a word (the lower of two in the middle). */
@@ -61,9 +59,6 @@ export function lensGraph(
   const logits = op.Concat([ofDocids, ofWords], 1, N + W);
 
   const documents = kinds.some(isAboutDocuments) ? g.input('documents', 'int64', ['M', 1]) : undefined;
-  let own: Value | undefined;
-  const logitOfDocument = (): Value =>
-    (own ??= op.GatherElements(ofDocids, g.input('documents', 'int64', ['M', 1]))); // [M, 1]
   const tell: { readonly [K in LensKind]: () => Value[] } = {
     ranks() {
       const logit = op.GatherElements(ofDocids, documents!); // [M, 1]
@@ -84,15 +79,6 @@ export function lensGraph(
         return [op.ReduceSum(token, [1], false), op.ReduceSum(logit, [1], false)];
       };
       return [...best(op.Concat([others, ofWords], 1, N + W)), ...best(others)];
-    },
-    margins() {
-      const logit = op.ReduceSum(logitOfDocument(), [1], false); // [M]
-      // The document itself is one of the best two or below both.
-      const [first, second] = best(ofDocids, Math.min(2, N));
-      const docid = second ? op.Where(op.Greater(first, logit), first, second) : op.Sub(logit, op.scalar(logit, 1e9));
-      const [word] = best(ofWords, 1);
-      const any = op.Where(op.Greater(word, docid), word, docid);
-      return [op.Sub(logit, any), op.Sub(logit, docid)];
     },
     split() {
       const [, order] = op.TopK(logits, g.literal('int64', [N + W]), N + W);
@@ -123,14 +109,6 @@ export function lensGraph(
 
 /** Below every logit. */
 const BIG = 1e30;
-
-/** The `k` greatest numbers of each row, the greatest first: k values float32 [M]. */
-function best(logits: Value, k: number): Value[] {
-  const g = logits.graph;
-  const [values] = op.TopK(logits, g.literal('int64', [k]), k);
-  const columns = op.T(values); // [k, M]
-  return Array.from({ length: k }, (_, i) => op.Gather(columns, g.literal('int64', [i], [])));
-}
 
 /** How many are true in each row: float32 [M]. */
 const count = (flags: Value): Value => op.ReduceSum(op.Cast(flags, 'float32'), [1], false);
