@@ -125,6 +125,7 @@ export class Lab {
         await (await leaving).release();
       });
       session = Promise.all(released).then(() => Session.open(graph(), { threads: this.options.threads }));
+      session.catch(() => this.open.delete(key)); // a graph that cannot be built has no session to keep
     }
     this.open.set(key, session); // last: the one used most recently
     return session;
