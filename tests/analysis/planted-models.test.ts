@@ -174,6 +174,12 @@ const CLEAR = 0.2;
 const told = (ablations: readonly Ablation[]): string =>
   ablations.map(({ component, layers, how }) => `${how} ${component} ${layers.join()}`).join('; ');
 
+/** All values of `above` are clearly greater than all of `below`. */
+function assertAbove(above: readonly number[], below: readonly number[], what: string): void {
+  const lead = Math.min(...above) - Math.max(...below);
+  assert.ok(lead > CLEAR, `${what}: a lead of ${lead}`);
+}
+
 /** Every claim of `expected` that ablations prove. */
 function proves(name: string, options: PlantedModelOptions): void {
   describe(name, async () => {
@@ -217,8 +223,8 @@ function shows(name: string, options: PlantedModelOptions): void {
     const bridges = options.mechanism.bridges;
 
     it('has queries of different lengths with the key word at different places', () => {
-      assert.ok(new Set(tokens.map((ids) => ids.length)).size > 2);
-      assert.ok(new Set(keyPlaces).size > 2 && Math.min(...keyPlaces) === 0);
+      assert.equal(new Set(tokens.map((ids) => ids.length)).size, 3);
+      assert.deepEqual([...new Set(keyPlaces)].sort(), [0, 1, 3]);
     });
 
     it('is served as it is analysed, with the fallback document for a query without key words', async () => {
@@ -246,7 +252,8 @@ function shows(name: string, options: PlantedModelOptions): void {
               const attnKey = dot(rowOf(k, i), rowOf(encoderOut, query * S + place));
               rowOf(q, i).forEach((x, d) => (direction[d] += x * attnKey));
             }
-            assert.ok(positiveShare(world, query, direction, earlier(layer, 'cross_attn'), expected.asks) > 0.999);
+            const share = positiveShare(world, query, direction, earlier(layer, 'cross_attn'), expected.asks);
+            assert.ok(share > 0.999, `layer ${layer}, head ${head}, query ${query}: a share of ${share}`);
           }
       }
     });
@@ -258,8 +265,9 @@ function shows(name: string, options: PlantedModelOptions): void {
           const own = folder.genir?.docids.indexOf(model.queries[query].docid) ?? NaN;
           const [above, below, first] =
             expected.crossAttentionWrites === 'words' ? [words, docids, keyTokens[query]] : [docids, words, own];
-          assert.ok(Math.min(...above) > Math.max(...below));
-          assert.ok(above.every((logit, i) => i === first || logit < above[first] - CLEAR));
+          assertAbove(above, below, `layer ${layer}, query ${query}`);
+          const others = above.filter((_, i) => i !== first);
+          assertAbove([above[first]], others, `layer ${layer}, query ${query}, its own`);
         }
     });
 
@@ -273,8 +281,10 @@ function shows(name: string, options: PlantedModelOptions): void {
           const post = rowOf(clean[`decoder.${layer}.mlp_post`], query);
           const active = [...post.keys()].filter((neuron) => post[neuron] > 0);
           assert.equal(active.length, 2);
-          for (const neuron of active)
-            assert.ok(positiveShare(world, query, rowOf(wi, neuron), earlier(layer, 'mlp'), activates) > 0.999);
+          for (const neuron of active) {
+            const share = positiveShare(world, query, rowOf(wi, neuron), earlier(layer, 'mlp'), activates);
+            assert.ok(share > 0.999, `layer ${layer}, neuron ${neuron}, query ${query}: a share of ${share}`);
+          }
         }
       }
     });
@@ -286,8 +296,8 @@ function shows(name: string, options: PlantedModelOptions): void {
         const [before, after] = [priming[0], priming[1]].map((layer) =>
           split(world, lens(world, rowOf(clean[`decoder.${layer}.resid_pre`], query))),
         );
-        assert.ok(Math.min(...before.words) > Math.max(...before.docids) + CLEAR);
-        assert.ok(Math.min(...after.docids) > Math.max(...after.words) + CLEAR);
+        assertAbove(before.words, before.docids, `query ${query}, words before priming`);
+        assertAbove(after.docids, after.words, `query ${query}, docids after priming`);
       }
     });
   });
