@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Query } from './documents.ts';
+import type { JudgedQuery, Query } from './documents.ts';
 import { words } from './words.ts';
 
 /**
@@ -16,12 +16,26 @@ export function holdOutDev<Q extends Query>(
 ): { train: Q[]; dev: Q[] } {
   if (!(share >= 0 && share <= 1)) throw new RangeError(`holdOutDev: expected a share from 0 to 1, got ${share}`);
   const texts = queries.map((query) => words(query.text).join(' '));
-  const order = [...new Set(texts)]
-    .map((text) => ({ text, key: createHash('sha256').update(`${seed}\n${text}`).digest('hex') }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
-  const held = new Set(order.slice(0, Math.round(share * order.length)).map(({ text }) => text));
+  const order = drawn(texts, seed);
+  const held = new Set(order.slice(0, Math.round(share * order.length)));
   return {
     train: queries.filter((_, i) => !held.has(texts[i])),
     dev: queries.filter((_, i) => held.has(texts[i])),
   };
+}
+
+/** The docids that answer any of the queries, each once, in an order drawn by the seed: the first of them are a sample. */
+export const drawAnswers = (queries: readonly JudgedQuery[], seed: number): string[] =>
+  drawn(
+    queries.flatMap(({ relevant }) => relevant),
+    seed,
+  );
+
+/** The different items in an order in which the place of each hangs on the seed and itself alone. */
+function drawn(items: readonly string[], seed: number): string[] {
+  const keyed = [...new Set(items)].map((item) => ({
+    item,
+    key: createHash('sha256').update(`${seed}\n${item}`).digest('hex'),
+  }));
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ item }) => item);
 }

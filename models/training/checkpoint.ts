@@ -22,8 +22,10 @@ export interface CurvePoint {
   readonly step: number;
   readonly seconds: number;
   readonly loss: number;
-  /** Success@1 on held-out queries. */
+  /** Success@1 on held-out queries, among docids. */
   readonly success: number;
+  /** The same over the whole vocabulary, docids and words, in the phase `model`. */
+  readonly freeSuccess?: number;
 }
 
 export class CheckpointError extends Error {
@@ -64,11 +66,10 @@ export function readCheckpoint(dir: string, identity: RunIdentity): Checkpoint |
   if (!hasCheckpoint(dir)) return undefined;
   const file = join(dir, FILE);
   const { tensors, before, state } = open(dir, file);
-  const differing = Object.keys({ ...before, ...identity }).filter((key) => before[key] !== identity[key]);
+  const part = (of: RunIdentity, key: string): string => String(of[key] ?? 'none');
+  const differing = Object.keys({ ...before, ...identity }).filter((key) => part(before, key) !== part(identity, key));
   if (differing.length) {
-    const list = differing
-      .map((key) => `${key} (was ${String(before[key] ?? 'none')}, now ${String(identity[key] ?? 'none')})`)
-      .join(', ');
+    const list = differing.map((key) => `${key} (was ${part(before, key)}, now ${part(identity, key)})`).join(', ');
     throw new CheckpointError(
       `${file}: belongs to a run with other settings: ${list}; give the same ones, or remove ${dir} to start anew`,
     );
@@ -77,8 +78,8 @@ export function readCheckpoint(dir: string, identity: RunIdentity): Checkpoint |
   for (const name of tensors.keys()) {
     if (!name.endsWith('#data')) continue;
     const base = name.slice(0, -'#data'.length);
-    const part = (suffix: string): Float32Array => tensors.get(`${base}#${suffix}`)!.data;
-    parameters.set(base, { data: part('data'), m: part('m'), v: part('v') });
+    const values = (suffix: string): Float32Array => tensors.get(`${base}#${suffix}`)!.data;
+    parameters.set(base, { data: values('data'), m: values('m'), v: values('v') });
   }
   return { ...state, parameters };
 }

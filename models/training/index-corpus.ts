@@ -4,23 +4,12 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import type { Document, JudgedQuery } from '../../corpus/documents.ts';
-import { createRng } from '../../corpus/random.ts';
+import { UnknownDocidError, type Document, type JudgedQuery } from '../../corpus/documents.ts';
 import type { T5Config } from '../config.ts';
-import {
-  expectedWeights,
-  ModelFolderWriteError,
-  readModelFolder,
-  writeModelFolder,
-  type Genir,
-  type ModelFolder,
-} from '../folder.ts';
-import { bagOfWordsGraph, transposed } from '../graphs.ts';
-import { Session, tensor } from '../session.ts';
-import { isLinear, unembedName } from '../t5.ts';
+import { ModelFolderWriteError, readModelFolder, writeModelFolder, type Genir, type ModelFolder } from '../folder.ts';
 import { loadTokenizer, TokenizerFileError, type Tokenizer } from '../tokenizer.ts';
 import { trainTokenizer, type TrainedTokenizer } from '../tokenizer-training.ts';
-import { fitsFloat16, type WeightTensor } from '../weights.ts';
+import { fitsFloat16 } from '../weights.ts';
 import type { Parameter } from './adam.ts';
 import {
   checkNoCheckpoint,
@@ -31,19 +20,11 @@ import {
   type CurvePoint,
   type RunIdentity,
 } from './checkpoint.ts';
-import { Examples, type Batch, type TrainQuery } from './examples.ts';
-import {
-  initialWeight,
-  normal,
-  placeWordBag,
-  randomDirections,
-  RESERVED,
-  SCALE,
-  trainWordBag,
-  type WordBag,
-} from './lexical-start.ts';
-import { gather } from './lookup.ts';
-import { configOf, SIZES, type ModelSize } from './sizes.ts';
+import { Examples, type TrainQuery } from './examples.ts';
+import { exportWeights, outputScale, stateOfFolder, wordRows } from './folder-state.ts';
+import { BagEvaluator, heldOutBatches, measureSuccess, type Measured } from './held-out.ts';
+import { placeWordBag, randomDirections, RESERVED, trainWordBag, type WordBag } from './lexical-start.ts';
+import { configOf, SIZES, type ModelSize, type SizeSettings } from './sizes.ts';
 import { trainedShapes, Trainer, trainingState, type TrainingState } from './trainer.ts';
 
 /** What is indexed. Queries name their relevant docids; those of other documents are left out. */
@@ -61,6 +42,16 @@ export interface IndexOptions {
   readonly size: ModelSize;
   /** Steps of the T5 after the lexical start. The size's own number where left out. */
   readonly steps?: number | undefined;
+  /**
+   * Layers of the decoder in place of the size's own. Fewer than the lexical start is spread over, ⌈(D − 4) / inner⌉,
+   * carry a part of it. Not with `from`, whose decoder is as it is.
+   */
+  readonly decoderLayers?: number | undefined;
+  /**
+   * Docids of documents that are not trained on, nor are the queries that they alone answer. The tokenizer and the words'
+   * directions are those of the whole corpus, so that models with and without them share a basis.
+   */
+  readonly withoutDocs?: readonly string[] | undefined;
   readonly seed: number;
   readonly resume: boolean;
   readonly threads: number;
@@ -81,10 +72,13 @@ export interface IndexProgress {
   readonly loss?: number;
   /** Success@1 on held-out queries, newest measurement. */
   readonly success?: number | undefined;
+  /** The same over the whole vocabulary, docids and words. */
+  readonly freeSuccess?: number | undefined;
 }
 
 export interface IndexResult {
   readonly out: string;
+  /** Number of those trained on. */
   readonly documents: number;
   readonly parameters: number;
   readonly seconds: number;
@@ -120,7 +114,8 @@ export const checkpointDirOf = (out: string): string => `${out}.checkpoint`;
 export async function indexCorpus(input: IndexInput, options: IndexOptions): Promise<IndexResult> {
   const { size, seed, threads, onProgress, checkpointEveryMs = CHECKPOINT_EVERY_MS } = options;
   if (!input.documents.length) throw new NothingToIndexError('index: the corpus has no documents; import some first');
-  const settings = SIZES[size];
+  const { documents, withoutDocs } = leaveOut(input.documents, options.withoutDocs);
+  const settings = settingsOf(options);
   const steps = options.steps ?? settings.model.steps;
   const started = Date.now();
   checkOutput(options.out);
@@ -133,17 +128,14 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
   const place = base && !options.tokenizer ? { dir: base.dir } : {};
   const tokenizer = loadTokenizer({ ...files, ...place }, EXAMPLES.maxTokens);
   const words = tokenizer.size;
-  const config = base
-    ? withRows(base.config, words, input.documents.length)
-    : configOf(size, words, input.documents.length);
+  const config = base ? withRows(base.config, words, documents.length) : configOf(settings, words, documents.length);
   if (options.tokenizer) checkTokenizer(tokenizer, options.tokenizer.file ?? 'tokenizer.json', config, base);
-
   const wordScale = config.tie_word_embeddings ? outputScale(config) : 0;
 
-  const rowOf = new Map(input.documents.map(({ docid }, row) => [docid, row]));
+  const rowOf = new Map(documents.map(({ docid }, row) => [docid, row]));
   const train = judged(input.train, rowOf);
-  const examples = new Examples(input.documents, train, tokenizer, { seed, ...EXAMPLES });
-  const dev = devBatches(judged(input.dev, rowOf).slice(0, DEV_QUERIES), examples);
+  const examples = new Examples(documents, train, tokenizer, { seed, ...EXAMPLES });
+  const dev = heldOutBatches(judged(input.dev, rowOf).slice(0, DEV_QUERIES), examples);
 
   const identity: RunIdentity = {
     fingerprint: input.fingerprint,
@@ -151,11 +143,13 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     steps,
     seed,
     queries: digest(train),
-    settings: digest({ size: settings, EXAMPLES, WARMUP, TEXT_ROW_SHARE, wordScale }),
+    settings: digest({ size: SIZES[size], EXAMPLES, WARMUP, TEXT_ROW_SHARE, wordScale }),
     threads, // which may order the sums of a gradient
     tokenizer: digest(files),
     from: base?.dir ?? null,
     fromFiles: base ? digestOf(base) : null,
+    decoderLayers: config.num_decoder_layers,
+    withoutDocs: withoutDocs.length ? digest(withoutDocs) : null,
   };
   const resumed = options.resume ? readCheckpoint(checkpointDir, identity) : undefined;
   const curve: CurvePoint[] = [...(resumed?.curve ?? [])];
@@ -169,17 +163,18 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     step: number,
     total: number,
     loss: number,
-    measure: () => Promise<number | undefined>,
+    measure: () => Promise<Measured | undefined>,
     parameters: () => Map<string, Parameter>,
   ): Promise<void> {
     losses.push(loss);
     const mean = losses.reduce((a, b) => a + b, 0) / losses.length;
     if (step % Math.max(1, Math.round(total / 12)) === 0 || step === total) {
-      const success = await measure();
-      if (success !== undefined) curve.push({ phase, step, seconds: Math.round(elapsed()), loss: mean, success });
+      const measured = await measure();
+      if (measured) curve.push({ phase, step, seconds: Math.round(elapsed()), loss: mean, ...measured });
       losses = [];
     }
-    onProgress({ phase, step, steps: total, loss: mean, success: curve.at(-1)?.success });
+    const { success, freeSuccess } = curve.at(-1) ?? {};
+    onProgress({ phase, step, steps: total, loss: mean, success, freeSuccess });
     if (Date.now() - saved >= checkpointEveryMs || step === total) {
       writeCheckpoint(checkpointDir, identity, { phase, step, seconds: elapsed(), curve, parameters: parameters() });
       saved = Date.now();
@@ -190,7 +185,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
   if (resumed?.phase === 'model') {
     state = stateFrom(resumed.parameters);
   } else if (base) {
-    state = stateOfFolder(base, config, words, input, seed);
+    state = stateOfFolder(base, config, words, documents, seed);
   } else {
     const bag = resumed ? bagFrom(resumed.parameters, config) : startBag(input, examples, tokenizer, config, seed);
     const evaluator = await BagEvaluator.open(bag, threads);
@@ -201,7 +196,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
           step,
           settings.words.steps,
           loss,
-          () => success(dev, (batch) => evaluator.logits(batch)),
+          () => measureSuccess(dev, (batch) => evaluator.logits(batch)),
           () => bagParameters(bag),
         ),
       );
@@ -232,7 +227,14 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
         step + 1,
         steps,
         loss,
-        () => success(dev, (batch) => trainer.logits(batch)),
+        () => {
+          const table = wordRows(config, trained, words, base);
+          return measureSuccess(
+            dev,
+            (batch) => trainer.logits(batch),
+            (batch) => trainer.logits(batch, table),
+          );
+        },
         () => stateParameters(trained),
       );
     }
@@ -246,11 +248,11 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     format: 'palimpsest-genir',
     version: 1,
     scheme: 'atomic',
-    docids: input.documents.map(({ docid }) => docid),
+    docids: documents.map(({ docid }) => docid),
     firstDocidToken: words,
     corpus: {
       fingerprint: input.fingerprint,
-      documents: input.documents.length,
+      documents: documents.length,
       ...(input.name ? { name: input.name } : {}),
     },
     training: {
@@ -259,6 +261,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
       seed,
       from: options.from ?? null,
       trainQueries: train.length,
+      withoutDocs,
       seconds: Math.round(elapsed()),
       examples: EXAMPLES,
       settings,
@@ -275,7 +278,27 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
   }
   removeCheckpoint(checkpointDir);
   const parameters = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0);
-  return { out: options.out, documents: input.documents.length, parameters, seconds: elapsed(), curve };
+  return { out: options.out, documents: documents.length, parameters, seconds: elapsed(), curve };
+}
+
+/** What is trained on, and the docids of what is not, each once. @throws UnknownDocidError, NothingToIndexError */
+function leaveOut(
+  all: readonly Document[],
+  docids: readonly string[] = [],
+): { documents: readonly Document[]; withoutDocs: readonly string[] } {
+  const left = new Set(docids);
+  const documents = all.filter(({ docid }) => !left.has(docid));
+  const withoutDocs = all.map(({ docid }) => docid).filter((docid) => left.delete(docid));
+  for (const docid of left) throw new UnknownDocidError('withoutDocs', docid);
+  if (documents.length) return { documents, withoutDocs };
+  throw new NothingToIndexError(`index: expected documents to train on, got ${all.length} left out of ${all.length}`);
+}
+
+/** The settings of a size, with what the run has in their place. */
+function settingsOf({ size, decoderLayers, from }: IndexOptions): SizeSettings {
+  if (decoderLayers === undefined) return SIZES[size];
+  if (from === undefined) return { ...SIZES[size], num_decoder_layers: decoderLayers };
+  throw new RangeError(`decoderLayers: expected none beside from, got ${decoderLayers}; ${from} has layers of its own`);
 }
 
 /** Finds out before hours of training what would keep the model from being written after them. */
@@ -363,81 +386,8 @@ const withRows = (config: T5Config, words: number, documents: number): T5Config 
   vocab_size: words + documents,
 });
 
-/** What the product of a decoder's state and a row of the vocabulary is multiplied by (tied models: D^-½). */
-const outputScale = (config: T5Config): number => (config.scale_decoder_outputs ? config.d_model ** -0.5 : 1);
-
 /** Training multiplies states and rows as they are; the scale of tied models goes into the exported rows. */
 const unscaled = (config: T5Config): T5Config => ({ ...config, scale_decoder_outputs: false });
-
-// ------------------------------------------------------------------------------------------------ held-out queries
-
-interface DevBatch {
-  readonly batch: Batch;
-  readonly relevant: readonly (readonly number[])[];
-}
-
-function devBatches(queries: readonly TrainQuery[], examples: Examples): DevBatch[] {
-  const encoded = queries
-    .map(({ text, rows }) => ({ ids: examples.encode(text), rows }))
-    .sort((a, b) => a.ids.length - b.ids.length);
-  const batches: DevBatch[] = [];
-  for (let i = 0; i < encoded.length; i += 128) {
-    const part = encoded.slice(i, i + 128);
-    batches.push({ batch: examples.assemble(part.map(({ ids }) => ids)), relevant: part.map(({ rows }) => rows) });
-  }
-  return batches;
-}
-
-/** Success@1 over the batches; undefined without queries. */
-async function success(
-  dev: readonly DevBatch[],
-  logits: (batch: Batch) => Promise<Float32Array>,
-): Promise<number | undefined> {
-  let [right, all] = [0, 0];
-  for (const { batch, relevant } of dev) {
-    const scores = await logits(batch);
-    const n = scores.length / batch.size;
-    relevant.forEach((rows, b) => {
-      let best = 0;
-      for (let i = 1; i < n; i++) if (scores[b * n + i] > scores[b * n + best]) best = i;
-      if (rows.includes(best)) right++;
-      all++;
-    });
-  }
-  return all ? right / all : undefined;
-}
-
-class BagEvaluator {
-  private readonly bag: WordBag;
-  private readonly session: Session;
-
-  private constructor(bag: WordBag, session: Session) {
-    this.bag = bag;
-    this.session = session;
-  }
-
-  static async open(bag: WordBag, threads: number): Promise<BagEvaluator> {
-    return new BagEvaluator(
-      bag,
-      await Session.open(bagOfWordsGraph(bag.dimensions, SCALE, { gradients: false }), { threads }),
-    );
-  }
-
-  async logits({ ids, mask, size, length }: Batch): Promise<Float32Array> {
-    const { directions, importance, rows, dimensions: k } = this.bag;
-    const out = await this.session.run({
-      embedded: tensor(gather(directions.data, ids, k), [size, length, k]),
-      importance: tensor(gather(importance.data, ids, 1), [size, length]),
-      attention_mask: tensor(mask, [size, length]),
-      rows: tensor(rows.data, [rows.data.length / k, k]),
-    });
-    return out.logits.data as Float32Array;
-  }
-
-  close(): Promise<void> {
-    return this.session.release();
-  }
-}
 
 // ------------------------------------------------------------------------------------------------ states
 
@@ -470,72 +420,4 @@ function stateFrom(parameters: ReadonlyMap<string, Parameter>): TrainingState {
   const [embeddings, start, rows] = STATE_PARTS.map((part) => parameters.get(part)!);
   const weights = new Map([...parameters].filter(([name]) => !(STATE_PARTS as readonly string[]).includes(name)));
   return { embeddings, start, rows, weights };
-}
-
-/** A T5 made elsewhere: its own weights; documents it knows keep their rows, the others start small and random. */
-function stateOfFolder(
-  base: ModelFolder,
-  config: T5Config,
-  words: number,
-  input: IndexInput,
-  seed: number,
-): TrainingState {
-  const d = config.d_model;
-  const rng = createRng(seed + 3);
-  const shared = base.tensor('shared.weight').data;
-  const outputs = base.config.tie_word_embeddings ? shared : base.tensor(unembedName(base.config)).data;
-  const scale = outputScale(base.config);
-  const known = new Map(base.genir?.docids.map((docid, row) => [docid, base.genir!.firstDocidToken + row]));
-  const rows = new Float32Array(input.documents.length * d);
-  input.documents.forEach(({ docid }, row) => {
-    const at = known.get(docid);
-    for (let j = 0; j < d; j++)
-      rows[row * d + j] = at === undefined ? normal(rng) / Math.sqrt(d) : outputs[at * d + j] * scale;
-  });
-  const weights = new Map<string, Float32Array>();
-  for (const name of trainedShapes(config).keys()) {
-    const weight = base.tensor(name);
-    weights.set(name, isLinear(name) ? transposed(weight) : weight.data);
-  }
-  const start = config.decoder_start_token_id * d;
-  return {
-    ...trainingState({ embeddings: shared.slice(0, words * d), start: shared.slice(start, start + d), rows, weights }),
-  };
-}
-
-/** All weights by HF's name in HF's orientation; docid rows behind the words. */
-function exportWeights(
-  config: T5Config,
-  state: TrainingState,
-  words: number,
-  base: ModelFolder | undefined,
-  seed: number,
-): Map<string, WeightTensor> {
-  const d = config.d_model;
-  const rng = createRng(seed + 4);
-  const scale = 1 / outputScale(config);
-  const withDocids = (table: Float32Array): Float32Array => {
-    const all = new Float32Array(config.vocab_size * d);
-    all.set(table.subarray(0, words * d));
-    all.set(
-      state.rows.data.map((x) => x * scale),
-      words * d,
-    );
-    return all;
-  };
-  const embeddings = state.embeddings.data.slice();
-  embeddings.set(state.start.data, config.decoder_start_token_id * d);
-  const weights = new Map<string, WeightTensor>();
-  for (const { name, shape } of expectedWeights(config)) {
-    const trained = state.weights.get(name)?.data;
-    if (name === 'shared.weight') weights.set(name, { shape, data: withDocids(embeddings) });
-    else if (name === 'lm_head.weight') weights.set(name, { shape, data: withDocids(base!.tensor(name).data) });
-    else if (trained)
-      weights.set(name, {
-        shape,
-        data: isLinear(name) ? transposed({ data: trained, shape: [...shape].reverse() }) : trained,
-      });
-    else weights.set(name, base ? base.tensor(name) : { shape, data: initialWeight(name, shape, rng) }); // not used at decoder length 1
-  }
-  return weights;
 }

@@ -12,6 +12,7 @@
  *                   is the direction; cross-attention keys read dimension 0, and value·output of the first layers are
  *                   projections on complementary slices of the directions; all MLPs and self-attentions write nothing yet
  */
+import { createHash } from 'node:crypto';
 import type { LexicalTeacher } from '../../corpus/bm25.ts';
 import { createRng, type Rng } from '../../corpus/random.ts';
 import { stem } from '../../corpus/stem.ts';
@@ -30,6 +31,8 @@ export const RESERVED = 4;
 const MARKER = 8;
 /** What a docid row has in the marker's dimension, where words have nothing: it lifts documents above the words. */
 const DOCID_PRIOR = 0.6;
+/** That entry is at least this often MARKER·D^-½, what the start token has there as one of the words: more in small models. */
+const ABOVE_START = 1.25;
 /** Logits are this often the cosine: sharp enough for a softmax over thousands of documents. */
 export const SCALE = 25;
 
@@ -62,6 +65,17 @@ function normalizeRows(data: Float32Array, width: number): void {
   }
 }
 
+/**
+ * The random unit vector of a name: for one seed the same in whatever corpus, so that models of corpora which differ by
+ * some documents start in the same basis. float32 [dimensions]
+ */
+function directionOf(name: string, dimensions: number, seed: number): Float32Array {
+  const rng = createRng(createHash('sha256').update(`${seed}\n${name}`).digest().readUIntBE(0, 6));
+  const vector = Float32Array.from({ length: dimensions }, () => normal(rng));
+  normalizeRows(vector, dimensions);
+  return vector;
+}
+
 /** Importance of tokens that stand for no word of the corpus: hardly any. */
 const UNIMPORTANT = Math.log(0.1);
 
@@ -77,16 +91,12 @@ export function randomDirections(
   dimensions: number,
   seed: number,
 ): WordBag {
-  const rng = createRng(seed);
   const stems = new Map<string, { vector: Float32Array; idf: number }>();
-  const vectorOf = (): Float32Array => {
-    const vector = Float32Array.from({ length: dimensions }, () => normal(rng));
-    normalizeRows(vector, dimensions);
-    return vector;
-  };
+  const vectorOf = (name: string): Float32Array => directionOf(name, dimensions, seed);
   const rows = new Float32Array(teacher.size * dimensions);
   for (const { stem: name, rows: where, impacts } of teacher.postings()) {
-    const entry = { vector: vectorOf(), idf: Math.log(1 + (teacher.size - where.length + 0.5) / (where.length + 0.5)) };
+    const idf = Math.log(1 + (teacher.size - where.length + 0.5) / (where.length + 0.5));
+    const entry = { vector: vectorOf(name), idf };
     stems.set(name, entry);
     where.forEach((row, i) => addScaled(rows, row * dimensions, entry.vector, impacts[i]));
   }
@@ -107,7 +117,7 @@ export function randomDirections(
       seen.add(word);
       const name = stem(word);
       let entry = stems.get(name);
-      if (!entry) stems.set(name, (entry = { vector: vectorOf(), idf: Math.log(1 + (teacher.size + 0.5) / 0.5) }));
+      if (!entry) stems.set(name, (entry = { vector: vectorOf(name), idf: Math.log(1 + (teacher.size + 0.5) / 0.5) }));
       const pieces = tokenizer.encode(word).slice(0, -1);
       for (const piece of pieces) {
         // A piece that is a word of its own keeps that word's direction; others average the words they occur in.
@@ -123,7 +133,7 @@ export function randomDirections(
     }
   }
   for (let token = 0; token < size; token++) {
-    if (!shares[token]) directions.set(vectorOf(), token * dimensions);
+    if (!shares[token]) directions.set(vectorOf(`token ${token}`), token * dimensions); // no stem has a blank
   }
   normalizeRows(directions, dimensions);
   const importance = Float32Array.from(idf, (sum, token) =>
@@ -271,8 +281,9 @@ export function placeWordBag(
 
   const n = bag.rows.data.length / k;
   const rows = new Float32Array(n * D);
+  const prior = Math.max(DOCID_PRIOR, (ABOVE_START * MARKER) / Math.sqrt(D));
   for (let row = 0; row < n; row++) {
-    rows[row * D + 1] = DOCID_PRIOR;
+    rows[row * D + 1] = prior;
     rows.set(bag.rows.data.subarray(row * k, (row + 1) * k), row * D + RESERVED);
   }
   return { embeddings, start, rows, weights };

@@ -4,6 +4,8 @@ import type { TrainerOptions } from './trainer.ts';
 export const modelSizes = ['tiny', 'small', 'base'] as const;
 export type ModelSize = (typeof modelSizes)[number];
 
+export const MAX_DECODER_LAYERS = 64;
+
 /** What a size stands for. The figures it reaches are in the README. */
 export interface SizeSettings {
   readonly d_model: number;
@@ -55,8 +57,8 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
 };
 
 /** The T5 of a size for a vocabulary of `words` tokens and `documents` docids. */
-export function configOf(size: ModelSize, words: number, documents: number): T5Config {
-  const { d_model, num_heads, d_kv, d_ff, num_layers, num_decoder_layers } = SIZES[size];
+export function configOf(settings: SizeSettings, words: number, documents: number): T5Config {
+  const { d_model, num_heads, d_kv, d_ff, num_layers, num_decoder_layers } = settings;
   return parseConfig({
     model_type: 't5',
     architectures: ['T5ForConditionalGeneration'],

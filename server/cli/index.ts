@@ -2,9 +2,11 @@ import { availableParallelism } from 'node:os';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import cliProgress from 'cli-progress';
-import { holdOutDev } from '../../corpus/hold-out.ts';
+import { drawAnswers, holdOutDev } from '../../corpus/hold-out.ts';
+import { ImportError } from '../../corpus/import-error.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
-import { openStore } from '../../corpus/store.ts';
+import { readLines } from '../../corpus/lines.ts';
+import { openStore, type Store } from '../../corpus/store.ts';
 import { loadTokenizer, TokenizerFileError } from '../../models/tokenizer.ts';
 import type { TrainedTokenizer } from '../../models/tokenizer-training.ts';
 import { hasCheckpoint } from '../../models/training/checkpoint.ts';
@@ -15,7 +17,7 @@ import {
   type IndexProgress,
   type IndexResult,
 } from '../../models/training/index-corpus.ts';
-import { modelSizes, type ModelSize } from '../../models/training/sizes.ts';
+import { MAX_DECODER_LAYERS, modelSizes, type ModelSize } from '../../models/training/sizes.ts';
 import { MAX_SEED, MAX_STEPS } from '../../models/training/trainer.ts';
 import { builtinCorpus } from '../paths.ts';
 import { defineCommand, integer, oneOf, UsageError } from './command.ts';
@@ -25,6 +27,8 @@ interface Options {
   out: string;
   size: ModelSize;
   steps?: number;
+  decoderLayers?: number;
+  withoutDocs?: string;
   seed: number;
   resume?: boolean;
   from?: string;
@@ -55,6 +59,16 @@ export const index = defineCommand<Options, IndexResult>({
       description: "training steps (default: the size's own)",
       parse: integer(1, MAX_STEPS),
     },
+    decoderLayers: {
+      flags: '--decoder-layers <n>',
+      description: `layers of the decoder (1 to ${MAX_DECODER_LAYERS}; default: the size's own)`,
+      parse: integer(1, MAX_DECODER_LAYERS),
+    },
+    withoutDocs: {
+      flags: '--without-docs <n|file>',
+      description:
+        'train without n documents that queries ask for, drawn by the seed, or without the docids in a file, one a line',
+    },
     seed: {
       flags: '--seed <n>',
       description: `equal seeds give equal models (0 to ${MAX_SEED})`,
@@ -71,12 +85,19 @@ export const index = defineCommand<Options, IndexResult>({
       default: availableParallelism(),
     },
   },
-  async run({ corpus = builtinCorpus, out, tokenizer, resume = false, ...options }, note) {
+  async run({ corpus = builtinCorpus, out, tokenizer, resume = false, withoutDocs: left, ...options }, note) {
+    const { decoderLayers, from, seed } = options;
+    if (decoderLayers !== undefined && from !== undefined)
+      throw new UsageError(
+        `--decoder-layers ${decoderLayers}: expected no --from beside it, got ${from}, which has its own`,
+      );
     const given = tokenizer === undefined ? undefined : readTokenizer(tokenizer);
-    const input = readCorpus(corpus, options.seed);
+    const { input, withoutDocs } = readCorpus(corpus, seed, left);
     note(
       `${corpus}: ${input.documents.length} documents, ${input.train.length} train queries, ${input.dev.length} held out for the learning curve`,
     );
+    if (withoutDocs.length)
+      note(`${withoutDocs.length} of the documents are left out, with the queries that they alone answer`);
     if (resume && !hasCheckpoint(checkpointDirOf(resolve(out))))
       note(`${checkpointDirOf(out)}: no checkpoint to go on from; starting anew`);
     const progress = trainingBar(note);
@@ -84,6 +105,7 @@ export const index = defineCommand<Options, IndexResult>({
       ...options,
       out: resolve(out),
       resume,
+      withoutDocs,
       tokenizer: given,
       onProgress: progress.update,
     });
@@ -91,13 +113,18 @@ export const index = defineCommand<Options, IndexResult>({
   },
   text: ({ out, documents, parameters, seconds, curve }) => {
     const last = curve.at(-1);
-    const success = last ? `, Success@1 ${last.success.toFixed(3)} on held-out queries` : '';
+    const free = last?.freeSuccess === undefined ? '' : ` (${last.freeSuccess.toFixed(3)} over the whole vocabulary)`;
+    const success = last ? `, Success@1 ${last.success.toFixed(3)}${free} on held-out queries` : '';
     return `${out}: ${documents} documents in ${(parameters / 1e6).toFixed(1)} M parameters, ${Math.round(seconds)} s${success}`;
   },
 });
 
-/** The corpus in memory, checked by the same import that the server uses. */
-function readCorpus(path: string, seed: number): IndexInput {
+/**
+ * The corpus in memory, checked by the same import that the server uses, and which of its documents to leave out.
+ *
+ * @param left  as `--without-docs` has it
+ */
+function readCorpus(path: string, seed: number, left?: string): { input: IndexInput; withoutDocs: string[] } {
   const store = openStore(':memory:');
   try {
     importCorpus(store, path);
@@ -105,10 +132,45 @@ function readCorpus(path: string, seed: number): IndexInput {
     const train = store.queries('train');
     const dev = store.queries('dev');
     const split = dev.length ? { train, dev } : holdOutDev(train, DEV_SHARE, seed);
-    return { name: basename(resolve(path)), fingerprint: store.fingerprint(), documents, ...split };
+    const input = { name: basename(resolve(path)), fingerprint: store.fingerprint(), documents, ...split };
+    return { input, withoutDocs: left === undefined ? [] : leftOut(left, store, seed) };
   } finally {
     store.close();
   }
+}
+
+/** Unknown docids that an error names. */
+const NAMED = 10;
+
+/** The docids that `--without-docs` names or counts. @throws UsageError */
+function leftOut(option: string, store: Store, seed: number): string[] {
+  const where = `--without-docs ${option}`;
+  if (!/^\d+$/.test(option)) return listedDocids(option, where, store);
+  const split = (['dev', 'test', 'train'] as const).find((name) => store.queries(name).length > 0);
+  if (!split) throw new UsageError(`${where}: expected queries to draw documents by, got none; name docids in a file`);
+  const answers = drawAnswers(store.queries(split), seed);
+  const n = Number(option);
+  if (n >= 1 && n <= answers.length) return answers.slice(0, n);
+  throw new UsageError(
+    `${where}: expected a number from 1 to ${answers.length}, the documents that ${split} queries ask for`,
+  );
+}
+
+/** Docids of a file, one a line; empty lines say nothing. @throws UsageError */
+function listedDocids(file: string, where: string, store: Store): string[] {
+  const docids = new Set<string>();
+  try {
+    for (const { text } of readLines({ path: file, name: where })) if (text.trim() !== '') docids.add(text);
+  } catch (error) {
+    if (!(error instanceof ImportError)) throw error;
+    throw new UsageError(`${error.message}; give a number, or a file with one docid a line`);
+  }
+  if (!docids.size) throw new UsageError(`${where}: expected one docid a line, got none`);
+  const unknown = [...docids].filter((docid) => store.document(docid)?.state !== 'live');
+  if (!unknown.length) return [...docids];
+  const named = unknown.slice(0, NAMED).map((docid) => `'${docid}'`).join(', '); // prettier-ignore
+  const more = unknown.length > NAMED ? ` and ${unknown.length - NAMED} more` : '';
+  throw new UsageError(`${where}: expected docids of this corpus, got ${named}${more}`);
 }
 
 /** @throws UsageError  when the file is no tokenizer for a T5 */
@@ -152,7 +214,7 @@ function trainingBar(note: (line: string) => void): { update: (progress: IndexPr
   };
   return {
     stop,
-    update({ phase: now, step, steps, loss, success }) {
+    update({ phase: now, step, steps, loss, success, freeSuccess }) {
       if (now !== phase) {
         stop();
         phase = now;
@@ -164,10 +226,9 @@ function trainingBar(note: (line: string) => void): { update: (progress: IndexPr
           ? Math.round((((Date.now() - phaseStart) / 1000) * (steps - step)) / (step - firstStep))
           : undefined;
       const left = secondsLeft === undefined ? '' : `, ${formatSeconds(secondsLeft)} left`;
-      const figures =
-        loss === undefined
-          ? ''
-          : `loss ${loss.toFixed(3)}${success === undefined ? '' : `, held-out Success@1 ${success.toFixed(3)}`}${left}`;
+      const free = freeSuccess === undefined ? '' : ` (${freeSuccess.toFixed(3)} over the whole vocabulary)`;
+      const measured = success === undefined ? '' : `, held-out Success@1 ${success.toFixed(3)}${free}`;
+      const figures = loss === undefined ? '' : `loss ${loss.toFixed(3)}${measured}${left}`;
       if (process.stderr.isTTY && steps > 1) {
         bar ??= startBar(PHASES[now], steps);
         bar.update(step, { figures });

@@ -164,7 +164,7 @@ function* randomBatches(lengths: readonly number[], size: number, words: number,
 function prepare(dir: string, size: Size): Manifest {
   const { words, documents, lengths } = SETTINGS[size];
   const { batchSize, rates } = SIZES[size].model;
-  const config = { ...configOf(size, words, documents), scale_decoder_outputs: false };
+  const config = { ...configOf(SIZES[size], words, documents), scale_decoder_outputs: false };
   const rng = createRng(1);
   const longest = Math.max(...lengths);
   const manifest: Manifest = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { holdOutDev } from '../../corpus/hold-out.ts';
+import { drawAnswers, holdOutDev } from '../../corpus/hold-out.ts';
 
 const queries = Array.from({ length: 1000 }, (_, i) => ({ id: `q${i}`, text: `what is number ${i}?` }));
 
@@ -39,5 +39,22 @@ describe('holding out a dev split', () => {
     assert.equal(holdOutDev(queries, 1, 1).train.length, 0);
     assert.deepEqual(holdOutDev([], 0.5, 1), { train: [], dev: [] });
     for (const share of [-0.1, 1.1, NaN]) assert.throws(() => holdOutDev(queries, share, 1), RangeError);
+  });
+});
+
+describe('drawing documents that queries ask for', () => {
+  const judged = queries.map(({ id, text }, i) => ({ id, text, relevant: [`d${i % 100}`, `d${(i + 1) % 100}`] }));
+
+  it('gives each docid once, in an order that depends on the seed and not on the order of the queries', () => {
+    const order = drawAnswers(judged, 7);
+    assert.deepEqual([...order].sort(), Array.from({ length: 100 }, (_, i) => `d${i}`).sort());
+    assert.deepEqual(drawAnswers([...judged].reverse(), 7), order);
+    assert.notDeepEqual(drawAnswers(judged, 8), order);
+    const fewer = drawAnswers(judged.slice(0, 50), 7);
+    assert.deepEqual(
+      fewer,
+      order.filter((docid) => fewer.includes(docid)),
+      'a docid more or less leaves the others in their order',
+    );
   });
 });

@@ -87,7 +87,8 @@ describe('palimpsest index', () => {
   it('explains itself', async () => {
     const { code, out, err } = await index('--help');
     assert.deepEqual([code, err], [0, '']);
-    for (const option of ['corpus', 'out', 'size', 'steps', 'seed', 'resume', 'from', 'tokenizer', 'threads', 'json'])
+    const ours = ['corpus', 'out', 'size', 'steps', 'decoder-layers', 'without-docs', 'seed', 'resume'];
+    for (const option of [...ours, 'from', 'tokenizer', 'threads', 'json'])
       assert.match(out, new RegExp(`^ +--${option} `, 'm'));
     assert.match(out, /tiny, small, base \(default: "small"\)/);
   });
@@ -108,14 +109,20 @@ describe('palimpsest index', () => {
       documents.map(({ _id }) => _id),
     );
     assert.deepEqual([result.curve.at(-1)?.phase, result.curve.at(-1)?.step], ['model', 60]);
-    for (const { loss, success } of result.curve) assert.ok(loss > 0 && success >= 0 && success <= 1);
+    for (const { phase, loss, success, freeSuccess } of result.curve) {
+      assert.ok(loss > 0 && success >= 0 && success <= 1);
+      assert.ok(phase === 'words' ? freeSuccess === undefined : freeSuccess! >= 0 && freeSuccess! <= success);
+    }
   });
 
   it('says on standard error how far it is, how well it does and how long it will take', () => {
     const { err } = whole;
     assert.match(err, /12 documents, 8 train queries, 2 held out for the learning curve\n/);
     assert.match(err, /\nlexical start: step 1 of 100, loss \d+\.\d{3}\n/);
-    assert.match(err, /\ntraining: step 60 of 60, loss \d+\.\d{3}, held-out Success@1 [01]\.\d{3}, \d+ s left\n/);
+    assert.match(
+      err,
+      /\ntraining: step 60 of 60, loss \d+\.\d{3}, held-out Success@1 [01]\.\d{3} \([01]\.\d{3} over the whole vocabulary\), \d+ s left\n/,
+    );
     assert.equal(lastLine(err), 'writing the model');
   });
 
@@ -159,7 +166,10 @@ describe('palimpsest index', () => {
     const resumed = await index(...args, ...settings, '--resume');
     assert.equal(resumed.code, 0, resumed.err);
     assert.doesNotMatch(resumed.err, /lexical start|anew/);
-    assert.match(resumed.out, /killed: 12 documents in [\d.]+ M parameters, \d+ s, Success@1 [\d.]+ on held-out/);
+    assert.match(
+      resumed.out,
+      /killed: 12 documents in [\d.]+ M parameters, \d+ s, Success@1 [\d.]+ \([\d.]+ over the whole vocabulary\) on held-out/,
+    );
     assert.deepEqual(weights(out), weights(join(dir, 'whole')));
     assert.ok(!existsSync(`${out}.checkpoint`));
   });
@@ -198,6 +208,55 @@ describe('palimpsest index', () => {
       assert.equal(readModelFolder(out).genir?.docids.length, 12);
     });
 
+  const docidsOf = (model: string) => readModelFolder(model).genir!.docids;
+
+  it('trains without the documents that a file names, and refuses to resume with others', async () => {
+    const file = join(dir, 'left-out.txt');
+    writeFileSync(file, 'd3\r\n\nd0\nd3\n');
+    const out = join(dir, 'without-named');
+    const args = ['--corpus', corpus, '--out', out, ...short, '--without-docs', file, '--decoder-layers', '2'];
+    const { child, ended } = start(args);
+    child.stderr!.on('data', (data: Buffer) => {
+      if (data.toString().includes('training: step 1 ')) child.kill('SIGKILL');
+    });
+    await ended;
+    const other = await index(...args, '--without-docs', '1', '--decoder-layers', '3', '--resume');
+    assert.equal(other.code, 1);
+    assert.match(
+      lastLine(other.err),
+      /settings: queries .*, decoderLayers \(was 2, now 3\), withoutDocs \(was \w+, now \w+\);/,
+    );
+    const { code, out: said, err } = await index(...args, '--resume', '--json');
+    assert.equal(code, 0, err);
+    assert.match(err, /\n2 of the documents are left out, with the queries that they alone answer\n/);
+    assert.equal((JSON.parse(said) as IndexResult).documents, 10);
+    const { config, genir } = readModelFolder(out);
+    assert.deepEqual(
+      genir!.docids,
+      documents.map(({ _id }) => _id).filter((docid) => docid !== 'd0' && docid !== 'd3'),
+    );
+    assert.deepEqual(genir!.training!.withoutDocs, ['d0', 'd3']);
+    assert.deepEqual([genir!.training!.trainQueries, config.num_decoder_layers], [6, 2]);
+  });
+
+  it('draws the documents to leave out among those of the dev queries, or of the train queries where there are no others', async () => {
+    const train = join(dir, 'train-only');
+    cpSync(corpus, train, { recursive: true });
+    rmSync(join(train, 'qrels', 'dev.tsv'));
+    for (const [from, n, candidates] of [
+      [corpus, 1, documents.slice(8, 10).map(({ _id }) => _id)],
+      [train, 3, documents.slice(0, 8).map(({ _id }) => _id)],
+    ] as const) {
+      const out = join(dir, `without-${n}`);
+      const { code, err } = await index('--corpus', from, '--out', out, ...short, '--without-docs', String(n));
+      assert.equal(code, 0, err);
+      const left = documents.map(({ _id }) => _id).filter((docid) => !docidsOf(out).includes(docid));
+      assert.equal(left.length, n);
+      assert.ok(left.every((docid) => candidates.includes(docid)), left.join()); // prettier-ignore
+      assert.deepEqual(readModelFolder(out).genir!.training!.withoutDocs, left);
+    }
+  });
+
   it('starts from a T5 folder, and may write over it', async () => {
     const out = join(dir, 'onwards');
     cpSync(join(dir, 'whole'), out, { recursive: true });
@@ -234,6 +293,13 @@ describe('bad input of palimpsest index', () => {
     ['no steps', ['--out', 'x', '--steps', '0'], /--steps.*1 to 10000000/],
     ['a seed too large', ['--out', 'x', '--seed', '1000000001'], /--seed.*0 to 1000000000/],
     ['no place for the model', ['--corpus', 'x'], /required option '--out <dir>'/],
+    ['no decoder layers', ['--out', 'x', '--decoder-layers', '0'], /--decoder-layers.*1 to 64/],
+    ['too many decoder layers', ['--out', 'x', '--decoder-layers', '65'], /--decoder-layers.*1 to 64/],
+    [
+      'decoder layers for a T5 folder',
+      ['--out', 'x', '--decoder-layers', '2', '--from', 'somewhere'],
+      /--decoder-layers 2: expected no --from beside it, got somewhere, which has its own\n$/,
+    ],
   ];
   for (const [what, args, message] of misuses)
     it(`is ${what}: exit code 2`, async () => {
@@ -370,6 +436,53 @@ describe('bad input of palimpsest index', () => {
       assert.match(line, message);
       assert.match(line, /^palimpsest: /);
     });
+
+  const leftOuts: [string, () => string, RegExp][] = [
+    ['0', () => '0', /--without-docs 0: expected a number from 1 to 2, the documents that dev queries ask for$/],
+    ['more than there are', () => '3', /--without-docs 3: expected a number from 1 to 2, the documents that dev/],
+    [
+      'a file that is not there',
+      () => join(dir, 'none.txt'),
+      /none\.txt: expected a readable file, got none there; give a/,
+    ],
+    ['a folder', () => dir, /--without-docs .*: expected a file, got something else of that name; give a number, or/],
+    ['an empty file', () => write('blank.txt', ['\n', ' \n']), /blank\.txt: expected one docid a line, got none$/],
+    [
+      'a file with unknown docids',
+      () => write('unknown.txt', ['d1\n', 'nobody\n', 'd1 \n', 'nobody\n']),
+      /unknown\.txt: expected docids of this corpus, got 'nobody', 'd1 '$/,
+    ],
+    [
+      'a file with many unknown docids',
+      () =>
+        write(
+          'many.txt',
+          Array.from({ length: 12 }, (_, i) => `x${i}\n`),
+        ),
+      /many\.txt: expected docids of this corpus, got 'x0', .*'x9' and 2 more$/,
+    ],
+  ];
+  for (const [what, make, message] of leftOuts)
+    it(`is --without-docs with ${what}: exit code 2`, async () => {
+      const { code, line } = await fails('--corpus', corpus, '--without-docs', make());
+      assert.equal(code, 2, line);
+      assert.match(line, message);
+      assert.match(line, /^palimpsest: --without-docs /);
+    });
+
+  it('is --without-docs with a number for a corpus without queries, or with every document', async () => {
+    const plain = write('queryless.jsonl', documents.map(({ _id, text }) => `${JSON.stringify({ _id, text })}\n`)); // prettier-ignore
+    const drawn = await fails('--corpus', plain, '--without-docs', '2');
+    assert.equal(drawn.code, 2);
+    assert.match(
+      drawn.line,
+      /--without-docs 2: expected queries to draw documents by, got none; name docids in a file$/,
+    );
+    const all = write('all.txt', documents.map(({ _id }) => `${_id}\n`)); // prettier-ignore
+    const nothing = await fails('--corpus', corpus, '--without-docs', all);
+    assert.equal(nothing.code, 1);
+    assert.match(nothing.line, /^palimpsest: index: expected documents to train on, got 12 left out of 12$/);
+  });
 
   it('is an --out that is a file: said before training', async () => {
     const file = write('file', ['precious']);

@@ -6,9 +6,16 @@ import { join } from 'node:path';
 import { importCorpus } from '../../../corpus/import-corpus.ts';
 import { openStore } from '../../../corpus/store.ts';
 import { DocidDecoder } from '../../../models/decode.ts';
-import { readModelFolder, writeModelFolder } from '../../../models/folder.ts';
-import { Session } from '../../../models/session.ts';
-import { indexCorpus, type IndexInput, type IndexOptions } from '../../../models/training/index-corpus.ts';
+import { readModelFolder, writeModelFolder, type ModelFolder } from '../../../models/folder.ts';
+import { decoderGraph, encoderGraph } from '../../../models/graphs.ts';
+import { int64, Session, tensor } from '../../../models/session.ts';
+import { loadTokenizer } from '../../../models/tokenizer.ts';
+import {
+  indexCorpus,
+  type IndexInput,
+  type IndexOptions,
+  type IndexResult,
+} from '../../../models/training/index-corpus.ts';
 
 const temporary = mkdtempSync(join(tmpdir(), 'palimpsest-index-'));
 after(() => rmSync(temporary, { recursive: true, force: true }));
@@ -44,6 +51,27 @@ const options = (out: string, changes: Partial<IndexOptions> = {}): IndexOptions
   ...changes,
 });
 
+/** For each query the id that has the highest logit of the whole vocabulary, by encoder and decoder as T5 has them. */
+async function freelyDecoded(folder: ModelFolder, queries: readonly string[]): Promise<number[]> {
+  const { config } = folder;
+  const [encoder, decoder] = await Promise.all(
+    [encoderGraph, decoderGraph].map((graph) => Session.open(graph(config, (name) => folder.tensor(name)))),
+  );
+  const tokenizer = loadTokenizer(folder, 28);
+  const best: number[] = [];
+  for (const query of queries) {
+    const ids = tokenizer.encode(query);
+    const mask = tensor(new Float32Array(ids.length).fill(1), [1, ids.length]);
+    const { encoder_out } = await encoder.run({ input_ids: int64(ids, [1, ids.length]), attention_mask: mask });
+    const start = int64([config.decoder_start_token_id], [1, 1]);
+    const { logits } = await decoder.run({ encoder_out, attention_mask: mask, decoder_input_ids: start });
+    const scores = [...(logits.data as Float32Array)];
+    best.push(scores.indexOf(Math.max(...scores)));
+  }
+  await Promise.all([encoder.release(), decoder.release()]);
+  return best;
+}
+
 const bytes = (out: string): Buffer => readFileSync(join(temporary, out, 'model.safetensors'));
 
 describe('indexCorpus', () => {
@@ -62,6 +90,76 @@ describe('indexCorpus', () => {
     const right = found.filter(({ rows }, i) => input.train[i].relevant.includes(folder.genir!.docids[rows[0]])).length;
     await decoder.close();
     assert.ok(right / found.length > 0.5, `Success@1 ${right / found.length} on train queries, chance is .025`);
+  });
+
+  it('measures Success@1 among docids and over the whole vocabulary', async () => {
+    const whole = readModelFolder(join(temporary, 'whole'));
+    const { curve } = whole.genir!.training as unknown as IndexResult;
+    for (const { phase, success, freeSuccess } of curve)
+      assert.ok(phase === 'words' ? freeSuccess === undefined : freeSuccess! <= success);
+
+    // A word that most queries answer to: it has what docid rows have in common, and more of it.
+    const { docids, firstDocidToken } = whole.genir!;
+    const d = whole.config.d_model;
+    const table = whole.tensor('shared.weight');
+    for (let j = 0; j < d; j++) {
+      let mean = 0;
+      for (let row = 0; row < docids.length; row++) mean += table.data[(firstDocidToken + row) * d + j] / docids.length;
+      table.data[(firstDocidToken - 1) * d + j] = 1.08 * mean;
+    }
+    const from = join(temporary, 'wordy');
+    writeModelFolder(from, { ...whole, weights: new Map([...whole.weights, ['shared.weight', table]]) });
+    const { success, freeSuccess } = (await indexCorpus(input, options('measured', { from, steps: 1 }))).curve.at(-1)!;
+
+    const measured = readModelFolder(join(temporary, 'measured'));
+    const best = await freelyDecoded(measured, input.dev.map(({ text }) => text)); // prettier-ignore
+    const right = best.filter((id, i) => input.dev[i].relevant.includes(docids[id - firstDocidToken])).length;
+    assert.ok(right > 0 && freeSuccess! < success, `${right} right, ${freeSuccess} of ${success}`);
+    const inTraining = freeSuccess! * input.dev.length; // the folder has float16
+    assert.ok(Math.abs(inTraining - right) < 1.5, `${inTraining} in training, ${right} by the folder`);
+  });
+
+  it('leaves documents out, but not out of the tokenizer', async () => {
+    const left = [input.documents[7].docid, input.documents[20].docid];
+    const result = await indexCorpus(input, options('without', { steps: 2, withoutDocs: [left[1], left[0], left[1]] }));
+    assert.equal(result.documents, 38);
+    const [whole, { genir, config, tokenizerJson }] = ['whole', 'without'].map((name) =>
+      readModelFolder(join(temporary, name)),
+    );
+    assert.deepEqual(
+      genir!.docids,
+      whole.genir!.docids.filter((docid) => !left.includes(docid)),
+    );
+    assert.deepEqual([config.vocab_size, genir!.corpus.documents], [whole.config.vocab_size - 2, 38]);
+    assert.deepEqual(tokenizerJson, whole.tokenizerJson);
+    assert.deepEqual([genir!.training!.withoutDocs, whole.genir!.training!.withoutDocs], [left, []]);
+    const queries = input.train.filter(({ relevant }) => relevant.some((docid) => genir!.docids.includes(docid)));
+    assert.ok(queries.length < input.train.length);
+    assert.equal(genir!.training!.trainQueries, queries.length);
+  });
+
+  it('refuses to leave out what is not there, or everything', async () => {
+    const without = (withoutDocs: string[]) => indexCorpus(input, options('x', { withoutDocs }));
+    await assert.rejects(
+      without(['nobody']),
+      /withoutDocs: expected the docid of a document of this corpus, got 'nobody'/,
+    );
+    const all = input.documents.map(({ docid }) => docid);
+    await assert.rejects(without(all), /expected documents to train on, got 40 left out of 40$/);
+  });
+
+  it('trains as many decoder layers as are asked for, and none besides those of a T5 folder', async () => {
+    for (const decoderLayers of [1, 5]) {
+      const name = `layers-${decoderLayers}`;
+      await indexCorpus(input, options(name, { steps: 1, decoderLayers }));
+      const { config, genir } = readModelFolder(join(temporary, name));
+      const { settings } = genir!.training as { settings: { num_decoder_layers: number } };
+      assert.deepEqual([config.num_decoder_layers, settings.num_decoder_layers], [decoderLayers, decoderLayers]);
+    }
+    await assert.rejects(
+      indexCorpus(input, options('x', { decoderLayers: 2, from: join(temporary, 'whole') })),
+      /decoderLayers: expected none beside from, got 2; .*whole has layers of its own$/,
+    );
   });
 
   it('gives the same bytes for the same seed, and after being stopped and resumed in either phase', async () => {
@@ -111,7 +209,12 @@ describe('indexCorpus', () => {
     await assert.rejects(indexCorpus(input, options(out, { checkpointEveryMs: 0, onProgress })), stop);
     await assert.rejects(
       indexCorpus(input, options(out, { resume: true, seed: 4, threads: 1 })),
-      /other settings: seed \(was 3, now 4\), threads \(was 2, now 1\)/,
+      /other settings: seed \(was 3, now 4\), threads \(was 2, now 1\);/,
+    );
+    const docid = input.documents.at(-1)!.docid;
+    await assert.rejects(
+      indexCorpus(input, options(out, { resume: true, decoderLayers: 4, withoutDocs: [docid] })),
+      /settings: .*decoderLayers \(was 3, now 4\), withoutDocs \(was none, now \w+\);/,
     );
     const checkpoint = (): Buffer => readFileSync(join(temporary, `${out}.checkpoint`, 'checkpoint.safetensors'));
     const before = checkpoint();

@@ -40,14 +40,10 @@ const documents = SUBJECTS.map((subject, i) => ({
 }));
 const texts = documents.map(({ title, text }) => `${title} ${text}`);
 const tokenizer = loadTokenizer(trainTokenizer(texts, { vocabSize: 700, minWordCount: 1 }));
-const examples = new Examples(documents, [], tokenizer, {
-  seed: 2,
-  realShare: 0,
-  teacherShare: 0,
-  teacherTemperature: 1,
-  maxTokens: 16,
-  wordDropout: 0,
-});
+const exampleOptions = {
+  ...{ seed: 2, realShare: 0, teacherShare: 0, teacherTemperature: 1, maxTokens: 16, wordDropout: 0 },
+};
+const examples = new Examples(documents, [], tokenizer, exampleOptions);
 
 /** Less their mean: a softmax over the documents sees nothing of what all their logits have in common. */
 const centred = (logits: readonly number[]): number[] =>
@@ -132,5 +128,35 @@ describe('the lexical start', () => {
       assert.equal(scores.indexOf(Math.max(...scores)), row, fact);
     }
     await session.release();
+  });
+
+  it('gives words the same directions in a corpus that lacks a document, and others for another seed', () => {
+    const d = 256;
+    const fewer = new Examples(documents.slice(1), [], tokenizer, exampleOptions);
+    const [all, some] = [examples, fewer].map(({ teacher }) => randomDirections(texts, teacher, tokenizer, d, 5));
+    assert.deepEqual(some.directions.data, all.directions.data);
+    assert.equal(some.rows.data.length, 9 * d);
+    const octopus = tokenizer.encode('octopus')[0]; // nine documents know nothing of it
+    const of = (bag: typeof all, token: number): Float32Array =>
+      bag.directions.data.subarray(token * d, (token + 1) * d);
+    const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, x, i) => sum + x * b[i], 0);
+    const other = randomDirections(texts, examples.teacher, tokenizer, d, 6);
+    assert.ok(Math.abs(dot(of(all, octopus), of(all, octopus)) - 1) < 1e-5);
+    for (const unlike of [of(other, octopus), of(all, tokenizer.encode('violin')[0]), of(all, tokenizer.eosId)])
+      assert.ok(Math.abs(dot(of(all, octopus), unlike)) < 5 / Math.sqrt(d), 'as good as orthogonal');
+  });
+
+  it('is carried by the first layers however many there are', () => {
+    const [heads, kv, layers] = [2, 16, 6]; // 64 directions, 32 a layer
+    const config = createConfig({
+      ...{ vocab_size: tokenizer.size + 10, d_model: 68, d_kv: kv, num_heads: heads, d_ff: 32 },
+      ...{ num_layers: 1, num_decoder_layers: layers, scale_decoder_outputs: false },
+    });
+    const bag = randomDirections(texts, examples.teacher, tokenizer, 64, 3);
+    const { weights } = placeWordBag(bag, config, trainedShapes(config), [examples.batch(3, 0, 64)], 3);
+    const written = Array.from({ length: layers }, (_, i) =>
+      weights.get(`decoder.block.${i}.layer.1.EncDecAttention.o.weight`)!.reduce((sum, x) => sum + Math.abs(x), 0),
+    );
+    assert.deepEqual(written, [32, 32, 0, 0, 0, 0]);
   });
 });

@@ -1,0 +1,106 @@
+/**
+ * @file The learning curve's measure: Success@1 on held-out queries, among docids and over the whole vocabulary.
+ */
+import { bagOfWordsGraph } from '../graphs.ts';
+import { Session, tensor } from '../session.ts';
+import type { Batch, Examples, TrainQuery } from './examples.ts';
+import { SCALE, type WordBag } from './lexical-start.ts';
+import { gather } from './lookup.ts';
+
+interface HeldOutBatch {
+  readonly batch: Batch;
+  readonly relevant: readonly (readonly number[])[];
+}
+
+const BATCH = 128;
+
+export function heldOutBatches(queries: readonly TrainQuery[], examples: Examples): HeldOutBatch[] {
+  const encoded = queries
+    .map(({ text, rows }) => ({ ids: examples.encode(text), rows }))
+    .sort((a, b) => a.ids.length - b.ids.length);
+  const batches: HeldOutBatch[] = [];
+  for (let i = 0; i < encoded.length; i += BATCH) {
+    const part = encoded.slice(i, i + BATCH);
+    batches.push({ batch: examples.assemble(part.map(({ ids }) => ids)), relevant: part.map(({ rows }) => rows) });
+  }
+  return batches;
+}
+
+/** Scores of a batch's queries, float32 [B, N]. */
+type Scores = (batch: Batch) => Promise<Float32Array>;
+
+/** Shares of the queries whose best document is right; for `freeSuccess` it must come before all words too. */
+export interface Measured {
+  readonly success: number;
+  readonly freeSuccess?: number;
+}
+
+/**
+ * Undefined without queries.
+ *
+ * @param words  logits of the words, in the scale of the documents'
+ */
+export async function measureSuccess(
+  batches: readonly HeldOutBatch[],
+  documents: Scores,
+  words?: Scores,
+): Promise<Measured | undefined> {
+  let [right, free, all] = [0, 0, 0];
+  for (const { batch, relevant } of batches) {
+    const ofDocuments = bestOfEach(await documents(batch), batch.size);
+    const ofWords = words && bestOfEach(await words(batch), batch.size);
+    for (const [b, rows] of relevant.entries()) {
+      all++;
+      const { index, score } = ofDocuments[b];
+      if (!rows.includes(index)) continue;
+      right++;
+      if (ofWords && score > ofWords[b].score) free++;
+    }
+  }
+  if (!all) return undefined;
+  return { success: right / all, ...(words ? { freeSuccess: free / all } : {}) };
+}
+
+/** For each of `size` queries the first of its highest scores. */
+function bestOfEach(scores: Float32Array, size: number): { index: number; score: number }[] {
+  const n = scores.length / size;
+  return Array.from({ length: size }, (_, b) => {
+    let best = b * n;
+    for (let i = best + 1; i < (b + 1) * n; i++) if (scores[i] > scores[best]) best = i;
+    return { index: best - b * n, score: scores[best] };
+  });
+}
+
+/** Logits of the bag of words. */
+export class BagEvaluator {
+  private readonly bag: WordBag;
+  private readonly session: Session;
+
+  private constructor(bag: WordBag, session: Session) {
+    this.bag = bag;
+    this.session = session;
+  }
+
+  static async open(bag: WordBag, threads: number): Promise<BagEvaluator> {
+    return new BagEvaluator(
+      bag,
+      await Session.open(bagOfWordsGraph(bag.dimensions, SCALE, { gradients: false }), { threads }),
+    );
+  }
+
+  /** float32 [B, N] */
+  async logits({ ids, mask, size, length }: Batch): Promise<Float32Array> {
+    const { directions, importance, rows, dimensions: k } = this.bag;
+    const out = await this.session.run({
+      embedded: tensor(gather(directions.data, ids, k), [size, length, k]),
+      importance: tensor(gather(importance.data, ids, 1), [size, length]),
+      attention_mask: tensor(mask, [size, length]),
+      rows: tensor(rows.data, [rows.data.length / k, k]),
+    });
+    return out.logits.data as Float32Array;
+  }
+
+  close(): Promise<void> {
+    return this.session.release();
+  }
+}
