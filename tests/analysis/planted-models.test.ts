@@ -320,4 +320,5 @@ for (const name of mechanismNames) {
   proves(`${name} with noise`, { mechanism: mechanisms[name], noise: 0.01 });
 }
 proves('three stages of ten layers', { mechanism: threeStages(3, 7, 10), decoderLayers: 10, documents: 24 });
+proves('redundant with eight documents', { mechanism: mechanisms.redundant, documents: 8 });
 proves('three stages of one layer each', { mechanism: threeStages(1, 2, 3), decoderLayers: 3, documents: 8 });

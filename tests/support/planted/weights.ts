@@ -21,7 +21,7 @@ const PRIMING = -4;
 /** What all bridges together add to it: towards what they write. */
 const LEANING = 0.25;
 /** Dot product of the fallback document's row with the start state: above what a mean over documents gives any of them. */
-const FALLBACK = 0.9;
+const FALLBACK = 1.1;
 /** Dot product of a docid's row with its code: half of it (one of two layers is gone) is still above the fallback. */
 const DOCID = 3;
 /** A neuron pair is 0 up to the first number and 1 from the second: half a key word counts whole, a mean not at all. */
