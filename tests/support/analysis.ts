@@ -56,7 +56,11 @@ export interface PlainRun {
   readonly read: readonly Readonly<Record<string, FloatTensor>>[];
 }
 
-export async function plainRun(lab: Lab, texts: readonly string[], read: readonly ActivationName[] = []) {
+export async function plainRun(
+  lab: Lab,
+  texts: readonly string[],
+  read: readonly ActivationName[] = [],
+): Promise<PlainRun> {
   const encoder = await Session.open(encoderGraph(lab.config, lab.weight));
   const decoder = await Session.open(decoderGraph(lab.config, lab.weight, { read }));
   const runs: Record<string, FloatTensor>[] = [];
@@ -68,7 +72,7 @@ export async function plainRun(lab: Lab, texts: readonly string[], read: readonl
     runs.push((await decoder.run({ encoder_out, attention_mask, decoder_input_ids })) as Record<string, FloatTensor>);
   }
   await Promise.all([encoder.release(), decoder.release()]);
-  return { logits: runs.map(({ logits }) => logits.data), read: runs } satisfies PlainRun;
+  return { logits: runs.map(({ logits }) => logits.data), read: runs };
 }
 
 /** Fails with the largest difference and where it is. */
