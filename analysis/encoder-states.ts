@@ -25,7 +25,11 @@ export async function finalNorm(lab: Lab, resids: readonly FloatTensor[]): Promi
 }
 
 /** The rank of each question's document, by the ranking that made it a correct one. @returns [Q], counted from 1 */
-export async function ranksOf(lab: Lab, encoded: Encoded, { questions, ranking }: Population): Promise<Float32Array> {
+export async function documentRanks(
+  lab: Lab,
+  encoded: Encoded,
+  { questions, ranking }: Population,
+): Promise<Float32Array> {
   const { state } = await lab.decode(encoded);
   const ranks = await lab.ranks(
     state,

@@ -3,7 +3,7 @@
  * An arm of E1: how much of the encoder does the decoder need?
  */
 import type { ActivationName } from '../../models/activations.ts';
-import { finalNorm, ranksOf, withStates } from '../encoder-states.ts';
+import { finalNorm, documentRanks, withStates } from '../encoder-states.ts';
 import type { Ranking } from '../population.ts';
 import { summarizeRanks, type RankSummary } from '../rank-summary.ts';
 import { formatValue } from '../report/format.ts';
@@ -33,7 +33,7 @@ export const decoderLens: Experiment<DecoderLensResult> = {
       // One layer at a time: all of them for all queries may be more than fits in memory.
       const encoded = await lab.encode(texts, { read: [at] });
       const resids = encoded.batches.map(({ read }) => read[at]);
-      const ranks = await ranksOf(lab, withStates(encoded, await finalNorm(lab, resids)), population);
+      const ranks = await documentRanks(lab, withStates(encoded, await finalNorm(lab, resids)), population);
       depths.push(summarizeRanks(ranks));
       subject.onProgress(depth + 1, layers + 1);
     }

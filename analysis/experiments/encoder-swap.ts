@@ -5,7 +5,7 @@
 import { encoderGraph } from '../../models/graphs.ts';
 import type { FloatTensor } from '../../models/session.ts';
 import { openDonor, untrainedDonor, type Donor } from '../donors.ts';
-import { finalNorm, ranksOf, withStates } from '../encoder-states.ts';
+import { finalNorm, documentRanks, withStates } from '../encoder-states.ts';
 import type { Encoded, Lab } from '../lab.ts';
 import type { Ranking } from '../population.ts';
 import { summarizeRanks, type RankSummary } from '../rank-summary.ts';
@@ -101,7 +101,7 @@ async function swapped(subject: Subject, donor: Donor): Promise<EncoderSwapResul
   const states = await donorStates(lab, donor, encoded);
   const arms = [];
   for (const cut of cuts) {
-    const ranks = await ranksOf(lab, withStates(encoded, states[cut]), population);
+    const ranks = await documentRanks(lab, withStates(encoded, states[cut]), population);
     const unseen = ranks.filter((_, q) => without.has(lab.genir.docids[population.questions[q].document]));
     arms.push({ cut, all: summarizeRanks(ranks), unseen: unseen.length ? summarizeRanks(unseen) : null });
   }

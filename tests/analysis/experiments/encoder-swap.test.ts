@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { encoderSwap, type EncoderSwapResult } from '../../../analysis/experiments/encoder-swap.ts';
-import { ranksOf } from '../../../analysis/encoder-states.ts';
+import { documentRanks } from '../../../analysis/encoder-states.ts';
 import { summarizeRanks } from '../../../analysis/rank-summary.ts';
 import { createRng } from '../../../corpus/random.ts';
 import { readModelFolder, writeModelFolder, type ModelFolder } from '../../../models/folder.ts';
@@ -66,7 +66,7 @@ for (const [kind, config] of [
       const { given, after, before } = await swap(subject, donor);
       const lab = openLab(donor.dir);
       const own = await lab.encode(given.population.questions.map(({ text }) => text));
-      assert.deepEqual(after.all, summarizeRanks(await ranksOf(lab, own, given.population)));
+      assert.deepEqual(after.all, summarizeRanks(await documentRanks(lab, own, given.population)));
       assert.ok(after.all.success < 1);
       assert.notDeepEqual(after.all, before.all);
     });
