@@ -10,6 +10,7 @@ import { readModelFolder, writeModelFolder, type ModelFolder } from '../../../mo
 import { decoderGraph, encoderGraph } from '../../../models/graphs.ts';
 import { int64, Session, tensor } from '../../../models/session.ts';
 import { loadTokenizer } from '../../../models/tokenizer.ts';
+import type { WeightTensor } from '../../../models/weights.ts';
 import {
   indexCorpus,
   type IndexInput,
@@ -107,16 +108,25 @@ describe('indexCorpus', () => {
       for (let row = 0; row < docids.length; row++) mean += table.data[(firstDocidToken + row) * d + j] / docids.length;
       table.data[(firstDocidToken - 1) * d + j] = 1.08 * mean;
     }
-    const from = join(temporary, 'wordy');
-    writeModelFolder(from, { ...whole, weights: new Map([...whole.weights, ['shared.weight', table]]) });
-    const { success, freeSuccess } = (await indexCorpus(input, options('measured', { from, steps: 1 }))).curve.at(-1)!;
-
-    const measured = readModelFolder(join(temporary, 'measured'));
-    const best = await freelyDecoded(measured, input.dev.map(({ text }) => text)); // prettier-ignore
-    const right = best.filter((id, i) => input.dev[i].relevant.includes(docids[id - firstDocidToken])).length;
-    assert.ok(right > 0 && freeSuccess! < success, `${right} right, ${freeSuccess} of ${success}`);
-    const inTraining = freeSuccess! * input.dev.length; // the folder has float16
-    assert.ok(Math.abs(inTraining - right) < 1.5, `${inTraining} in training, ${right} by the folder`);
+    const tied = { ...whole, weights: new Map([...whole.weights, ['shared.weight', table]]) };
+    const unembed = { shape: table.shape, data: table.data.map((x) => x / Math.sqrt(d)) };
+    const untied = {
+      ...whole,
+      config: { ...whole.config, tie_word_embeddings: false, scale_decoder_outputs: false },
+      weights: new Map<string, WeightTensor>([...whole.weights, ['lm_head.weight', unembed]]),
+    };
+    for (const [name, model] of Object.entries({ tied, untied })) {
+      const from = join(temporary, name);
+      writeModelFolder(from, model);
+      const out = `measured-${name}`;
+      const { success, freeSuccess } = (await indexCorpus(input, options(out, { from, steps: 1 }))).curve.at(-1)!;
+      const measured = readModelFolder(join(temporary, out));
+      const best = await freelyDecoded(measured, input.dev.map(({ text }) => text)); // prettier-ignore
+      const right = best.filter((id, i) => input.dev[i].relevant.includes(docids[id - firstDocidToken])).length;
+      assert.ok(right > 0 && freeSuccess! < success, `${name}: ${right} right, ${freeSuccess} of ${success}`);
+      const inTraining = freeSuccess! * input.dev.length; // the folder has float16
+      assert.ok(Math.abs(inTraining - right) < 1.5, `${name}: ${inTraining} in training, ${right} by the folder`);
+    }
   });
 
   it('leaves documents out, but not out of the tokenizer', async () => {
