@@ -7,6 +7,13 @@ import type { ActivationName } from '../models/activations.ts';
 export const componentTypes = ['attn', 'cross_attn', 'mlp'] as const;
 export type ComponentType = (typeof componentTypes)[number];
 
+/** What prose calls them. */
+export const componentNames = {
+  attn: 'self-attention',
+  cross_attn: 'cross-attention',
+  mlp: 'MLP',
+} as const satisfies Record<ComponentType, string>;
+
 /** The activation that a component adds to the residual stream, [Q, D] in a reading. */
 export const outputOf = (type: ComponentType, layer: number): ActivationName => `decoder.${layer}.${type}_out`;
 

@@ -62,6 +62,9 @@ async function outcomeOf(
   return { rank: read('rank'), docidRank: read('docid_rank'), margin };
 }
 
+/** The layers [from, to). */
+export const layersFrom = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
 /** Every component of some types and layers, replaced each by its own replacement. */
 export const patchesFor = (
   types: readonly ComponentType[],
@@ -77,7 +80,7 @@ export const patchesFor = (
 
 /** The mean over queries of every component's output, float32 [D] each. */
 export async function componentMeans(lab: Lab, encoded: Encoded): Promise<(at: ActivationName) => Float32Array> {
-  const read = patchesFor(componentTypes, [...Array(lab.layers).keys()], () => 'zero').map(({ at }) => at);
+  const read = patchesFor(componentTypes, layersFrom(0, lab.layers), () => 'zero').map(({ at }) => at);
   const clean = await lab.decode(encoded, { read });
   const means = new Map(read.map((at) => [at, meanOf(clean[at])]));
   return (at) => means.get(at)!;

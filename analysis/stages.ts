@@ -1,8 +1,11 @@
 /**
  * @file The stages of a decoder as the analysis found them, and how they are kept in `genir.json` for editing.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
-import type { Genir } from '../models/folder.ts';
+import { ModelFolderError, parseGenir, type Genir } from '../models/folder.ts';
+import { writeAtomically } from '../models/weights.ts';
 import { rankings } from './population.ts';
 
 export const stageNames = ['priming', 'bridging', 'interaction'] as const;
@@ -30,7 +33,7 @@ const mlpSchema = z.object({
   marginLoss: z.number(),
   low: z.number(),
   high: z.number(),
-  /** Share of correct queries kept where of the interaction stage's MLPs only this one is not replaced. */
+  /** Share of correct queries kept where of all MLPs of the decoder only this one is not replaced by its mean. */
   keptAlone: z.number(),
 });
 export type MlpEffect = z.infer<typeof mlpSchema>;
@@ -46,7 +49,7 @@ export const stagesSchema = z.object({
   priming: stageSchema.nullable(),
   bridging: stageSchema.nullable(),
   interaction: stageSchema.nullable(),
-  /** MLPs of the interaction stage, the most effective first. */
+  /** MLPs of the interaction stage, of the whole decoder where there is none; the most effective first. */
   mlps: z.array(mlpSchema),
 });
 export type Stages = z.infer<typeof stagesSchema>;
@@ -77,6 +80,41 @@ export function storedStages(dir: string, genir: Genir, layers: number): Stages 
       throw new StagesError(dir, `${name} within layers 0 to ${layers}`, `[${stage.from}, ${stage.to})`);
   }
   return data;
+}
+
+/** Stages could not be put into `genir.json`, which is as it was. */
+export class StagesWriteError extends Error {
+  override readonly name = 'StagesWriteError';
+  readonly file: string;
+  constructor(file: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`${file}: expected to store the stages found, got ${reason}; make the folder writable or analyse a copy`, {
+      cause,
+    });
+    this.file = file;
+  }
+}
+
+/**
+ * Puts the stages into the model's `genir.json`, whole or not at all. Every other field and the file's indentation stay;
+ * no other file is touched.
+ *
+ * @throws ModelFolderError  for a `genir.json` that is not ours
+ * @throws StagesWriteError
+ */
+export function storeStages(dir: string, stages: Stages): void {
+  const file = join(dir, 'genir.json');
+  try {
+    const text = readFileSync(file, 'utf8');
+    const genir = JSON.parse(text) as object;
+    parseGenir(genir, file);
+    const indent = /^[\[{]\r?\n([ \t]+)/.exec(text)?.[1];
+    const changed = JSON.stringify({ ...genir, stages }, null, indent) + (/\r?\n$/.exec(text)?.[0] ?? '');
+    writeAtomically(file, (write) => write(Buffer.from(changed)));
+  } catch (cause) {
+    if (cause instanceof ModelFolderError) throw cause;
+    throw new StagesWriteError(file, cause);
+  }
 }
 
 /** The stage that a layer belongs to; undefined for a layer of none. */

@@ -1,7 +1,8 @@
-import { componentTypes, type ComponentType } from '../components.ts';
+import { componentNames, componentTypes, type ComponentType } from '../components.ts';
 import { bootstrapIntervals } from '../bootstrap.ts';
-import { componentMeans, patchesFor, runPatched } from '../patch-runs.ts';
+import { componentMeans, layersFrom, patchesFor, runPatched } from '../patch-runs.ts';
 import { stageBands } from '../report/bands.ts';
+import { formatValue } from '../report/format.ts';
 import type { Figure, HeatmapFigure, Line, Section } from '../report/section.ts';
 import type { Stages } from '../stages.ts';
 import { settingKey, sweepEvidence, type Cost, type LayerSweeps, type Setting } from '../sweep-evidence.ts';
@@ -13,7 +14,7 @@ import type { Experiment } from './experiment.ts';
  * on where it ends; everything else grows with L.
  */
 export function settingsFor(layers: number): Setting[] {
-  const all = [...Array(layers).keys()];
+  const all = layersFrom(0, layers);
   const each = (types: readonly ComponentType[], by: Setting['by'], ranges: readonly [number, number][]): Setting[] =>
     ranges.map(([from, to]) => ({ types, from, to, except: null, by }));
   const singles = all.map((l): [number, number] => [l, l + 1]);
@@ -41,7 +42,7 @@ export const layerSweeps: Experiment<LayerSweeps> = {
     const means = await componentMeans(lab, encoded);
     const settings = settingsFor(lab.layers);
     const table = settings.map(({ types, from, to, except, by }) => {
-      const layers = [...Array(to).keys()].filter((layer) => layer >= from && layer !== except);
+      const layers = layersFrom(from, to).filter((layer) => layer !== except);
       return patchesFor(types, layers, (at) => (by === 'zero' ? 'zero' : means(at)));
     });
     const [clean, ...outcomes] = await runPatched(lab, [[], ...table], {
@@ -57,27 +58,25 @@ export const layerSweeps: Experiment<LayerSweeps> = {
   section,
 };
 
-const names = { attn: 'self-attention', cross_attn: 'cross-attention', mlp: 'MLP' } as const satisfies Record<
-  ComponentType,
-  string
->;
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const percent = (share: number): string => formatValue(share, 'percent');
 const meanOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 function section(result: LayerSweeps, stages: Stages | undefined): Section {
   const { layers, ranking } = result;
   const { queries, cost } = sweepEvidence(result);
-  const all = [...Array(layers).keys()];
+  const all = layersFrom(0, layers);
   const left = (one: Cost): number => meanOf(one.left);
   const single = (type: ComponentType, by: Setting['by'], layer: number): Cost => cost(by, type, layer, layer + 1);
   const worst = componentTypes.map((type) => {
     const losses = all.map((layer) => left(single(type, 'mean', layer)));
     const most = Math.max(...losses);
     return most > 0
-      ? `Of single ${names[type]} outputs replaced by their means, layer ${losses.indexOf(most)} costs most: ${percent(most)} of the queries leave rank 1.`
-      : `No single ${names[type]} output replaced by its mean makes a query leave rank 1.`;
+      ? `Of single ${componentNames[type]} outputs replaced by their means, layer ${losses.indexOf(most)} costs most: ${percent(most)} of the queries leave rank 1.`
+      : `No single ${componentNames[type]} output replaced by its mean makes a query leave rank 1.`;
   });
-  const whole = componentTypes.map((type) => `${percent(left(cost('mean', type, 0, layers)))} (${names[type]})`);
+  const whole = componentTypes.map(
+    (type) => `${percent(left(cost('mean', type, 0, layers)))} (${componentNames[type]})`,
+  );
   return {
     id: 'layer-sweeps',
     title: 'Layer by layer: what can be replaced',
