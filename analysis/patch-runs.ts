@@ -87,5 +87,5 @@ export async function componentMeans(lab: Lab, encoded: Encoded): Promise<(at: A
 }
 
 /** Ranks in the ranking in force. */
-export const ranksOf = (outcome: Outcome, ranking: Ranking): readonly number[] =>
+export const ranksIn = (outcome: Outcome, ranking: Ranking): readonly number[] =>
   ranking === 'vocabulary' ? outcome.rank : outcome.docidRank;

@@ -1,6 +1,6 @@
 /** @file The results of the layer sweeps, and how the cost of a setting is looked up in them. */
 import type { ComponentType } from './components.ts';
-import { ranksOf, type Outcome } from './patch-runs.ts';
+import { ranksIn, type Outcome } from './patch-runs.ts';
 import type { Ranking } from './population.ts';
 
 /** Which components are replaced in one run, and by what. */
@@ -55,7 +55,7 @@ export interface SweepEvidence {
 export function sweepEvidence({ layers, ranking, clean, runs }: LayerSweeps): SweepEvidence {
   const queries = clean.rank.length;
   const costOf = (outcome: Outcome): Cost => {
-    const ranks = ranksOf(outcome, ranking);
+    const ranks = ranksIn(outcome, ranking);
     const left = Float64Array.from(ranks, (rank) => (rank === 1 ? 0 : 1));
     const fall = Float64Array.from(outcome.margin, (margin, q) => clean.margin[q] - margin);
     const lost = fall.map((x, q) =>

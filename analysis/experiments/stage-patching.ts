@@ -6,7 +6,7 @@ import { componentNames, componentTypes, outputOf, type ComponentType } from '..
 import { donorOutputs } from '../donor-outputs.ts';
 import { openDonor } from '../donors.ts';
 import type { Replacement } from '../patch.ts';
-import { componentMeans, layersFrom, patchesFor, ranksOf, runPatched, type Outcome } from '../patch-runs.ts';
+import { componentMeans, layersFrom, patchesFor, ranksIn, runPatched, type Outcome } from '../patch-runs.ts';
 import type { Ranking } from '../population.ts';
 import { formatValue } from '../report/format.ts';
 import type { Section } from '../report/section.ts';
@@ -38,7 +38,7 @@ export interface StagePatching {
 }
 
 function lossOf(outcome: Outcome, ranking: Ranking): Loss {
-  const ranks = ranksOf(outcome, ranking);
+  const ranks = ranksIn(outcome, ranking);
   const count = (depth: number): number => ranks.filter((rank) => rank > depth).length;
   return {
     beyond: DEPTHS.map((depth) => count(depth) / ranks.length),
