@@ -1,3 +1,4 @@
+import { circuitDecoderGraph, circuitOf, storedCircuit } from './circuit.ts';
 import type { ModelFolder } from './folder.ts';
 import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
@@ -63,10 +64,15 @@ export class NotAnIndexError extends Error {
 export class VersionError extends Error {
   override readonly name = 'VersionError';
   readonly editSeq: number;
-  constructor(editSeq: number, what: string, expected: string, actual: string) {
-    super(`version ${editSeq}: ${what}: expected ${expected}, got ${actual}; was it made for this model?`);
+  constructor(editSeq: number, what: string, expected: string, actual: string, advice = 'was it made for this model?') {
+    super(`version ${editSeq}: ${what}: expected ${expected}, got ${actual}; ${advice}`);
     this.editSeq = editSeq;
   }
+}
+
+export interface DecoderOptions extends SessionOptions {
+  /** Runs the circuit that is stored with the model in place of the whole decoder. @default false */
+  readonly circuit?: boolean;
 }
 
 /** Queries longer than this are cut, keeping the end token. A run's memory grows with the square of it. */
@@ -90,15 +96,18 @@ export function wordWeights(folder: ModelFolder, words: number): WeightSource {
 export class DocidDecoder {
   private readonly folder: ModelFolder;
   private readonly tokenizer: Tokenizer;
-  private readonly options: SessionOptions;
+  private readonly options: DecoderOptions;
   private readonly baseRows: FloatTensor;
   private session: Session;
+  /** Weights that may have deltas where a circuit runs: it does without the others. */
+  private readonly editable: ReadonlySet<string> | undefined;
   private edited: readonly string[];
   private current!: { version: ModelVersion; rows: FloatTensor; bias: Float32Array; deltas: Feeds };
 
-  private constructor(folder: ModelFolder, session: Session, options: SessionOptions) {
+  private constructor(folder: ModelFolder, { session, editable }: Opened, options: DecoderOptions) {
     this.folder = folder;
     this.session = session;
+    this.editable = editable;
     this.options = options;
     this.edited = [];
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
@@ -109,8 +118,11 @@ export class DocidDecoder {
     this.use(baseVersion(docids.length), {});
   }
 
-  /** @throws NotAnIndexError  for a folder without docids */
-  static async open(folder: ModelFolder, options: SessionOptions = {}): Promise<DocidDecoder> {
+  /**
+   * @throws NotAnIndexError  for a folder without docids
+   * @throws CircuitError     where a circuit is asked for and none is stored
+   */
+  static async open(folder: ModelFolder, options: DecoderOptions = {}): Promise<DocidDecoder> {
     if (!folder.genir) throw new NotAnIndexError(folder.dir);
     return new DocidDecoder(folder, await openSession(folder, [], options), options);
   }
@@ -129,7 +141,7 @@ export class DocidDecoder {
     this.check(version);
     const edited = version.deltas.map(({ weight }) => weight).sort();
     if (edited.join() !== this.edited.join()) {
-      const session = await openSession(this.folder, edited, this.options);
+      const { session } = await openSession(this.folder, edited, this.options);
       await this.session.release();
       this.session = session;
       this.edited = edited;
@@ -158,6 +170,10 @@ export class DocidDecoder {
       if (size === undefined || weight === 'shared.weight' || weight === 'lm_head.weight')
         fail('deltas', 'an editable weight of this model', weight);
       else if (delta.length !== size) fail(weight, `a delta of ${size} values`, `${delta.length}`);
+      else if (this.editable && !this.editable.has(weight)) {
+        const advice = 'serve without --circuit, or analyze the edited model anew';
+        throw new VersionError(editSeq, 'deltas', 'a weight that the circuit applies to queries', weight, advice);
+      }
     }
   }
 
@@ -236,10 +252,17 @@ function joinBiases(inputs: readonly RetrieveInput[], bias: Float32Array): Float
   return joined;
 }
 
-function openSession(folder: ModelFolder, edited: readonly string[], options: SessionOptions): Promise<Session> {
+interface Opened {
+  readonly session: Session;
+  readonly editable: ReadonlySet<string> | undefined;
+}
+
+async function openSession(folder: ModelFolder, edited: readonly string[], options: DecoderOptions): Promise<Opened> {
   const words = folder.genir!.firstDocidToken;
-  return Session.open(
-    docidDecoderGraph({ ...folder.config, vocab_size: words }, wordWeights(folder, words), edited),
-    options,
-  );
+  const [config, weights] = [{ ...folder.config, vocab_size: words }, wordWeights(folder, words)];
+  if (!options.circuit)
+    return { session: await Session.open(docidDecoderGraph(config, weights, edited), options), editable: undefined };
+  const circuit = circuitOf(storedCircuit(folder.dir, folder.genir!, config));
+  const { graph, editable } = circuitDecoderGraph(config, weights, circuit, edited);
+  return { session: await Session.open(graph, options), editable };
 }

@@ -94,12 +94,27 @@ function withDeltas(g: Graph, base: Parameters, edited: readonly string[]): { pa
   };
 }
 
+/** Weights as constants, and the same weights with deltas beside those in `edited`. */
+export function editableParts(
+  config: T5Config,
+  g: Graph,
+  weights: WeightSource,
+  edited: readonly string[],
+): { fixed: T5Parts; live: T5Parts } {
+  const parameters = constants(g, weights);
+  return {
+    fixed: { config, parameters, linear: multiply(parameters), tap: plain },
+    live: { config, ...withDeltas(g, parameters, edited), tap: plain },
+  };
+}
+
 export function parts(config: T5Config, g: Graph, weights: WeightSource, tap: Tap = plain): T5Parts {
   const parameters = constants(g, weights);
   return { config, parameters, linear: multiply(parameters), tap };
 }
 
-const queryInputs = (g: Graph): { ids: Value; mask: Value } => ({
+/** What every graph that reads a query is given. */
+export const queryInputs = (g: Graph): { ids: Value; mask: Value } => ({
   ids: g.input('input_ids', 'int64', ['B', 'S']),
   mask: g.input('attention_mask', 'float32', ['B', 'S']),
 });
@@ -263,16 +278,21 @@ function docidState(p: T5Parts, x: Value, start: Value, mask: Value): Value {
 export function docidDecoderGraph(config: T5Config, weights: WeightSource, edited: readonly string[] = []): Graph {
   const g = new Graph();
   const { ids, mask } = queryInputs(g);
-  const p: T5Parts = { config, ...withDeltas(g, constants(g, weights), edited), tap: plain };
-  const state = docidState(p, embed(p, ids), startEmbedding(p, ids), mask);
-  const rows = g.input('rows', 'float32', ['N', config.d_model]);
+  const { live } = editableParts(config, g, weights, edited);
+  scoreDocids(docidState(live, embed(live, ids), startEmbedding(live, ids), mask));
+  return g;
+}
+
+/** The outputs of a docid decoder, from the state that is ready for the unembedding, float32 [B, D]. */
+export function scoreDocids(state: Value): void {
+  const g = state.graph;
+  const rows = g.input('rows', 'float32', ['N', state.shape[1]]);
   const bias = g.input('bias', 'float32', ['B|1', 'N']);
   const allowed = op.Add(op.Gemm(state, rows, { transB: true }), bias);
   const [scores, indices] = op.TopK(op.LogSoftmax(allowed), g.input('k', 'int64', [1]), 'k');
   g.output('scores', scores);
   g.output('row_indices', indices);
   g.output('state', state);
-  return g;
 }
 
 /** input_ids, attention_mask → pooled float32 [B, D]: the mean of the encoder's states over real tokens. */

@@ -9,6 +9,8 @@ export interface PoolOptions {
   readonly workers?: number;
   /** Cores that one run may use. @default 1 */
   readonly threads?: number;
+  /** Runs the circuit that is stored with the model in place of the whole decoder. @default false */
+  readonly circuit?: boolean;
   /** Queries answered by one run at most. @default 32 */
   readonly maxBatch?: number;
   /** Queries waiting at most; more are refused with `QueueFullError`. @default 1024 */
@@ -75,7 +77,7 @@ export class InferencePool {
   private closed = false;
 
   private constructor(options: PoolOptions) {
-    this.options = { workers: 1, threads: 1, maxBatch: 32, maxQueue: 1024, ...options };
+    this.options = { workers: 1, threads: 1, circuit: false, maxBatch: 32, maxQueue: 1024, ...options };
   }
 
   /** Opens the model in every worker and waits until all are ready. @throws PoolError  with the worker's reason */
@@ -168,7 +170,8 @@ export class InferencePool {
   /** Resolves when the thread takes batches. @throws PoolError */
   private startSeat(): Promise<void> {
     if (this.closed) return Promise.reject(new PoolError('inference pool: closed'));
-    const setup: WorkerSetup = { modelDir: this.options.modelDir, threads: this.options.threads };
+    const { modelDir, threads, circuit } = this.options;
+    const setup: WorkerSetup = { modelDir, threads, circuit };
     const worker = startThread(new URL('./worker', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const seat: Seat = { worker, ended, closing: false, batch: undefined, publishing: new Map() };

@@ -40,9 +40,10 @@ export const isLinear = (name: string): boolean => /\.(q|k|v|o|wi|wi_0|wi_1|wo)\
 
 const BIG = 1e9; // HF masks with the smallest float32; −1e9 also underflows to 0 in the softmax
 
-const blockPrefix = (stack: Stack, layer: number): string => `${stack}.block.${layer}.layer`;
+/** Beginning of the names of a layer's weights. */
+export const blockPrefix = (stack: Stack, layer: number): string => `${stack}.block.${layer}.layer`;
 
-const norm = ({ config, parameters }: T5Parts, x: Value, name: string): Value =>
+export const norm = ({ config, parameters }: T5Parts, x: Value, name: string): Value =>
   op.SimplifiedLayerNormalization(x, parameters(name, [config.d_model]), config.layer_norm_epsilon);
 
 /** [B, T, I] → [B, H, T, K] */
@@ -94,7 +95,7 @@ function positionBias({ config, parameters }: T5Parts, stack: Stack, queries: Va
 }
 
 /** Additive mask of padded source positions. @param mask float32 [B, S], 1 = a token  @returns float32 [B, 1, 1, S] */
-function paddingBias(mask: Value): Value {
+export function paddingBias(mask: Value): Value {
   const bias = Mul(Sub(mask, op.scalar(mask, 1)), op.scalar(mask, BIG));
   return op.Unsqueeze(op.Unsqueeze(bias, 1), 1);
 }
@@ -149,7 +150,7 @@ function geluNew(x: Value): Value {
 }
 
 /** The MLP sublayer without its residual: wo(relu(wi x)), or wo(gelu(wi_0 x) ⊙ wi_1 x). */
-function mlp(parts: T5Parts, stack: Stack, layer: number, x: Value): Value {
+export function mlp(parts: T5Parts, stack: Stack, layer: number, x: Value): Value {
   const { config, linear, tap } = parts;
   const { d_model: D, d_ff: F } = config;
   const prefix = `${blockPrefix(stack, layer)}.${stack === 'encoder' ? 1 : 2}`;

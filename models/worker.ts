@@ -5,11 +5,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
-import { DocidDecoder, type ModelVersion, type Retrieved, type RetrieveInput } from './decode.ts';
+import { DocidDecoder, type DecoderOptions, type ModelVersion, type Retrieved, type RetrieveInput } from './decode.ts';
 import { readModelFolder } from './folder.ts';
-import type { SessionOptions } from './session.ts';
 
-export interface WorkerSetup extends SessionOptions {
+export interface WorkerSetup extends DecoderOptions {
   readonly modelDir: string;
 }
 

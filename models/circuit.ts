@@ -1,0 +1,232 @@
+/**
+ * @file A circuit: which parts of the decoder at its start token work and which are replaced by a constant
+ * (arXiv 2503.19715 §5.1, Table 4), as it is kept in `genir.json` and as a graph in which only the working parts are left.
+ */
+import { z } from 'zod';
+import type { T5Config } from './config.ts';
+import type { Genir } from './folder.ts';
+import { editableParts, queryInputs, scoreDocids, type WeightSource } from './graphs.ts';
+import { Graph, type Value } from './onnx/graph.ts';
+import * as op from './onnx/ops.ts';
+import { blockPrefix, embed, encoder, mlp, norm, paddingBias, readyForUnembed, type T5Parts } from './t5.ts';
+
+/** What becomes of a component: it works, or its output is its mean over queries, or 0. */
+export const treatments = ['keep', 'mean', 'zero'] as const;
+export type Treatment = (typeof treatments)[number];
+
+const circuitParts = ['attn', 'cross_attn', 'mlp'] as const;
+type Part = (typeof circuitParts)[number];
+export type LayerCircuit = { readonly [P in Part]: Treatment };
+
+export interface Circuit {
+  /** One for each decoder layer. */
+  readonly layers: readonly LayerCircuit[];
+  /** float32 [D] for each component whose treatment is 'mean', in the order in which they write. */
+  readonly means: readonly Float32Array[];
+}
+
+// ---------------------------------------------------------------------------------------------- in genir.json
+
+const share = z.number().min(0).max(1);
+const treatment = z.enum(treatments);
+
+export const circuitSchema = z.object({
+  version: z.literal(1),
+  layers: z.array(z.object({ attn: treatment, cross_attn: treatment, mlp: treatment })).min(1),
+  /** `means` of `Circuit`, one after the other: little-endian float32 as base64. */
+  means: z.base64(),
+  /** Correct queries that the means were taken over and the circuit was searched with. */
+  queries: z.int().positive(),
+  loss: z.object({
+    /** Share of those queries that lose rank 1, with its 95 % interval. */
+    searched: z.object({ mean: share, low: share, high: share }),
+    /** Success@1 among docids on the test split; null where there is none. */
+    test: z.object({ queries: z.int().positive(), full: share, circuit: share }).nullable(),
+  }),
+});
+export type StoredCircuit = z.infer<typeof circuitSchema>;
+
+/** `genir.json` holds no circuit where one is asked for, or one that does not fit the model. */
+export class CircuitError extends Error {
+  override readonly name = 'CircuitError';
+  readonly dir: string;
+  constructor(dir: string, expected: string, actual: string) {
+    super(
+      `${dir}: genir.json: circuit: expected ${expected}, got ${actual}; run "analyze --model ${dir}", or serve without --circuit`,
+    );
+    this.dir = dir;
+  }
+}
+
+/** The circuit stored with a model. @throws CircuitError */
+export function storedCircuit(dir: string, genir: Genir, config: T5Config): StoredCircuit {
+  if (genir.circuit === undefined) throw new CircuitError(dir, 'a circuit that an analysis found', 'none');
+  const parsed = circuitSchema.safeParse(genir.circuit);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new CircuitError(dir, `a valid ${issue.path.join('.') || 'record'}`, issue.message);
+  }
+  const { layers, means } = parsed.data;
+  if (layers.length !== config.num_decoder_layers)
+    throw new CircuitError(dir, `one of ${config.num_decoder_layers} decoder layers`, `${layers.length} layers`);
+  const [expected, actual] = [count(layers, 'mean') * config.d_model * 4, Buffer.from(means, 'base64').length];
+  if (actual !== expected) throw new CircuitError(dir, `means of ${expected} bytes`, `${actual}`);
+  return parsed.data;
+}
+
+/** How many components have this treatment. */
+export const count = (layers: Circuit['layers'], wanted: Treatment): number =>
+  layers.reduce((sum, layer) => sum + circuitParts.filter((part) => layer[part] === wanted).length, 0);
+
+export function encodeMeans(means: Circuit['means']): string {
+  return Buffer.concat(
+    means.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
+  ).toString('base64');
+}
+
+export function circuitOf({ layers, means }: Pick<StoredCircuit, 'layers' | 'means'>): Circuit {
+  const all = new Float32Array(Uint8Array.from(Buffer.from(means, 'base64')).buffer);
+  const D = all.length / (count(layers, 'mean') || 1);
+  return {
+    layers,
+    means: Array.from({ length: count(layers, 'mean') }, (_, i) => all.slice(i * D, (i + 1) * D)),
+  };
+}
+
+// ---------------------------------------------------------------------------------------------- the graph
+
+export interface CircuitGraph {
+  readonly graph: Graph;
+  /** Weights that are applied to the query as they are, and so may have deltas. */
+  readonly editable: ReadonlySet<string>;
+}
+
+/**
+ * The docid decoder of a circuit: inputs and outputs of `docidDecoderGraph`. What does not depend on the query is
+ * written as nodes over constants, which onnxruntime computes when it opens the session.
+ *
+ * @param edited  weights with a delta, of those in `editable`
+ */
+export function circuitDecoderGraph(
+  config: T5Config,
+  weights: WeightSource,
+  circuit: Circuit,
+  edited: readonly string[] = [],
+): CircuitGraph {
+  const g = new Graph();
+  const { ids, mask } = queryInputs(g);
+  const { fixed, live } = editableParts(config, g, weights, edited);
+  const editable = new Set<string>();
+  const recorded: T5Parts = {
+    ...live,
+    parameters: (name, shape) => live.parameters((editable.add(name), name), shape),
+    linear: (x, name, size) => live.linear(x, (editable.add(name), name), size),
+  };
+  const encoderOut = encoder(recorded, embed(recorded, ids), mask);
+  scoreDocids(decodeCircuitStart(fixed, recorded, circuit, encoderOut, mask));
+  editable.delete('shared.weight');
+  return { graph: g, editable };
+}
+
+/**
+ * `decodeStart` of a circuit, ready for the unembedding. Up to the first cross-attention that works the residual stream
+ * is the same for all queries, and so is what that cross-attention looks for: q W_Kᵀ of each head. Means stand in
+ * for their components, those between two working components as one sum.
+ *
+ * @param fixed       weights that nobody edits: for what is the same for all queries
+ * @param live        for all else
+ * @param encoderOut  float32 [B, S, D]
+ * @param mask        float32 [B, S]
+ * @returns           float32 [B, D]
+ */
+export function decodeCircuitStart(
+  fixed: T5Parts,
+  live: T5Parts,
+  { layers, means }: Circuit,
+  encoderOut: Value,
+  mask: Value,
+): Value {
+  const g = mask.graph;
+  const { config } = live;
+  const { d_model: D, vocab_size: V, decoder_start_token_id: start } = config;
+  let x = op.Gather(fixed.parameters('shared.weight', [V, D]), g.literal('int64', [start])); // [1, D], then [B, D]
+  let isFixed = true;
+  let waiting: Float32Array | undefined; // means not yet added
+  const flush = (before: string): void => {
+    if (waiting) x = op.Add(x, g.constant(`means before ${before}`, 'float32', [D], waiting));
+    waiting = undefined;
+  };
+  const work: { readonly [P in Part]: (layer: number) => Value } = {
+    attn: (layer) => selfAttention(isFixed ? fixed : live, fixed, layer, x),
+    cross_attn: (layer) => crossAttention(isFixed ? fixed : live, live, layer, x, encoderOut, padding),
+    mlp: (layer) => mlp(isFixed ? fixed : live, 'decoder', layer, x),
+  };
+  const padding = op.Reshape(paddingBias(mask), ['B', 1, 'S']);
+  const rest = [...means];
+  layers.forEach((one, layer) => {
+    for (const part of circuitParts) {
+      if (one[part] === 'mean') {
+        const mean = rest.shift()!;
+        waiting = waiting ? waiting.map((value, i) => value + mean[i]) : mean;
+      }
+      if (one[part] !== 'keep') continue;
+      flush(`${layer}.${part}`);
+      x = op.Add(x, work[part](layer));
+      isFixed &&= part !== 'cross_attn';
+    }
+  });
+  flush('the final norm');
+  if (isFixed) x = op.Add(x, op.Mul(op.ReduceSum(mask, [1], true), op.scalar(mask, 0))); // as often as there are queries
+  const gain = readyForUnembed(live, live.parameters('decoder.final_layer_norm.weight', [D]));
+  return op.SimplifiedLayerNormalization(x, gain, config.layer_norm_epsilon);
+}
+
+/**
+ * At one position self-attention is W_O W_V: one matrix, unless two have fewer numbers.
+ *
+ * @param asking  weights of the norm, and of the two matrices where they stay two
+ * @param x       float32 [B, D]; [1, D] where it is the same for all queries
+ */
+function selfAttention(asking: T5Parts, fixed: T5Parts, layer: number, x: Value): Value {
+  const { d_model: D, num_heads: H, d_kv: K } = asking.config;
+  const prefix = `${blockPrefix('decoder', layer)}.0`;
+  const [v, o] = ['v', 'o'].map((letter) => `${prefix}.SelfAttention.${letter}.weight`);
+  const h = norm(asking, x, `${prefix}.layer_norm.weight`);
+  if (x.shape[0] === 1 || D > 2 * H * K) return asking.linear(asking.linear(h, v, [D, H * K]), o, [H * K, D]);
+  return op.MatMul(h, op.MatMul(fixed.parameters(v, [D, H * K]), fixed.parameters(o, [H * K, D])));
+}
+
+/**
+ * Cross-attention of one query position, as in `decodeStart`.
+ *
+ * @param asking   weights of the norm, W_Q and W_K
+ * @param live     W_V and W_O
+ * @param x        float32 [B, D]; [1, D] where all queries ask the same
+ * @param padding  float32 [B, 1, S]
+ * @returns        float32 [B, D]
+ */
+function crossAttention(
+  asking: T5Parts,
+  live: T5Parts,
+  layer: number,
+  x: Value,
+  encoderOut: Value,
+  padding: Value,
+): Value {
+  const { d_model: D, num_heads: H, d_kv: K } = live.config;
+  const prefix = `${blockPrefix('decoder', layer)}.1`;
+  const weight = (letter: string): string => `${prefix}.EncDecAttention.${letter}.weight`;
+  /** W [D, I] as [H, D, K] */
+  const perHead = (parts: T5Parts, letter: string): Value =>
+    op.Transpose(op.Reshape(parts.parameters(weight(letter), [D, H * K]), [D, H, K]), [1, 0, 2]);
+  const h = norm(asking, x, `${prefix}.layer_norm.weight`);
+  const q = op.Reshape(asking.linear(h, weight('q'), [D, H * K]), [x.shape[0], H, K]);
+  const read = op.MatMul(op.Transpose(q, [1, 0, 2]), op.T(perHead(asking, 'k'))); // [H, B, D]
+  const scores =
+    x.shape[0] === 1
+      ? op.T(op.MatMul(encoderOut, op.T(op.Reshape(read, [H, D])))) // [B, S, H] → [B, H, S]
+      : op.MatMul(op.Transpose(read, [1, 0, 2]), op.T(encoderOut)); // [B, H, S]
+  const mean = op.MatMul(op.Softmax(op.Add(scores, padding)), encoderOut); // [B, H, D]
+  const z = op.MatMul(op.Transpose(mean, [1, 0, 2]), perHead(live, 'v')); // [H, B, K]
+  return live.linear(op.Reshape(op.Transpose(z, [1, 0, 2]), ['B', H * K]), weight('o'), [H * K, D]);
+}
