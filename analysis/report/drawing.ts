@@ -48,19 +48,18 @@ export function fitted(text: string, width: number): string {
   return text.length <= letters ? text : `${text.slice(0, letters - 1).trimEnd()}…`;
 }
 
-/** Which labels of an axis to write so that none touches the one before. */
+/** Which labels of an axis to write: in equal steps, as many as fit. */
 export function spacedTicks(positions: readonly number[], labels: readonly string[], width: number): number[] {
-  const [low, high] = [Math.min(...positions), Math.max(...positions)];
+  const [low, high] = spanOf(positions);
   const scale = width / (high - low || 1);
-  const kept: number[] = [];
-  for (let i = 0, end = -Infinity; i < positions.length; i++) {
-    const half = textWidth(labels[i]) / 2 + 3;
-    const at = (positions[i] - low) * scale;
-    if (at - half < end) continue;
-    kept.push(i);
-    end = at + half;
+  const half = labels.map((label) => textWidth(label) / 2 + 3);
+  const indices = positions.map((_, i) => i);
+  for (let step = 1; ; step++) {
+    const kept = indices.filter((i) => i % step === 0);
+    const apart = (i: number, before: number): boolean =>
+      (positions[i] - positions[before]) * scale >= half[i] + half[before];
+    if (kept.every((i, k) => k === 0 || apart(i, kept[k - 1]))) return kept;
   }
-  return kept;
 }
 
 /** From the least to the largest of some values; one that is not there is not counted. */

@@ -44,7 +44,7 @@ export function formatTick(value: number, format: 'percent' | 'number'): string 
   const short =
     size >= 1e6
       ? `${Number((size / 1e6).toPrecision(4))}M`
-      : size >= 1e4
+      : size >= 1e3
         ? `${Number((size / 1e3).toPrecision(4))}k`
         : size !== 0 && size < 1e-4
           ? size.toExponential(0)

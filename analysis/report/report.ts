@@ -2,7 +2,7 @@ import { figureSvg } from './figure-svg.ts';
 import { drawingOf } from './figures/drawings.ts';
 import { formatNumber } from './format.ts';
 import { escapeHtml, paragraphsHtml, proseHtml } from './html.ts';
-import type { Figure, Section } from './section.ts';
+import type { Figure, Section, Table } from './section.ts';
 import { reportStyle } from './style.ts';
 import { tableHtml } from './table-html.ts';
 
@@ -24,18 +24,23 @@ const widths = { wide: 680, narrow: 350 };
 /** Rows of a figure's numbers that stand in the page. */
 const dataRows = 500;
 
+/** The numbers of a figure, folded. */
+function numbersHtml(title: string, columns: Table['columns'], rows: Table['rows']): string {
+  const left = rows.length - dataRows;
+  return `<details><summary>Numbers</summary>
+${tableHtml({ title, columns, rows: rows.slice(0, dataRows) })}
+${left > 0 ? `<p class="quiet">${formatNumber(left)} more rows are in report.json.</p>` : ''}</details>`;
+}
+
 function figureHtml(figure: Figure): string {
   const { columns, rows } = drawingOf(figure).data(figure);
-  const left = rows.length - dataRows;
   const pictures = Object.entries(widths).map(
     ([name, width]) => `<div class="${name}">${figureSvg(figure, { width })}</div>`,
   );
   return `<figure>
 <figcaption><strong>${escapeHtml(figure.title)}</strong>${figure.caption ? `<p>${proseHtml(figure.caption)}</p>` : ''}</figcaption>
 ${pictures.join('\n')}
-<details><summary>Numbers</summary>
-${tableHtml({ title: figure.title, columns, rows: rows.slice(0, dataRows) })}
-${left > 0 ? `<p class="quiet">${formatNumber(left)} more rows are in report.json.</p>` : ''}</details>
+${rows.length > 0 ? numbersHtml(figure.title, columns, rows) : ''}
 </figure>`;
 }
 
@@ -63,12 +68,6 @@ export function renderReport({ title, model, corpus, date, facts, sections }: Re
 <style>${reportStyle}</style>
 </head>
 <body>
-<nav aria-label="Contents"><h2>Contents</h2>
-<ol>
-${sections.map((section) => `<li><a href="#${escapeHtml(section.id)}">${escapeHtml(section.title)}</a></li>`).join('\n')}
-</ol>
-</nav>
-<main>
 <header>
 <h1>${escapeHtml(title)}</h1>
 <p class="quiet">Model ${escapeHtml(model)}, corpus ${escapeHtml(corpus)}, ${escapeHtml(date)}</p>
@@ -76,6 +75,12 @@ ${sections.map((section) => `<li><a href="#${escapeHtml(section.id)}">${escapeHt
 ${facts.map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`).join('\n')}
 </dl>
 </header>
+<nav aria-label="Contents"><h2>Contents</h2>
+<ol>
+${sections.map((section) => `<li><a href="#${escapeHtml(section.id)}">${escapeHtml(section.title)}</a></li>`).join('\n')}
+</ol>
+</nav>
+<main>
 ${sections.map(sectionHtml).join('\n')}
 </main>
 </body>

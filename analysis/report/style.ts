@@ -51,6 +51,7 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 td { max-width: 30rem; }
+td.long { min-width: 12rem; }
 th { position: sticky; top: 0; background: var(--paper); color: var(--quiet); font-weight: 600; }
 .right { text-align: right; }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .9rem; }
@@ -60,7 +61,8 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .9rem; }
 }
 @media screen and (min-width: 68rem) {
   body { display: grid; grid-template-columns: 13rem minmax(0, 44rem); gap: 0 3.5rem; max-width: 64rem; }
-  nav { position: sticky; top: 1.5rem; max-height: calc(100vh - 3rem); overflow: auto; align-self: start; margin: .5rem 0; font-size: .92rem; }
+  header, main { grid-column: 2; }
+  nav { grid-area: 1 / 1 / 3 / 2; position: sticky; top: 1.5rem; max-height: calc(100vh - 3rem); overflow: auto; align-self: start; margin: .5rem 0; font-size: .92rem; }
 }
 @media print {
   @page { margin: 18mm 16mm; }

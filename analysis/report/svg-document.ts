@@ -5,10 +5,9 @@ import { parseHTML } from 'linkedom';
 export interface SvgElement {
   readonly childNodes: Iterable<SvgElement>;
   readonly localName: string;
-  readonly outerHTML: string;
+  readonly innerHTML: string;
   append(...children: SvgElement[]): void;
   remove(): void;
-  setAttribute(name: string, value: string): void;
 }
 
 interface SvgDocument {
@@ -20,7 +19,7 @@ export const svgNamespace = 'http://www.w3.org/2000/svg';
 let made: SvgDocument | undefined;
 /** Where elements are made; one for all figures, since they leave it as text. */
 const svgDocument = (): SvgDocument =>
-  (made ??= (parseHTML('<!doctype html>') as unknown as { document: SvgDocument }).document);
+  (made ??= (parseHTML('<html></html>') as unknown as { document: SvgDocument }).document);
 
 /**
  * Plot's picture, without its style sheet: that is for pages that have none, and a content security policy may forbid

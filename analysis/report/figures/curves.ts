@@ -1,6 +1,6 @@
 import { areaY, dot, lineY, rect, text, type Markish } from '@observablehq/plot';
 import { margin, spacedTicks, spanOf, textWidth, type Drawn } from '../drawing.ts';
-import { formatTick, formatValue, isShown } from '../format.ts';
+import { formatValue, isShown } from '../format.ts';
 import { looksOf } from '../palette.ts';
 import type { Band, Column, Format, Line, Table, Value } from '../section.ts';
 
@@ -58,12 +58,8 @@ export function drawCurves(
   const wide = bands.length > 0 || at.length < 2;
   const domain = wide ? [edges[0], edges[edges.length - 1]] : [at[0], at[at.length - 1]];
   const inner = width - margin.left - margin.right;
-  const ticks = spacedTicks(
-    at,
-    xs.map((x) => (typeof x === 'number' ? formatTick(x, 'number') : x)),
-    inner,
-  );
-  const labels = new Map(ticks.map((i) => [at[i], typeof xs[i] === 'number' ? formatTick(xs[i], 'number') : xs[i]]));
+  const ticks = spacedTicks(at, xs.map(String), inner);
+  const labels = new Map(ticks.map((i) => [at[i], String(xs[i])]));
   const looks = looksOf(series.map(({ name }) => name));
   const radius = Math.max(1.3, Math.min(3, inner / at.length / 4));
 
@@ -81,7 +77,8 @@ export function drawCurves(
       text([label], {
         x: (left + right) / 2,
         frameAnchor: 'top',
-        dy: -(crowded && i % 2 ? 1.4 : 0.4) * bandRow,
+        lineAnchor: 'bottom',
+        dy: -4 - (crowded && i % 2 ? bandRow : 0),
         opacity: 0.75,
       }),
     ),

@@ -1,6 +1,6 @@
 import { cell, text } from '@observablehq/plot';
 import { fitted, margin, spacedTicks, spanOf, textWidth, type Drawing } from '../drawing.ts';
-import { formatTick, formatValue, isShown } from '../format.ts';
+import { formatValue, isShown } from '../format.ts';
 import { heat, paper } from '../palette.ts';
 import type { HeatmapFigure } from '../section.ts';
 
@@ -12,11 +12,19 @@ function domainOf({ values, domain }: HeatmapFigure): readonly [number, number] 
   return [0, high > 0 ? high : 1];
 }
 
-/** Digits that fit into a cell; the unit stands at the colour scale. */
-const short = (value: number, format: 'percent' | 'number'): string =>
-  format === 'percent'
-    ? (value * 100).toFixed(0).replace('-', '−')
-    : Number(value.toPrecision(2)).toString().replace('-', '−').replace('0.', '.');
+/** Values as they stand in cells: about two digits for the largest, and no unit, which stands at the colour scale. */
+function cellWords([low, high]: readonly [number, number], format: 'percent' | 'number'): (value: number) => string {
+  const factor = format === 'percent' ? 100 : 1;
+  const largest = Math.max(Math.abs(low), Math.abs(high)) * factor;
+  const decimals = Math.min(3, Math.max(0, 1 - Math.floor(Math.log10(largest / 2 || 1))));
+  return (value) => {
+    const words = (value * factor).toFixed(decimals).replace(/^(-?)0\./, '$1.');
+    return Number(words) === 0 ? '0' : words.replace('-', '−');
+  };
+}
+
+/** Stands in cells without a value. */
+const missing = '×';
 
 export const heatmap: Drawing<HeatmapFigure> = {
   hasData: ({ values }) => values.some((row) => row.some(isShown)),
@@ -26,10 +34,11 @@ export const heatmap: Drawing<HeatmapFigure> = {
     const left = Math.min(width * 0.4, Math.max(margin.left, ...ys.map((name) => textWidth(name) + 14)));
     const cellWidth = (width - left - margin.right) / xs.length;
     const cellHeight = Math.max(12, Math.min(26, 420 / ys.length));
+    const words = cellWords(domain, format);
     const cells = values.flatMap((row, y) =>
       xs.map((_, x) => {
         const value = isShown(row[x]) ? row[x] : null;
-        return { x, y, value, ...heat(value, domain), words: value === null ? '' : short(value, format) };
+        return { x, y, value, ...heat(value, domain), words: value === null ? missing : words(value) };
       }),
     );
     const digits = Math.max(...cells.map(({ words }) => words.length));
@@ -49,19 +58,15 @@ export const heatmap: Drawing<HeatmapFigure> = {
           title: ({ x, y, value }: (typeof cells)[number]) =>
             `${figure.yLabel} ${ys[y]}, ${figure.xLabel} ${xs[x]}: ${formatValue(value, format) || 'none'}`,
         }),
-        ...(readable
-          ? [
-              text(
-                cells.filter(({ value }) => value !== null),
-                {
-                  x: 'x',
-                  y: 'y',
-                  text: 'words',
-                  fill: ({ opacity }: (typeof cells)[number]) => (opacity > 0.6 ? paper : 'currentColor'),
-                },
-              ),
-            ]
-          : []),
+        text(
+          cells.filter(({ value }) => readable || value === null),
+          {
+            x: 'x',
+            y: 'y',
+            text: 'words',
+            fill: ({ opacity }: (typeof cells)[number]) => (opacity > 0.6 ? paper : 'currentColor'),
+          },
+        ),
       ],
       x: {
         type: 'band',
@@ -100,7 +105,3 @@ export const heatmap: Drawing<HeatmapFigure> = {
     rows: ys.map((name, y) => [name, ...xs.map((_, x) => values[y]?.[x] ?? null)]),
   }),
 };
-
-/** Ends of a colour scale, and its middle where that is 0. */
-export const colorBarLabels = ([low, high]: readonly [number, number], format: 'percent' | 'number'): string[] =>
-  (low < 0 ? [low, 0, high] : [low, high]).map((value) => formatTick(value, format));

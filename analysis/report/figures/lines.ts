@@ -47,6 +47,7 @@ export const lines: Drawing<LinesFigure> = {
         domain: [...domain],
         nice: !wanted && !log,
         clamp: true,
+        ...(wanted ? {} : { insetTop: 4, insetBottom: 4 }),
         ticks: log ? logTicks(domain) : 5,
         tickFormat: (value: number) => formatTick(value, format),
         grid: true,

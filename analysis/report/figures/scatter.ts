@@ -62,7 +62,7 @@ export const scatter: Drawing<ScatterFigure> = {
         ...(points.length <= namedPoints ? [text(points, { x: 'x', y: 'y', text: 'name', dy: -9 })] : []),
       ],
       x: { ...axis, domain: xDomain, ticks: Math.floor(width / 90), label: figure.xLabel, insetLeft: 8, insetRight: 8 },
-      y: { ...axis, domain: yDomain, ticks: 5, insetTop: 8, insetBottom: 8 },
+      y: { ...axis, domain: yDomain, ticks: 5, insetTop: points.length <= namedPoints ? 18 : 8, insetBottom: 8 },
       yLabel: figure.yLabel,
       height: figure.diagonal ? Math.min(420, width - 60) : 300,
       legend: [...looks.values()],
