@@ -53,16 +53,20 @@ function wordTable(config: T5Config, state: TrainingState): Float32Array {
   return table;
 }
 
-/** What scores the words where nothing constrains the answer to docids, in the scale of docid rows: float32 [W, D]. */
-export function wordRows(
+/** All that an unconstrained answer is chosen from, in the scale of docid rows: float32 [N + W, D], documents before words. */
+export function vocabularyRows(
   config: T5Config,
   state: TrainingState,
   words: number,
   base: ModelFolder | undefined,
 ): Float32Array {
+  const documents = state.rows.data;
+  const rows = new Float32Array(documents.length + words * config.d_model);
+  rows.set(documents);
   const table = config.tie_word_embeddings ? wordTable(config, state) : base!.tensor(unembedName(config)).data;
   const scale = outputScale(config);
-  return table.subarray(0, words * config.d_model).map((x) => x * scale);
+  for (let i = documents.length; i < rows.length; i++) rows[i] = table[i - documents.length] * scale;
+  return rows;
 }
 
 /** All weights by HF's name in HF's orientation; docid rows behind the words. */

@@ -26,9 +26,6 @@ export function heldOutBatches(queries: readonly TrainQuery[], examples: Example
   return batches;
 }
 
-/** Scores of a batch's queries, float32 [B, N]. */
-type Scores = (batch: Batch) => Promise<Float32Array>;
-
 /** Shares of the queries whose best document is right; for `freeSuccess` it must come before all words too. */
 export interface Measured {
   readonly success: number;
@@ -38,37 +35,38 @@ export interface Measured {
 /**
  * Undefined without queries.
  *
- * @param words  logits of the words, in the scale of the documents'
+ * @param documents  N
+ * @param logits     of a batch, float32 [B, N], or [B, N + W] with those of the words behind, for `freeSuccess`
  */
 export async function measureSuccess(
   batches: readonly HeldOutBatch[],
-  documents: Scores,
-  words?: Scores,
+  documents: number,
+  logits: (batch: Batch) => Promise<Float32Array>,
 ): Promise<Measured | undefined> {
   let [right, free, all] = [0, 0, 0];
+  let withWords = false;
   for (const { batch, relevant } of batches) {
-    const ofDocuments = bestOfEach(await documents(batch), batch.size);
-    const ofWords = words && bestOfEach(await words(batch), batch.size);
+    const scores = await logits(batch);
+    const n = scores.length / batch.size;
+    withWords = n > documents;
     for (const [b, rows] of relevant.entries()) {
       all++;
-      const { index, score } = ofDocuments[b];
-      if (!rows.includes(index)) continue;
+      const own = scores.subarray(b * n, (b + 1) * n);
+      const best = indexOfMax(own.subarray(0, documents));
+      if (!rows.includes(best)) continue;
       right++;
-      if (ofWords && score > ofWords[b].score) free++;
+      if (own.subarray(documents).every((score) => score < own[best])) free++;
     }
   }
   if (!all) return undefined;
-  return { success: right / all, ...(words ? { freeSuccess: free / all } : {}) };
+  return { success: right / all, ...(withWords ? { freeSuccess: free / all } : {}) };
 }
 
-/** For each of `size` queries the first of its highest scores. */
-function bestOfEach(scores: Float32Array, size: number): { index: number; score: number }[] {
-  const n = scores.length / size;
-  return Array.from({ length: size }, (_, b) => {
-    let best = b * n;
-    for (let i = best + 1; i < (b + 1) * n; i++) if (scores[i] > scores[best]) best = i;
-    return { index: best - b * n, score: scores[best] };
-  });
+/** The first of several. */
+function indexOfMax(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
 }
 
 /** Logits of the bag of words. */

@@ -21,7 +21,7 @@ import {
   type RunIdentity,
 } from './checkpoint.ts';
 import { Examples, type TrainQuery } from './examples.ts';
-import { exportWeights, outputScale, stateOfFolder, wordRows } from './folder-state.ts';
+import { exportWeights, outputScale, stateOfFolder, vocabularyRows } from './folder-state.ts';
 import { BagEvaluator, heldOutBatches, measureSuccess, type Measured } from './held-out.ts';
 import { placeWordBag, randomDirections, RESERVED, trainWordBag, type WordBag } from './lexical-start.ts';
 import { configOf, SIZES, type ModelSize, type SizeSettings } from './sizes.ts';
@@ -196,7 +196,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
           step,
           settings.words.steps,
           loss,
-          () => measureSuccess(dev, (batch) => evaluator.logits(batch)),
+          () => measureSuccess(dev, documents.length, (batch) => evaluator.logits(batch)),
           () => bagParameters(bag),
         ),
       );
@@ -228,12 +228,8 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
         steps,
         loss,
         () => {
-          const table = wordRows(config, trained, words, base);
-          return measureSuccess(
-            dev,
-            (batch) => trainer.logits(batch),
-            (batch) => trainer.logits(batch, table),
-          );
+          const rows = vocabularyRows(config, trained, words, base);
+          return measureSuccess(dev, documents.length, (batch) => trainer.logits(batch, rows));
         },
         () => stateParameters(trained),
       );
