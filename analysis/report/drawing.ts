@@ -20,6 +20,8 @@ export interface Drawn {
   readonly left?: number;
   /** Room for labels above the frame. @default 0 */
   readonly above?: number;
+  /** Room for slanted labels below the frame. @default 0 */
+  readonly below?: number;
   /** Series that the reader has to tell apart. */
   readonly legend: readonly Look[] | ColorBar;
 }
@@ -49,7 +51,7 @@ export function fitted(text: string, width: number): string {
 }
 
 /** Which labels of an axis to write: in equal steps, as many as fit. */
-export function spacedTicks(positions: readonly number[], labels: readonly string[], width: number): number[] {
+function spacedTicks(positions: readonly number[], labels: readonly string[], width: number): number[] {
   const [low, high] = spanOf(positions);
   const scale = width / (high - low || 1);
   const half = labels.map((label) => textWidth(label) / 2 + 3);
@@ -60,6 +62,38 @@ export function spacedTicks(positions: readonly number[], labels: readonly strin
       (positions[i] - positions[before]) * scale >= half[i] + half[before];
     if (kept.every((i, k) => k === 0 || apart(i, kept[k - 1]))) return kept;
   }
+}
+
+/** Longest slanted label in pixels, and how far it reaches down for each pixel of its length. */
+const slantedWidth = 84;
+const slant = { degrees: -40, down: 0.65 };
+
+/** Labels along the horizontal axis. */
+export interface Ticks {
+  /** Which to write. */
+  readonly shown: readonly number[];
+  readonly labels: readonly string[];
+  readonly rotate: number;
+  /** Room that they need beyond that of numbers. */
+  readonly below: number;
+}
+
+/** Numbers are thinned out where they do not fit; words are slanted first, since none stands for its neighbours. */
+export function ticksOf(positions: readonly number[], words: readonly string[], width: number): Ticks {
+  const shown = spacedTicks(positions, words, width);
+  if (shown.length === words.length || words.every((word) => word.length <= 4))
+    return { shown, labels: words, rotate: 0, below: 0 };
+  const labels = words.map((word) => fitted(word, slantedWidth));
+  return {
+    shown: spacedTicks(
+      positions,
+      labels.map(() => '-'),
+      width,
+    ),
+    labels,
+    rotate: slant.degrees,
+    below: Math.max(...labels.map(textWidth)) * slant.down,
+  };
 }
 
 /** From the least to the largest of some values; one that is not there is not counted. */

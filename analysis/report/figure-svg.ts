@@ -32,7 +32,7 @@ export function figureSvg(figure: Figure, { width = 680 }: SvgOptions = {}): str
   const drawn = some ? drawing.draw(figure, width) : nothing;
   const legend = drawLegend(drawn.legend, figure.kind, width);
   const top = legend.height + (drawn.yLabel ? labelRow : 4) + (drawn.above ?? 0) + 6;
-  const bottom = some ? 40 : 4;
+  const bottom = some ? 40 + (drawn.below ?? 0) : 4;
   const height = top + drawn.height + bottom;
   const svg = plotSvg({
     width,

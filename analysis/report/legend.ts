@@ -1,6 +1,6 @@
 import { dot, rectX, ruleY, text, type Markish } from '@observablehq/plot';
 import { fitted, textWidth, type ColorBar, type Drawn } from './drawing.ts';
-import { formatTick } from './format.ts';
+import { formatValue } from './format.ts';
 import { heat, type Look } from './palette.ts';
 import type { FigureKind } from './section.ts';
 
@@ -61,7 +61,7 @@ const barSteps = 32;
 
 function colorBarLegend({ domain, format }: ColorBar): Legend {
   const [low, high] = domain;
-  const labels = domain.map((value) => formatTick(value, format));
+  const labels = domain.map((value) => formatValue(value, format));
   const left = textWidth(labels[0]) + 12;
   const steps = Array.from({ length: barSteps }, (_, i) => ({
     x1: left + (i / barSteps) * barWidth,

@@ -1,5 +1,5 @@
 import { areaY, dot, lineY, rect, text, type Markish } from '@observablehq/plot';
-import { margin, spacedTicks, spanOf, textWidth, type Drawn } from '../drawing.ts';
+import { margin, spanOf, textWidth, ticksOf, type Drawn } from '../drawing.ts';
 import { formatValue, isShown } from '../format.ts';
 import { looksOf } from '../palette.ts';
 import type { Band, Column, Format, Line, Table, Value } from '../section.ts';
@@ -52,14 +52,14 @@ const bandRow = 15;
 export function drawCurves(
   { xs, xLabel, series, bands, format }: Curves,
   width: number,
-): Pick<Drawn, 'x' | 'marks' | 'legend' | 'above'> {
+): Pick<Drawn, 'x' | 'marks' | 'legend' | 'above' | 'below'> {
   const at = positionsOf(xs);
   const edges = edgesOf(at);
   const wide = bands.length > 0 || at.length < 2;
   const domain = wide ? [edges[0], edges[edges.length - 1]] : [at[0], at[at.length - 1]];
   const inner = width - margin.left - margin.right;
-  const ticks = spacedTicks(at, xs.map(String), inner);
-  const labels = new Map(ticks.map((i) => [at[i], String(xs[i])]));
+  const ticks = ticksOf(at, xs.map(String), inner);
+  const labels = new Map(ticks.shown.map((i) => [at[i], ticks.labels[i]]));
   const looks = looksOf(series.map(({ name }) => name));
   const radius = Math.max(1.3, Math.min(3, inner / at.length / 4));
 
@@ -114,11 +114,13 @@ export function drawCurves(
       domain,
       ticks: [...labels.keys()],
       tickFormat: (x: number) => labels.get(x) ?? '',
+      tickRotate: ticks.rotate,
       label: xLabel,
       ...(wide ? {} : { insetLeft: 8, insetRight: 8 }),
     },
     marks: [...(bands.length > 0 ? bandMarks : []), ...marks],
     legend: looks,
+    below: ticks.below,
     above: bands.length === 0 ? 0 : crowded ? 2 * bandRow : bandRow,
   };
 }

@@ -1,5 +1,5 @@
 import { cell, text } from '@observablehq/plot';
-import { fitted, margin, spacedTicks, spanOf, textWidth, type Drawing } from '../drawing.ts';
+import { fitted, margin, spanOf, textWidth, ticksOf, type Drawing } from '../drawing.ts';
 import { formatValue, isShown } from '../format.ts';
 import { heat, paper } from '../palette.ts';
 import type { HeatmapFigure } from '../section.ts';
@@ -16,7 +16,7 @@ function domainOf({ values, domain }: HeatmapFigure): readonly [number, number] 
 function cellWords([low, high]: readonly [number, number], format: 'percent' | 'number'): (value: number) => string {
   const factor = format === 'percent' ? 100 : 1;
   const largest = Math.max(Math.abs(low), Math.abs(high)) * factor;
-  const decimals = Math.min(3, Math.max(0, 1 - Math.floor(Math.log10(largest / 2 || 1))));
+  const decimals = Math.min(20, Math.max(0, 1 - Math.floor(Math.log10(largest / 2 || 1))));
   return (value) => {
     const words = (value * factor).toFixed(decimals).replace(/^(-?)0\./, '$1.');
     return Number(words) === 0 ? '0' : words.replace('-', '−');
@@ -44,7 +44,7 @@ export const heatmap: Drawing<HeatmapFigure> = {
     const digits = Math.max(...cells.map(({ words }) => words.length));
     const readable = cellWidth >= digits * 6 + 3 && cellHeight >= 13;
     const middles = xs.map((_, x) => x);
-    const shownTicks = new Set(spacedTicks(middles, xs, cellWidth * (xs.length - 1)));
+    const ticks = ticksOf(middles, xs, cellWidth * (xs.length - 1));
     return {
       marks: [
         cell(cells, {
@@ -71,8 +71,9 @@ export const heatmap: Drawing<HeatmapFigure> = {
       x: {
         type: 'band',
         domain: middles,
-        ticks: middles.filter((x) => shownTicks.has(x)),
-        tickFormat: (x: number) => fitted(xs[x], width / 3),
+        ticks: [...ticks.shown],
+        tickFormat: (x: number) => ticks.labels[x],
+        tickRotate: ticks.rotate,
         tickSize: 0,
         label: figure.xLabel,
         padding: 0,
@@ -87,6 +88,7 @@ export const heatmap: Drawing<HeatmapFigure> = {
       yLabel: figure.yLabel,
       height: Math.max(1, ys.length) * cellHeight,
       left,
+      below: ticks.below,
       legend: { domain, format },
     };
   },

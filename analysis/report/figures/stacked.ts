@@ -1,5 +1,5 @@
 import { barY, ruleY } from '@observablehq/plot';
-import { fitted, margin, spacedTicks, type Drawing } from '../drawing.ts';
+import { margin, ticksOf, type Drawing } from '../drawing.ts';
 import { formatTick, formatValue, isShown } from '../format.ts';
 import { looksOf, paper } from '../palette.ts';
 import type { StackedFigure } from '../section.ts';
@@ -13,7 +13,7 @@ export const stacked: Drawing<StackedFigure> = {
     );
     const middles = xs.map((_, x) => x);
     const inner = width - margin.left - margin.right;
-    const shownTicks = new Set(spacedTicks(middles, xs, (inner * (xs.length - 1)) / xs.length));
+    const ticks = ticksOf(middles, xs, (inner * (xs.length - 1)) / xs.length);
     return {
       marks: [
         barY(parts, {
@@ -32,8 +32,9 @@ export const stacked: Drawing<StackedFigure> = {
       x: {
         type: 'band',
         domain: middles,
-        ticks: middles.filter((x) => shownTicks.has(x)),
-        tickFormat: (x: number) => fitted(xs[x], width / 3),
+        ticks: [...ticks.shown],
+        tickFormat: (x: number) => ticks.labels[x],
+        tickRotate: ticks.rotate,
         tickSize: 0,
         label: xLabel,
         padding: 0.12,
@@ -41,6 +42,7 @@ export const stacked: Drawing<StackedFigure> = {
       y: { grid: true, ticks: 5, tickFormat: (value: number) => formatTick(value, format) },
       yLabel,
       height: 260,
+      below: ticks.below,
       legend: looks,
     };
   },

@@ -124,6 +124,19 @@ describe('figures', () => {
     }
   });
 
+  it('writes every word under its column, cut where it is long', () => {
+    const words = ['who', 'wrote', 'the', 'book', 'about', 'a', 'lantern', 'in', 'Llanfairpwllgwyngyll', 'the'];
+    const figure = { ...smallFigures.heatmap, xs: words, values: [words.map((_, i) => i)], ys: ['L0'] };
+    for (const width of [680, 350]) {
+      const labels = drawn(
+        figure,
+        width,
+      )('[aria-label="x-axis tick label"] text').map(({ textContent }) => textContent);
+      assert.equal(labels.length, words.length);
+      labels.forEach((label, i) => assert.ok(words[i].startsWith(label.replace(/…$/, '')), label));
+    }
+  });
+
   it('gives values that are all the same an axis', () => {
     for (const log of [false, true])
       drawn({
