@@ -4,6 +4,7 @@
  */
 import { componentTypes, type Writer } from './components.ts';
 import type { FloatTensor } from '../models/session.ts';
+import { formatValue } from './report/format.ts';
 import type { StackedFigure } from './report/section.ts';
 import { stageNames, stageOf, type Stages } from './stages.ts';
 
@@ -57,5 +58,5 @@ export const sumOf = (
   wanted: (source: Source) => boolean,
 ): number => row.reduce((sum, value, i) => sum + (wanted(sources[i]) ? value : 0), 0);
 
-/** For sentences: 12.3 % */
-export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+/** For sentences. */
+export const percent = (share: number): string => formatValue(share, 'percent');

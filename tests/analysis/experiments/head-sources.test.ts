@@ -172,7 +172,7 @@ describe('sources of cross-attention in planted models', () => {
     });
     assert.match(
       staged.findings.join('\n'),
-      /MLPs of the priming stage give 100.0 % of it as published, 100.0 % exactly/,
+      /MLPs of the priming stage give 100.0.% of it as published, 100.0.% exactly/,
     );
     const plain = headSources.section(result, undefined);
     assert.match(plain.findings.join('\n'), /16 of 24 heads have scores of zero/);

@@ -209,7 +209,7 @@ describe('sources of neurons in planted models', () => {
       assertClose(bridging.values.slice(4) as number[], [1, 1], 'bridging', 0.02);
       assert.match(
         findings.join('\n'),
-        /Cross-attention gives 100.0 % .* interaction stage as published, 100.0 % exactly/,
+        /Cross-attention gives 100.0.% .* interaction stage as published, 100.0.% exactly/,
       );
     });
 
