@@ -82,38 +82,41 @@ export function storedStages(dir: string, genir: Genir, layers: number): Stages 
   return data;
 }
 
-/** Stages could not be put into `genir.json`, which is as it was. */
-export class StagesWriteError extends Error {
-  override readonly name = 'StagesWriteError';
+/** What was found could not be put into `genir.json`, which is as it was. */
+export class GenirWriteError extends Error {
+  override readonly name = 'GenirWriteError';
   readonly file: string;
   constructor(file: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`${file}: expected to store the stages found, got ${reason}; make the folder writable or analyse a copy`, {
+    super(`${file}: expected to store what was found, got ${reason}; make the folder writable or analyse a copy`, {
       cause,
     });
     this.file = file;
   }
 }
 
+/** Puts the stages into the model's `genir.json`. @throws ModelFolderError, GenirWriteError */
+export const storeStages = (dir: string, stages: Stages): void => storeInGenir(dir, { stages });
+
 /**
- * Puts the stages into the model's `genir.json`, whole or not at all. Every other field and the file's indentation stay;
- * no other file is touched.
+ * Puts fields into the model's `genir.json`, all or none. Every other field and the file's indentation stay; no other
+ * file is touched.
  *
  * @throws ModelFolderError  for a `genir.json` that is not ours
- * @throws StagesWriteError
+ * @throws GenirWriteError
  */
-export function storeStages(dir: string, stages: Stages): void {
+export function storeInGenir(dir: string, fields: Readonly<Record<string, unknown>>): void {
   const file = join(dir, 'genir.json');
   try {
     const text = readFileSync(file, 'utf8');
     const genir = JSON.parse(text) as object;
     parseGenir(genir, file);
     const indent = /^[\[{]\r?\n([ \t]+)/.exec(text)?.[1];
-    const changed = JSON.stringify({ ...genir, stages }, null, indent) + (/\r?\n$/.exec(text)?.[0] ?? '');
+    const changed = JSON.stringify({ ...genir, ...fields }, null, indent) + (/\r?\n$/.exec(text)?.[0] ?? '');
     writeAtomically(file, (write) => write(Buffer.from(changed)));
   } catch (cause) {
     if (cause instanceof ModelFolderError) throw cause;
-    throw new StagesWriteError(file, cause);
+    throw new GenirWriteError(file, cause);
   }
 }
 
