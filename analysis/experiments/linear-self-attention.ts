@@ -9,7 +9,7 @@ import { clopperPearson } from '../binomial.ts';
 import type { Interval } from '../bootstrap.ts';
 import { outputOf } from '../components.ts';
 import { meanOf, type Replacement } from '../patch.ts';
-import { patchesFor, ranksOf, runPatched, type Outcome } from '../patch-runs.ts';
+import { layersFrom, patchesFor, ranksIn, runPatched, type Outcome } from '../patch-runs.ts';
 import type { Ranking } from '../population.ts';
 import { stageBands } from '../report/bands.ts';
 import { formatNumber, formatValue } from '../report/format.ts';
@@ -49,7 +49,7 @@ export const linearSelfAttention: Experiment<LinearSelfAttentionResult> = {
   async run(subject) {
     const { lab, population, encoded, signal } = subject;
     const { ranking, questions } = population;
-    const layers = [...Array(lab.layers).keys()];
+    const layers = layersFrom(0, lab.layers);
     const behind = (layer: number): ActivationName => `decoder.${layer}.resid_mid`;
     const read = layers.flatMap((layer) => [outputOf('attn', layer), behind(layer)]);
     const clean = await lab.decode(encoded, { read });
@@ -154,7 +154,7 @@ export const linearSelfAttention: Experiment<LinearSelfAttentionResult> = {
 
 function lossOf(outcome: Outcome, clean: Outcome, ranking: Ranking): Loss {
   const n = outcome.rank.length;
-  const left = ranksOf(outcome, ranking).filter((rank) => rank > 1).length;
+  const left = ranksIn(outcome, ranking).filter((rank) => rank > 1).length;
   const fall = outcome.margin.reduce((sum, margin, q) => sum + clean.margin[q] - margin, 0);
   return { left: left / n, interval: clopperPearson(left, n), marginLoss: fall / n };
 }
