@@ -77,22 +77,14 @@ async function run(subject: Subject): Promise<HeadWords> {
       .sort((a, b) => b.length - a.length)
       .slice(0, HEADS)
       .sort((a, b) => a.layer - b.layer || a.head - b.head);
-    const states = new Float32Array(longest.length * D);
-    longest.forEach(({ output }, j) => states.set(output, j * D));
-    const { tokens } = await lab.lens(tensor(states, [longest.length, D]), { kinds: ['top'], k: WORDS });
-    const [, k] = tokens.shape;
+    const tokens = await bestTokens(
+      lab,
+      longest.map(({ output }) => output),
+    );
     examples.push({
       question: text,
       docid: lab.genir.docids[document],
-      heads: longest.map(({ layer, head, length }, j) => ({
-        layer,
-        head,
-        length,
-        tokens: Array.from(tokens.data.subarray(j * k, (j + 1) * k), Number).map((token) => ({
-          text: lab.tokenName(token),
-          docid: token < N,
-        })),
-      })),
+      heads: longest.map(({ layer, head, length }, j) => ({ layer, head, length, tokens: tokens[j] })),
     });
   }
   subject.onProgress(steps, steps);
@@ -135,6 +127,22 @@ async function crossAttentionOutputs(
   return { layers, states };
 }
 
+/** The `WORDS` best tokens of each vector [D]. */
+async function bestTokens(lab: Lab, vectors: readonly Float32Array[]): Promise<HeadTop['tokens'][]> {
+  if (!vectors.length) return [];
+  const [N, D] = lab.rows.shape;
+  const states = new Float32Array(vectors.length * D);
+  vectors.forEach((vector, i) => states.set(vector, i * D));
+  const { tokens } = await lab.lens(tensor(states, [vectors.length, D]), { kinds: ['top'], k: WORDS });
+  const k = tokens.shape[1];
+  return vectors.map((_, i) =>
+    Array.from(tokens.data.subarray(i * k, (i + 1) * k), Number).map((token) => ({
+      text: lab.tokenName(token),
+      docid: token < N,
+    })),
+  );
+}
+
 /**
  * Docid shares of vectors [M·H, D], mean over M. A vector of zeros ranks nothing and is left out.
  */
@@ -143,6 +151,7 @@ async function docidShares(lab: Lab, { data, shape }: FloatTensor, H: number): P
   const written = Array.from({ length: data.length / D }, (_, i) => i).filter((i) =>
     data.subarray(i * D, (i + 1) * D).some((x) => x !== 0),
   );
+  if (!written.length) return Array.from({ length: H }, () => [null, null, null] as const);
   const states = new Float32Array(written.length * D);
   written.forEach((i, j) => states.set(data.subarray(i * D, (i + 1) * D), j * D));
   const shares = (await lab.lens(tensor(states, [written.length, D]), { kinds: ['top'], k: 1 })).docid_share.data;

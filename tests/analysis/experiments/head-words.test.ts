@@ -131,7 +131,7 @@ describe('words of cross-attention in planted models', () => {
         if (!bridges.includes(layer)) {
           assert.equal(ten, null);
           assert.ok(heads.flat().every((share) => share === null));
-        } else assert.equal(ten, crossAttentionWrites === 'words' ? 0 : 1);
+        } else assertClose([ten!], [crossAttentionWrites === 'words' ? 0 : 1], `layer ${layer}`, 1e-6);
       });
       const keyOf = new Map(planted.queries.map(({ text, keyWord }) => [text, keyWord]));
       for (const { question, docid, heads } of result.examples) {
@@ -150,7 +150,7 @@ describe('words of cross-attention in planted models', () => {
     });
 
   it('takes a stage from its first layer to the one before its end', async () => {
-    const planted = writePlantedModel(join(scratch, 'span'), { mechanism: mechanisms['three-stages'], noise: 0.05 });
+    const planted = writePlantedModel(join(scratch, 'span'), { mechanism: mechanisms['three-stages'], noise: 0.005 });
     const result = await headWords.run(await plantedSubject(planted));
     const [table] = headWords.section(
       result,
