@@ -7,249 +7,288 @@ import { tensor, type FloatTensor } from '../models/session.ts';
 import { writers, type Writer } from './components.ts';
 import type { Lab } from './lab.ts';
 import { stageOf, type StageName, type Stages } from './stages.ts';
+import { dot } from './vectors.ts';
 
-/** Points of the residual stream, in order. */
-const RESIDUALS = ['resid_mid', 'resid_mid_cross', 'resid_post'] as const;
+/** An entry of the vocabulary: a document, or a piece of text as the tokenizer writes it. */
+export type Entry = { readonly docid: string } | { readonly word: string };
 
-export interface RankAt {
-  readonly layer: number;
-  /** After self-attention, after cross-attention, after the MLP. */
-  readonly after: 'attn' | 'cross_attn' | 'mlp';
-  /** By the logit lens; 1 is best. */
-  readonly rank: number;
-  readonly docidRank: number;
-}
-
-export interface Contribution {
+export interface RankAfter {
   readonly type: Writer['type'];
   /** −1 for the embedding. */
   readonly layer: number;
-  readonly stage: StageName | null;
-  /** What the part adds to the document's logit; all parts sum to it. */
+  /** In the whole vocabulary by the logit lens; 1 is best. */
+  readonly rank: number;
+  /** Among docids. */
+  readonly docidRank: number;
+}
+
+/** What a part of the model adds to the document's logit, and to its distance to the rival's. */
+export interface Effect {
   readonly logit: number;
-  /** What it adds to the distance to the rival. */
   readonly margin: number;
 }
 
-export interface HeadRead {
+export interface Contribution extends Effect {
+  readonly type: Writer['type'];
+  /** −1 for the embedding. */
+  readonly layer: number;
+  /** Null where the layer belongs to none, or the model was never analysed. */
+  readonly stage: StageName | null;
+}
+
+export interface HeadRead extends Effect {
   readonly layer: number;
   readonly head: number;
-  readonly logit: number;
-  readonly margin: number;
   /** Attention to each token of the query; sums to 1. */
   readonly attention: readonly number[];
-  /** What the head wrote, by the logit lens: best entries of the vocabulary. */
-  readonly wrote: readonly string[];
+  /** Best entries of the vocabulary, by the logit lens on what the head adds. */
+  readonly wrote: readonly Entry[];
 }
 
-export interface FiredNeuron {
+export interface FiredNeuron extends Effect {
   readonly layer: number;
   readonly neuron: number;
   readonly activation: number;
-  readonly logit: number;
-  readonly margin: number;
-  /** What the neuron's value vector promotes, by the logit lens. */
-  readonly promotes: readonly string[];
+  /** Best entries of the vocabulary, by the logit lens on what the neuron adds. */
+  readonly promotes: readonly Entry[];
 }
 
+/** Ranks and rival are among all documents of the model, whichever of them may be retrieved. */
 export interface Explanation {
   readonly query: string;
-  /** As the model reads it. */
+  /** The query as the model reads it. */
   readonly tokens: readonly string[];
   readonly docid: string;
   readonly rank: number;
   readonly docidRank: number;
   readonly logit: number;
-  /** The best other document. */
+  /** The best other document; null where the model has only one. */
   readonly rival: { readonly docid: string; readonly logit: number } | null;
-  readonly ranks: readonly RankAt[];
+  /** After each part of the decoder has written, in order. */
+  readonly ranks: readonly RankAfter[];
+  /** Of the same parts; they sum to the logit, and to the distance to the rival's. */
   readonly contributions: readonly Contribution[];
-  /** Heads of cross-attention, those that contributed most to the margin first. */
+  /** Heads of cross-attention, the largest effects on the margin first. */
   readonly heads: readonly HeadRead[];
-  /** Neurons of all layers, those that contributed most to the margin first. */
+  /** Neurons of all layers, likewise. */
   readonly neurons: readonly FiredNeuron[];
 }
 
 export interface ExplainOptions {
-  /** The model's first document where left out. */
+  /** Row of the document. @default the model's best */
   readonly document?: number;
-  readonly stages?: Stages | undefined;
-  /** Words, heads and neurons listed. @default 8 */
+  /** Heads, neurons and entries for each of them. @default 8 */
   readonly top?: number;
 }
 
-/** @throws RangeError  when the model has no such document */
-export async function explain(lab: Lab, query: string, options: ExplainOptions = {}): Promise<Explanation> {
-  const { stages, top = 8 } = options;
-  const L = lab.layers;
-  const layers = Array.from({ length: L }, (_, layer) => layer);
-  const parts = writers(L);
-  const of = (point: string): ActivationName[] => layers.map((layer) => `decoder.${layer}.${point}` as ActivationName);
-  const read = [
-    ...parts.map(({ at }) => at),
-    ...[...RESIDUALS, 'cross_attn_result', 'cross_attn_pattern', 'mlp_post'].flatMap(of),
-  ];
-  const encoded = await lab.encode([query]);
-  let reading: Readonly<Record<string, FloatTensor>> = {};
-  for await (const { out } of lab.decodeBatches(encoded, { read: [...new Set(read)] })) reading = out;
-  const state = tensor(reading[`decoder.${L - 1}.resid_post`].data, [1, lab.config.d_model]);
-  const { document, rival } = await rivals(lab, state, options.document);
+/** A docid of no document of the model. */
+export class DocidNotInModelError extends Error {
+  override readonly name = 'DocidNotInModelError';
+  readonly docid: string;
+  constructor(dir: string, docid: string) {
+    super(
+      `${dir}: expected the docid of a document in the model, got '${docid}'; leave it out for the best document, or take one that "retrieve" finds`,
+    );
+    this.docid = docid;
+  }
+}
 
-  const direction = readout(lab, state);
-  const toLogit = direction(document);
-  const toRival = rival === undefined ? undefined : direction(rival);
-  const effect = (vector: Float32Array): { logit: number; margin: number } => {
-    const logit = dot(vector, toLogit);
-    return { logit, margin: toRival ? logit - dot(vector, toRival) : logit };
-  };
+/** @throws DocidNotInModelError */
+export function documentOf(lab: Lab, docid: string): number {
+  const row = lab.genir.docids.indexOf(docid);
+  if (row < 0) throw new DocidNotInModelError(lab.folder.dir, docid);
+  return row;
+}
 
-  const residuals = layers.flatMap((layer) => RESIDUALS.map((point) => reading[`decoder.${layer}.${point}`].data));
-  const seen = await lab.ranks(
-    stack(residuals),
-    residuals.map(() => document),
-  );
-  const after = ['attn', 'cross_attn', 'mlp'] as const;
-  const ranks = residuals.map((_, i) => ({
-    layer: Math.floor(i / after.length),
-    after: after[i % after.length],
-    rank: seen.rank[i],
-    docidRank: seen.docidRank[i],
-  }));
+/** What is written where in the decoder's one pass over one query. */
+interface Pass {
+  readonly tokens: readonly string[];
+  read(at: string): Float32Array;
+}
 
-  const contributions = parts.map(({ type, layer, at }) => ({
-    type,
-    layer,
-    stage: (stages && layer >= 0 && stageOf(stages, layer)) || null,
-    ...effect(reading[at].data),
-  }));
+/** The residual stream after a part has written, [Q, D] in a reading. */
+const streamAfter = { embedding: '', attn: 'resid_mid', cross_attn: 'resid_mid_cross', mlp: 'resid_post' } as const;
 
-  return {
-    query,
-    tokens: tokensOf(lab, encoded.batches[0].ids.data),
-    docid: lab.genir.docids[document],
-    rank: ranks.at(-1)!.rank,
-    docidRank: ranks.at(-1)!.docidRank,
-    logit: dot(state.data, toLogit),
-    rival: rival === undefined ? null : { docid: lab.genir.docids[rival], logit: dot(state.data, direction(rival)) },
-    ranks,
-    contributions,
-    heads: await headsOf(),
-    neurons: await neuronsOf(),
-  };
+const pointAfter = ({ type, layer, at }: Writer): ActivationName =>
+  type === 'embedding' ? at : `decoder.${layer}.${streamAfter[type]}`;
 
-  async function headsOf(): Promise<HeadRead[]> {
-    const { num_heads: H, d_model: D } = lab.config;
-    const found = layers.flatMap((layer) => {
-      const results = reading[`decoder.${layer}.cross_attn_result`].data;
-      const pattern = reading[`decoder.${layer}.cross_attn_pattern`].data;
-      const S = pattern.length / H;
+/** Explains retrievals of one model. Keeps its MLPs' output matrices in memory. */
+export class Explainer {
+  private readonly lab: Lab;
+  private readonly stages: Stages | undefined;
+  private readonly parts: readonly Writer[];
+  private readonly layers: readonly number[];
+  /** float32 [D, F] of each layer: a neuron's value vector is a column. */
+  private readonly outputs = new Map<number, Float32Array>();
+
+  constructor(lab: Lab, stages?: Stages) {
+    this.lab = lab;
+    this.stages = stages;
+    this.parts = writers(lab.layers);
+    this.layers = Array.from({ length: lab.layers }, (_, layer) => layer);
+  }
+
+  /** @throws RangeError  when the model has no such document */
+  async explain(query: string, { document: asked, top = 8 }: ExplainOptions = {}): Promise<Explanation> {
+    const { lab, parts, stages } = this;
+    const { docids } = lab.genir;
+    if (asked !== undefined && !(asked >= 0 && asked < docids.length))
+      throw new RangeError(`explain: expected a document's row below ${docids.length}, got ${asked}`);
+    const pass = await this.run(query);
+    const streams = parts.map((part) => pass.read(pointAfter(part)));
+    const state = streams.at(-1)!;
+    const document = asked ?? (await this.best(state));
+    const seen = await lab.lens(stack(streams), { kinds: ['ranks', 'rivals'], documents: parts.map(() => document) });
+    const last = (name: string): number => Number(seen[name].data.at(-1));
+    const rival = docids.length > 1 ? last('docid_rival') : undefined;
+
+    const direction = this.readout(state);
+    const effectOf = (toDocument: number, toRival: number): Effect => ({
+      logit: toDocument,
+      margin: rival === undefined ? toDocument : toDocument - toRival,
+    });
+    const toDocument = direction(document);
+    const toRival = rival === undefined ? new Float32Array(toDocument.length) : direction(rival);
+    const effect = (vector: Float32Array): Effect => effectOf(dot(vector, toDocument), dot(vector, toRival));
+
+    const heads = strongest(this.heads(pass, effect), top);
+    const neurons = strongest(this.neurons(pass, toDocument, toRival, effectOf), top).map((neuron) => ({
+      ...neuron,
+      vector: this.valueOf(neuron),
+    }));
+    const entries = await this.entries([...heads, ...neurons], top);
+    return {
+      query,
+      tokens: pass.tokens,
+      docid: docids[document],
+      rank: last('rank'),
+      docidRank: last('docid_rank'),
+      logit: last('logit'),
+      rival: rival === undefined ? null : { docid: docids[rival], logit: last('docid_rival_logit') },
+      ranks: parts.map(({ type, layer }, i) => ({
+        type,
+        layer,
+        rank: Number(seen.rank.data[i]),
+        docidRank: Number(seen.docid_rank.data[i]),
+      })),
+      contributions: parts.map(({ type, layer, at }) => ({
+        type,
+        layer,
+        stage: (stages && layer >= 0 && stageOf(stages, layer)) || null,
+        ...effect(pass.read(at)),
+      })),
+      heads: heads.map(({ vector: _, ...head }, i) => ({ ...head, wrote: entries[i] })),
+      neurons: neurons.map(({ vector: _, ...neuron }, i) => ({ ...neuron, promotes: entries[heads.length + i] })),
+    };
+  }
+
+  private async run(query: string): Promise<Pass> {
+    const { lab, layers, parts } = this;
+    const points = (point: string) => layers.map((layer) => `decoder.${layer}.${point}` as ActivationName);
+    const names = [
+      ...parts.flatMap((part) => [part.at, pointAfter(part)]),
+      ...['cross_attn_result', 'cross_attn_pattern', 'mlp_post'].flatMap(points),
+    ];
+    const encoded = await lab.encode([query]);
+    let out: Readonly<Record<string, FloatTensor>> = {};
+    for await (const batch of lab.decodeBatches(encoded, { read: [...new Set(names)] })) out = batch.out;
+    const tokens = Array.from(encoded.batches[0].ids.data, (id) => lab.tokenizer.token(Number(id)) ?? '');
+    return { tokens, read: (at) => out[at].data };
+  }
+
+  /** The document with the highest logit. */
+  private async best(state: Float32Array): Promise<number> {
+    const { lab } = this;
+    const first = await lab.lens(stack([state]), { kinds: ['ranks', 'rivals'], documents: [0] });
+    return first.docid_rank.data[0] === 1 ? 0 : Number(first.docid_rival.data[0]);
+  }
+
+  /**
+   * Direct logit attribution: under the final norm's rms of this very state, a document's logit is linear in the residual
+   * stream, so that the dot product of a part of the stream with this direction [D] is the part's share.
+   */
+  private readout(state: Float32Array): (document: number) => Float32Array {
+    const { d_model: D, layer_norm_epsilon, scale_decoder_outputs } = this.lab.config;
+    const gain = this.lab.weight('decoder.final_layer_norm.weight').data;
+    const rms = Math.sqrt(dot(state, state) / D + layer_norm_epsilon);
+    const scale = (scale_decoder_outputs ? D ** -0.5 : 1) / rms;
+    const rows = this.lab.rows.data;
+    return (document) => rows.subarray(document * D, (document + 1) * D).map((x, d) => x * gain[d] * scale);
+  }
+
+  private heads(pass: Pass, effect: (vector: Float32Array) => Effect) {
+    const { num_heads: H, d_model: D } = this.lab.config;
+    return this.layers.flatMap((layer) => {
+      const results = pass.read(`decoder.${layer}.cross_attn_result`); // [H, D]
+      const pattern = pass.read(`decoder.${layer}.cross_attn_pattern`); // [H, S]
+      const S = pass.tokens.length;
       return Array.from({ length: H }, (_, head) => {
         const vector = results.subarray(head * D, (head + 1) * D);
-        return {
-          layer,
-          head,
-          vector,
-          attention: Array.from(pattern.subarray(head * S, (head + 1) * S)),
-          ...effect(vector),
-        };
+        const attention = Array.from(pattern.subarray(head * S, (head + 1) * S));
+        return { layer, head, ...effect(vector), attention, vector };
       });
     });
-    return named(lab, strongest(found, top), top, 'wrote');
   }
 
-  async function neuronsOf(): Promise<FiredNeuron[]> {
-    const { d_ff: F, d_model: D } = lab.config;
-    const found = layers.flatMap((layer) => {
-      const post = reading[`decoder.${layer}.mlp_post`].data;
-      const { data: out } = lab.weight(`decoder.block.${layer}.layer.2.DenseReluDense.wo.weight`); // [D, F]
-      const gains = [toLogit, toRival].map((to) => (to ? through(out, to, F) : undefined));
-      return Array.from(post, (activation, neuron) => {
-        const logit = activation * gains[0]![neuron];
-        const margin = gains[1] ? logit - activation * gains[1][neuron] : logit;
-        return { layer, neuron, activation, logit, margin, out };
-      }).filter(({ activation }) => activation !== 0);
+  private neurons(
+    pass: Pass,
+    toDocument: Float32Array,
+    toRival: Float32Array,
+    effectOf: (toDocument: number, toRival: number) => Effect,
+  ) {
+    return this.layers.flatMap((layer) => {
+      const values = this.output(layer);
+      const [mine, theirs] = [toDocument, toRival].map((direction) => through(values, direction));
+      return Array.from(pass.read(`decoder.${layer}.mlp_post`), (activation, neuron) => ({
+        layer,
+        neuron,
+        activation,
+        ...effectOf(activation * mine[neuron], activation * theirs[neuron]),
+      })).filter(({ activation }) => activation !== 0);
     });
-    const best = strongest(found, top).map(({ out, ...one }) => {
-      const sign = Math.sign(one.activation);
-      return { ...one, vector: Float32Array.from({ length: D }, (_, d) => sign * out[d * F + one.neuron]) };
-    });
-    return named(lab, best, top, 'promotes');
   }
-}
 
-/** The document in question and the best other one. */
-async function rivals(
-  lab: Lab,
-  state: FloatTensor,
-  asked: number | undefined,
-): Promise<{ document: number; rival: number | undefined }> {
-  const N = lab.genir.docids.length;
-  if (asked !== undefined && !(asked >= 0 && asked < N))
-    throw new RangeError(`explain: expected a document's row below ${N}, got ${asked}`);
-  const about = async (document: number) => {
-    const out = await lab.lens(state, { kinds: ['ranks', 'rivals'], documents: [document] });
-    return { rank: out.docid_rank.data[0], rival: Number(out.docid_rival.data[0]) };
-  };
-  let document = asked ?? 0;
-  if (asked === undefined && N > 1) {
-    const first = await about(document);
-    if (first.rank !== 1) document = first.rival;
+  private output(layer: number): Float32Array {
+    const values =
+      this.outputs.get(layer) ?? this.lab.weight(`decoder.block.${layer}.layer.2.DenseReluDense.wo.weight`).data;
+    this.outputs.set(layer, values);
+    return values;
   }
-  return { document, rival: N > 1 ? (await about(document)).rival : undefined };
-}
 
-/**
- * Under the final norm's rms of this very state, a document's logit is linear in the residual stream: the direction
- * whose dot product with a part of the stream is that part's share (direct logit attribution).
- */
-function readout(lab: Lab, { data }: FloatTensor): (document: number) => Float32Array {
-  const { d_model: D, layer_norm_epsilon, scale_decoder_outputs } = lab.config;
-  const gain = lab.weight('decoder.final_layer_norm.weight').data;
-  const rms = Math.sqrt(dot(data, data) / D + layer_norm_epsilon);
-  const scale = (scale_decoder_outputs ? D ** -0.5 : 1) / rms;
-  return (document) => lab.rows.data.subarray(document * D, (document + 1) * D).map((x, d) => x * gain[d] * scale);
+  /** What the neuron adds to the stream, up to its size: float32 [D]. */
+  private valueOf({ layer, neuron, activation }: { layer: number; neuron: number; activation: number }): Float32Array {
+    const { d_ff: F, d_model: D } = this.lab.config;
+    const values = this.output(layer);
+    return Float32Array.from({ length: D }, (_, d) => Math.sign(activation) * values[d * F + neuron]);
+  }
+
+  /** The best entries of the vocabulary for each vector, by the logit lens. */
+  private async entries(all: readonly { readonly vector: Float32Array }[], top: number): Promise<Entry[][]> {
+    if (!all.length) return [];
+    const { lab } = this;
+    const { tokens } = await lab.lens(stack(all.map(({ vector }) => vector)), { kinds: ['top'], k: top });
+    const [, k] = tokens.shape;
+    const entry = (token: number): Entry =>
+      token < lab.genir.docids.length ? { docid: lab.tokenName(token) } : { word: lab.tokenName(token) };
+    return all.map((_, i) => Array.from({ length: k }, (_, j) => entry(Number(tokens.data[i * k + j]))));
+  }
 }
 
 /** vectorᵀ W for W [D, F]: float32 [F]. */
-function through(weight: Float32Array, vector: Float32Array, F: number): Float32Array {
+function through(weight: Float32Array, vector: Float32Array): Float32Array {
+  const F = weight.length / vector.length;
   const out = new Float32Array(F);
   for (let d = 0; d < vector.length; d++) for (let f = 0; f < F; f++) out[f] += vector[d] * weight[d * F + f];
   return out;
 }
 
-function strongest<T extends { margin: number }>(all: readonly T[], count: number): T[] {
+function strongest<T extends Effect>(all: readonly T[], count: number): T[] {
   return [...all].sort((a, b) => Math.abs(b.margin) - Math.abs(a.margin)).slice(0, count);
-}
-
-/** Puts what the lens sees in each vector in the vector's place. */
-async function named<T extends { vector: Float32Array }, N extends string>(
-  lab: Lab,
-  all: readonly T[],
-  top: number,
-  name: N,
-): Promise<(Omit<T, 'vector'> & { [K in N]: string[] })[]> {
-  if (!all.length) return [];
-  const { tokens } = await lab.lens(stack(all.map(({ vector }) => vector)), { kinds: ['top'], k: top });
-  const words = Array.from(tokens.data as BigInt64Array, (token) => lab.tokenName(Number(token)));
-  const each = words.length / all.length;
-  return all.map(({ vector: _vector, ...rest }, i) => ({
-    ...rest,
-    [name]: words.slice(i * each, (i + 1) * each),
-  })) as never;
 }
 
 function stack(vectors: readonly Float32Array[]): FloatTensor {
   const D = vectors[0].length;
   const data = new Float32Array(vectors.length * D);
   vectors.forEach((vector, i) => data.set(vector, i * D));
-  return { data, shape: [vectors.length, D] };
-}
-
-const tokensOf = (lab: Lab, ids: BigInt64Array): string[] =>
-  Array.from(ids, (id) => lab.tokenizer.token(Number(id)) ?? '');
-
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
-  return sum;
+  return tensor(data, [vectors.length, D]);
 }

@@ -1,6 +1,7 @@
 /** The only place that knows which status an error means. Bodies are problems of RFC 9457. */
 import type { ErrorRequestHandler } from 'express';
 import { z } from 'zod';
+import { ExplainerBusyError, ExplainerError } from '../analysis/explainer-thread.ts';
 import { describeJson, UnknownDocidError } from '../corpus/documents.ts';
 import { InvalidFilterError } from '../corpus/filter.ts';
 import { PoolError, QueueFullError } from '../models/pool.ts';
@@ -116,6 +117,7 @@ const answers = [
   })),
   row(MediaTypeError, () => ({ kind: kinds.mediaType })),
   row(QueueFullError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
+  row(ExplainerBusyError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
   row(TaskNotFoundError, () => ({ kind: kinds.taskNotFound })),
   row(TaskEndedError, () => ({ kind: kinds.taskEnded })),
   row(TaskQueueFullError, () => ({ kind: kinds.taskQueueFull, headers: retryLater })),
@@ -124,6 +126,12 @@ const answers = [
   row(PoolError, () => ({
     kind: kinds.modelUnavailable,
     detail: 'model: expected an answer, got none; try again in a moment, the reason is in the log of the server',
+    headers: retryLater,
+  })),
+  row(ExplainerError, () => ({
+    kind: kinds.modelUnavailable,
+    detail:
+      'model: expected an explanation, got none; try again in a moment or ask without explain, the reason is in the log of the server',
     headers: retryLater,
   })),
 ];

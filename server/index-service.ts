@@ -3,6 +3,8 @@ import { allowedRows, type Constraint } from '../corpus/constraints.ts';
 import type { Document } from '../corpus/documents.ts';
 import type { Store } from '../corpus/store.ts';
 import { InferencePool, type PoolOptions } from '../models/pool.ts';
+import type { Explanation } from '../analysis/explain.ts';
+import { ExplainerThread } from '../analysis/explainer-thread.ts';
 import { fuse, fusionDepth, type Scored } from '../analysis/fusion.ts';
 import type { ModelInfo } from './model-info.ts';
 
@@ -54,10 +56,12 @@ export class IndexService {
   /** Rows of the model that have a live document. */
   readonly liveRows: number;
   private readonly pool: InferencePool;
+  private readonly explainer: ExplainerThread;
   private seq = 0;
 
   private constructor(pool: InferencePool, { store, model, corpusName }: IndexOptions, liveRows: number) {
     this.pool = pool;
+    this.explainer = new ExplainerThread({ modelDir: model.dir });
     this.store = store;
     this.model = model;
     this.corpusName = corpusName;
@@ -99,6 +103,18 @@ export class IndexService {
     return this.searchers[search.mode](search);
   }
 
+  /**
+   * Why the model ranks documents of its own as it does for a query; one explanation for each.
+   *
+   * @throws ExplainerError, ExplainerBusyError
+   */
+  explain(query: string, docids: readonly string[]): Promise<Explanation[]> {
+    return this.explainer.explain(
+      query,
+      docids.map((docid) => this.model.docids.rowOf(docid)!),
+    );
+  }
+
   document(docid: string): Document | undefined {
     const document = this.store.document(docid);
     return document?.state === 'live' ? document : undefined;
@@ -106,7 +122,7 @@ export class IndexService {
 
   /** Ends what runs; refuses what waits. The store stays open: it is its owner's. */
   async close(): Promise<void> {
-    await this.pool.close();
+    await Promise.all([this.pool.close(), this.explainer.close()]);
   }
 
   private readonly searchers: { readonly [M in Mode]: (search: Search) => Promise<Found> } = {

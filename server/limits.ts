@@ -12,6 +12,8 @@ export const limits = {
   candidates: 5000,
   /** The same where each candidate brings its document along, which makes an answer of megabytes. */
   candidatesWithDocuments: 1000,
+  /** Candidates that are explained. */
+  explained: 5,
   /** Docids in `allow` or in `deny`. */
   docids: 10_000,
   /** Documents on one page. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { namedSchemas } from './named-schemas.ts';
 import type { Method, Operation, Route } from './route.ts';
-import { namedSchemas, problem } from './schemas.ts';
+import { problem } from './schemas.ts';
 
 type Json = Record<string, unknown>;
 

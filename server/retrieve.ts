@@ -1,8 +1,10 @@
 import type { Constraint } from '../corpus/constraints.ts';
 import type { MetadataFilter } from '../corpus/filter.ts';
+import type { Explanation } from '../analysis/explain.ts';
 import type { Scored } from '../analysis/fusion.ts';
 import type { IndexService } from './index-service.ts';
 import { documentView } from './document-view.ts';
+import { limits } from './limits.ts';
 import type { Candidate, RetrieveBatchResponse, RetrieveRequest, RetrieveResponse } from './schemas.ts';
 
 /** Answers a checked request; the server and the command line say the same words. @throws as IndexService.search */
@@ -14,9 +16,10 @@ export async function retrieve(
   const queries = request.queries ?? [request.query!];
   const { k, mode } = request;
   const { lists, editSeq } = await index.search({ queries, k, mode, constraint: constraintOf(request) });
+  const explanations = request.explain ? await explain(index, queries[0], lists[0]) : [];
   const results = lists.map((list, i) => ({
     query: { text: queries[i] },
-    candidates: list.map((scored, j) => candidate(index, request, scored, j + 1)),
+    candidates: list.map((scored, j) => candidate(index, request, scored, j, explanations[j])),
   }));
   const tookMs = Math.round((performance.now() - start) * 1000) / 1000;
   const rest = { modelVersion: index.model.version, editSeq, tookMs };
@@ -32,12 +35,25 @@ function constraintOf({ filter, allow, deny }: RetrieveRequest): Constraint {
   };
 }
 
-function candidate(index: IndexService, request: RetrieveRequest, { docid, score }: Scored, rank: number): Candidate {
+const explain = (index: IndexService, query: string, list: readonly Scored[]): Promise<Explanation[]> =>
+  index.explain(
+    query,
+    list.slice(0, limits.explained).map(({ docid }) => docid),
+  );
+
+function candidate(
+  index: IndexService,
+  request: RetrieveRequest,
+  { docid, score }: Scored,
+  position: number,
+  explanation: Explanation | undefined,
+): Candidate {
   const document = request.includeDocument ? index.document(docid) : undefined;
   return {
     docid,
-    rank,
+    rank: position + 1,
     ...(request.includeScores && { score }),
     ...(document && { document: documentView(document) }),
+    ...(explanation && { explanation }),
   };
 }

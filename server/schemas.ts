@@ -4,17 +4,11 @@
  */
 import { z } from 'zod';
 import { maxDocidLength } from '../corpus/documents.ts';
+import { explanation } from './explanation-schema.ts';
 import { modes } from './index-service.ts';
 import { limits } from './limits.ts';
+import { named } from './named-schemas.ts';
 import { taskKinds, taskLimits, taskStates } from './tasks/task.ts';
-
-/** Schemas with a name of their own in the OpenAPI document. */
-export const namedSchemas = z.registry<{ id: string }>();
-
-function named<S extends z.ZodType>(id: string, schema: S): S {
-  namedSchemas.add(schema, { id });
-  return schema;
-}
 
 const queryText = z
   .string()
@@ -61,6 +55,9 @@ export const retrieveRequest = named(
         `Put the document into each candidate; queries times k may then be ${limits.candidatesWithDocuments} in all.`,
       ),
       includeScores: flag(true),
+      explain: flag(false).describe(
+        `Explain the first ${limits.explained} candidates; for one query, with mode genir. To explain one certain document, allow it alone.`,
+      ),
     })
     .refine(({ query, queries }) => (query === undefined) !== (queries === undefined), {
       path: ['query'],
@@ -72,6 +69,13 @@ export const retrieveRequest = named(
       if (asked <= limits[limit]) return;
       const message = `expected at most ${limits[limit]} candidates in all (limits.${limit}), got ${asked} (queries × k); ask for fewer at a time`;
       context.addIssue({ code: 'custom', path: ['k'], message });
+    })
+    .superRefine(({ explain, queries, mode }, context) => {
+      if (!explain) return;
+      const refuse = (expected: string, actual: string): void =>
+        context.addIssue({ code: 'custom', path: ['explain'], message: `expected ${expected}, got ${actual}` });
+      if (queries) refuse('query, since one query is explained at a time', 'queries');
+      if (mode !== 'genir') refuse('mode genir, since only the model can be explained', mode);
     })
     .meta({ oneOf: [{ required: ['query'] }, { required: ['queries'] }] }),
 );
@@ -124,6 +128,7 @@ export const candidate = named(
         'genir: natural logarithm of the probability among the documents that may come out; hybrid: the same among the candidates of both lists; bm25: the BM25 score.',
       ),
     document: documentView.optional(),
+    explanation: explanation.optional().describe('With explain, for the first candidates.'),
   }),
 );
 export type Candidate = z.output<typeof candidate>;

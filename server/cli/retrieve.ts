@@ -59,6 +59,7 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
           mode,
           includeDocument,
           includeScores: true,
+          explain: false,
         })) as RetrieveResponse;
         const titles = new Map(response.candidates.map(({ docid }) => [docid, index.document(docid)?.title ?? '']));
         return { response, titles };

@@ -8,7 +8,8 @@ export const retrieveRoute: Route = {
     post: operation({
       summary: 'Documents that answer a query',
       description:
-        'Every docid that comes out is live and meets filter, allow and deny. With `queries`, one list for each, in order.',
+        'Every docid that comes out is live and meets filter, allow and deny. With `queries`, one list for each, in order. ' +
+        'With `explain`, the first candidates say why: the first time takes a second or two, while the model is opened for it.',
       body: retrieveRequest,
       responses: { 200: { description: 'Candidates, best first', schemas: [retrieveResponse, retrieveBatchResponse] } },
       problems: [413, 415, 429, 503],
@@ -19,7 +20,8 @@ export const retrieveRoute: Route = {
       query: retrieveParameters,
       responses: { 200: { description: 'Candidates, best first', schemas: [retrieveResponse] } },
       problems: [429, 503],
-      handle: ({ state, query }) => retrieve(state.index, { ...query, includeDocument: false, includeScores: true }),
+      handle: ({ state, query }) =>
+        retrieve(state.index, { ...query, includeDocument: false, includeScores: true, explain: false }),
     }),
   },
 };

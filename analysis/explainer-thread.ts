@@ -1,0 +1,117 @@
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '../models/thread.ts';
+import type { Explanation } from './explain.ts';
+import type { ExplainerSetup, FromExplainer, ToExplainer } from './explainer-worker.ts';
+
+export interface ExplainerThreadOptions {
+  readonly modelDir: string;
+  /** Time without a request after which the thread ends and its memory is free again. @default five minutes */
+  readonly idleMs?: number;
+  /** Requests under way and waiting at most; more are refused with `ExplainerBusyError`. @default 16 */
+  readonly maxWaiting?: number;
+}
+
+/** The explaining thread is closed, could not start, died, or could not explain. */
+export class ExplainerError extends Error {
+  override readonly name = 'ExplainerError';
+}
+
+/** More explanations are waited for than the thread takes. */
+export class ExplainerBusyError extends Error {
+  override readonly name = 'ExplainerBusyError';
+  readonly waiting: number;
+  constructor(waiting: number) {
+    super(`explanations: ${waiting} requests are waiting, no more are taken; try again in a moment`);
+    this.waiting = waiting;
+  }
+}
+
+interface Request {
+  readonly resolve: (explanations: Explanation[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Running {
+  readonly worker: Worker;
+  readonly ended: Promise<void>;
+  readonly requests: Map<number, Request>;
+}
+
+/** Explains in a thread of its own, which starts with the first request and ends when none has come for a while. */
+export class ExplainerThread {
+  private readonly options: Required<ExplainerThreadOptions>;
+  private current: Running | undefined;
+  /** Threads that were told to close. */
+  private readonly leaving = new Set<Running>();
+  private idle: NodeJS.Timeout | undefined;
+  private counter = 0;
+  private closed = false;
+
+  constructor(options: ExplainerThreadOptions) {
+    this.options = { idleMs: 5 * 60_000, maxWaiting: 16, ...options };
+  }
+
+  get running(): boolean {
+    return this.current !== undefined;
+  }
+
+  /**
+   * @param documents  rows of the model
+   * @returns          one explanation for each
+   * @throws ExplainerError, ExplainerBusyError
+   */
+  explain(query: string, documents: readonly number[]): Promise<Explanation[]> {
+    if (this.closed) return Promise.reject(new ExplainerError('explaining thread: closed'));
+    const { requests, worker } = (this.current ??= this.start());
+    if (requests.size >= this.options.maxWaiting) return Promise.reject(new ExplainerBusyError(requests.size));
+    clearTimeout(this.idle);
+    const id = this.counter++;
+    return new Promise((resolve, reject) => {
+      requests.set(id, { resolve, reject });
+      worker.postMessage({ kind: 'explain', id, query, documents } satisfies ToExplainer);
+    });
+  }
+
+  /** Resolves when everything asked for is answered and the thread has ended. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.release();
+    await Promise.all([...this.leaving].map(({ ended }) => ended));
+  }
+
+  /** The thread ends by itself: terminating it while onnxruntime opens a session would abort the whole process. */
+  private release(): void {
+    clearTimeout(this.idle);
+    if (!this.current) return;
+    this.leaving.add(this.current);
+    this.current.worker.postMessage({ kind: 'close' } satisfies ToExplainer);
+    this.current = undefined;
+  }
+
+  private start(): Running {
+    const setup: ExplainerSetup = { modelDir: this.options.modelDir };
+    const worker = startThread(new URL('./explainer-worker', import.meta.url), { workerData: setup });
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const running: Running = { worker, ended, requests: new Map() };
+    let death: Error | undefined;
+    worker.on('message', (message: FromExplainer) => this.receive(running, message));
+    worker.once('error', (error) => (death = new ExplainerError(error.message, { cause: error }))); // an exit follows
+    worker.once('exit', (code) => {
+      this.leaving.delete(running);
+      if (this.current === running) this.current = undefined;
+      death ??= new ExplainerError(`explaining thread: stopped with code ${code}`);
+      for (const { reject } of running.requests.values()) reject(death);
+    });
+    return running;
+  }
+
+  private receive(running: Running, message: FromExplainer): void {
+    const { resolve, reject } = running.requests.get(message.id)!;
+    running.requests.delete(message.id);
+    if (message.kind === 'explained') resolve([...message.explanations]);
+    else reject(new ExplainerError(message.message));
+    if (running.requests.size || this.current !== running) return;
+    this.idle = setTimeout(() => this.release(), this.options.idleMs);
+    this.idle.unref();
+  }
+}
