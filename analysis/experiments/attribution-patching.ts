@@ -8,7 +8,7 @@ import { estimate, FINAL, gradientsOf, marginMetric, patchOf, unitsOf } from '..
 import type { ComponentType } from '../components.ts';
 import type { Encoded } from '../lab.ts';
 import { meanOf } from '../patch.ts';
-import { formatNumber } from '../report/format.ts';
+import { formatNumber, formatValue } from '../report/format.ts';
 import { cosine } from '../vectors.ts';
 import type { Experiment, Subject } from './experiment.ts';
 
@@ -139,7 +139,8 @@ export const attributionPatching: Experiment<AttributionPatchingResult> = {
         'Replacing a component and running the decoder again tells what the component does; it takes a run for each component. ' +
           'Attribution patching estimates the same from one backward pass: (replacement − activation) · ∂margin/∂activation, for every ' +
           'component, every layer and every head of cross-attention at once (Nanda 2023; Syed et al. 2024). It is a tangent: exact for small changes, ' +
-          'and where the network behind the component is linear.',
+          'and where the network behind the component is linear. It fails where a component is a large part of the residual stream: without it the ' +
+          'norms behind it divide by less, so that everything else counts for more, which a tangent does not see.',
         'The margin is the logit of the document minus that of the docid which is the best other one in the unpatched run, so that it is the same ' +
           `direction in all runs. Its mean over the ${queries} queries taken is ${formatNumber(margin)}. Components are replaced by zero and by their means over the queries. ` +
           'Negative effects say that the component is needed.',
@@ -188,13 +189,19 @@ export const attributionPatching: Experiment<AttributionPatchingResult> = {
         correlation === null || byQuery === null
           ? `With ${name} in their place no component has an effect that differs from the others’.`
           : `With ${name} in their place, estimated and actual effects of components correlate by ${formatNumber(correlation)} (over pairs of query and component by ${formatNumber(byQuery)}).`;
+      const sizable = components.filter((other) => Math.abs(other[name].actual) >= SIZABLE * Math.abs(margin));
+      const reversed = sizable.filter((other) => other[name].actual * other[name].estimated < 0);
       return [
         agreeing,
+        `Of ${sizable.length} components and heads that change the margin by ${formatValue(SIZABLE, 'percent')} or more, ${reversed.length || 'none'} ${reversed.length > 1 ? 'have' : 'has'} an estimate of the wrong sign.`,
         `The worst estimate there is ${nameOf(one)}: ${formatNumber(one[name].estimated)} where it is ${formatNumber(one[name].actual)}, off by ${formatNumber(Math.abs(error))} of a margin of ${formatNumber(margin)}.`,
       ];
     }
   },
 };
+
+/** Share of the margin from which on an effect's sign is worth telling. */
+const SIZABLE = 0.01;
 
 /** The correct queries, or some of them drawn by the seed. */
 async function drawn({ lab, population, encoded, seed }: Subject): Promise<{ encoded: Encoded; documents: number[] }> {

@@ -114,7 +114,7 @@ export const linearSelfAttention: Experiment<LinearSelfAttentionResult> = {
           title: 'Queries that leave rank 1 without self-attention, one layer at a time',
           xs,
           x: { label: 'decoder layer' },
-          y: { label: 'leave rank 1', format: 'percent' },
+          y: { label: 'leave rank 1', domain: [0, 1], format: 'percent' },
           series: [line('attn, zero', ({ zero }) => zero), line('attn, mean', ({ mean }) => mean)],
           bands,
         },
