@@ -89,8 +89,7 @@ function checkTokens(lab: Lab, { dir }: ModelFolder, tokenizer: Tokenizer): void
 
 /**
  * A model of the subject's own sizes that learned nothing: weights are drawn as Hugging Face's T5 draws them before
- * training (`T5PreTrainedModel._init_weights` of transformers 5), normal with the deviations of Mesh TensorFlow. Each weight is a function of seed
- * and name, drawn when asked for.
+ * training (`T5PreTrainedModel._init_weights` of transformers 5). Each is a function of seed and name, drawn when asked for.
  */
 export function untrainedDonor({ config, folder }: Lab, seed: number): Donor {
   const shapes = new Map(expectedWeights(config).map(({ name, shape }) => [name, shape]));
