@@ -133,7 +133,7 @@ function section({ parts, queries }: ComponentLogits): Section {
       'The model runs as it is; then its final residual stream is replaced by the sum of the outputs of one type of ' +
       'component over all layers, and read like the true one. Where the document stays in front, that type alone holds ' +
       'the answer in a form that the last step can read; it may still have needed the others to get there.\n\n' +
-      'Publications do not say whether the start token’s embedding belongs to such a sum, nor which length the final norm ' +
+      'arXiv 2503.19715 does not say whether the start token’s embedding belongs to such a sum, nor which length the final norm ' +
       'divides by. Both sums are here. The length cannot change a rank, only the size of logits: with the rms of the sum ' +
       'itself they are those of the lens; with the rms of the true final state those of the embedding and of the three ' +
       'types add up to the model’s own.',

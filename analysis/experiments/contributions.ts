@@ -111,8 +111,8 @@ function section(result: Contributions, stages: Stages | undefined): Section {
       'residual stream. The first figure shows how long each output is, against the length of all that the layer adds: ' +
       'outputs that cancel each other can both be above 1. The other two show its direction: a cosine near 1 strengthens ' +
       'what is in the stream, one below 0 takes from it. The stream is taken before the layer in one figure and after it, ' +
-      'with the output in it, in the other; publications differ in this.\n\n' +
-      'Stages have been read off such figures by eye. A long output is not yet a used one: which components matter is ' +
+      'with the output in it, in the other: arXiv 2503.19715 has the first in its text and the second in its figure.\n\n' +
+      'It read the stages of its models off this figure by eye. A long output is not yet a used one: which components matter is ' +
       'told by replacing them.',
     findings: [crossings(result), against(result), lateAgainstEarly(result, stages)],
     figures: [
@@ -196,7 +196,7 @@ function lateAgainstEarly({ cosineWithMlp, layers }: Contributions, stages: Stag
   const { value, type, layer, mlp } = lowest;
   return (
     `The lowest cosine ${where} is ${formatNumber(value)}: \`${type}\` of layer ${layer} and the MLP of layer ${mlp}. ` +
-    'The publication reports values below −0.9 for late components and MLPs of the first stage.'
+    'arXiv 2503.19715 reports values below −0.9 for late components and MLPs of the first stage.'
   );
 }
 

@@ -217,8 +217,8 @@ function greatest({ writers: all }: DirectAttribution, to: keyof Attribution): s
 function againstTheDocument({ writers: all }: DirectAttribution): string {
   const against = all.filter(({ margin }) => margin.high < 0);
   return against.length
-    ? `In the mean ${against.map(nameOf).join(', ')} ${against.length > 1 ? 'take' : 'takes'} from the margin.`
-    : 'No component takes from the margin in the mean, by intervals wholly below 0.';
+    ? `Shares of the margin wholly below 0: ${against.map(nameOf).join(', ')}.`
+    : 'No share of the margin has an interval wholly below 0.';
 }
 
 export const directAttribution: Experiment<DirectAttribution> = {

@@ -208,7 +208,7 @@ function settledAfter(
       if (!holds(one)) return found;
       found = `${STREAM[point]} of layer ${layer}`;
     }
-  return found;
+  return `${found!}, the first point there is`;
 }
 
 /** Docids have parted from words where this share of the pairs of both has the docid above. */
@@ -218,7 +218,7 @@ function split(result: RankDevelopment): string {
   const where = settledAfter(result, ({ docidsAbove }) => (docidsAbove ?? 0) >= PARTED);
   const last = result.development.findLast(({ point }) => point === 'resid_post')!;
   return where
-    ? `Docids have parted from words after ${where}: from there on a docid is above a word in 99 % of all pairs or more.`
+    ? `Docids have parted from words after ${where}; from there on a docid is above a word in 99 % of all pairs or more.`
     : `Docids do not part from words: in the end a docid is above a word in ${formatNumber((last.docidsAbove ?? 0) * 100)} % of all pairs.`;
 }
 
@@ -226,7 +226,7 @@ function reached(result: RankDevelopment, rank: number): string {
   const where = settledAfter(result, (one) => (one.rank.median ?? Infinity) <= rank);
   const wanted = rank === 1 ? 'rank 1' : `the best ${rank}`;
   return where
-    ? `The document's median rank reaches ${wanted} after ${where}, and stays there.`
+    ? `The document's median rank reaches ${wanted} after ${where}; it stays there.`
     : `The document's median rank does not reach ${wanted}.`;
 }
 

@@ -128,7 +128,7 @@ describe('direct attribution of planted models', () => {
     const { findings } = directAttribution.section(result, undefined);
     assert.match(findings[2], /^The greatest share of the margin is that of `mlp` of layer [45]:/);
     // The best other document is the fallback, which answers to the start state.
-    assert.equal(findings[3], 'In the mean the embedding takes from the margin.');
+    assert.equal(findings[3], 'Shares of the margin wholly below 0: the embedding.');
   });
 
   it('gives it to cross-attention where this writes docids, in equal parts to its layers', async () => {
@@ -162,6 +162,6 @@ it('a section tells intervals and signs', () => {
     "The document's logit is 6 in the mean, 1.45 above the best other document.",
     'The greatest share of the logit is that of the embedding: 5 (95 % interval 4.5 to 5.5).',
     'The greatest share of the margin is that of `cross_attn` of layer 0: 3 (95 % interval 2.5 to 3.5).',
-    'In the mean `attn` of layer 0, `mlp` of layer 0 take from the margin.',
+    'Shares of the margin wholly below 0: `attn` of layer 0, `mlp` of layer 0.',
   ]);
 });

@@ -80,8 +80,8 @@ describe('rank development', async () => {
     // Cross-attention brings words: its output lifts them above all docids.
     assert.equal(at(found, 2, 'cross_attn').docidsAbove, 0);
     const section = rankDevelopment.section(found, undefined);
-    assert.match(section.findings[0], /^Docids have parted from words after the MLP of layer [01]:/); // the first prime takes docids half the way
-    assert.match(section.findings[2], /median rank reaches rank 1 after the MLP of layer [45],/);
+    assert.match(section.findings[0], /^Docids have parted from words after the MLP of layer [01];/); // the first prime takes docids half the way
+    assert.match(section.findings[2], /median rank reaches rank 1 after the MLP of layer [45];/);
   });
 
   it('of a component that writes nothing has no ranks', async () => {
@@ -111,6 +111,10 @@ describe('rank development', async () => {
       return place < 0 ? one : { ...one, docidsAbove: parted[one.layer * 3 + place] };
     });
     const { findings } = rankDevelopment.section({ ...result, development }, undefined);
-    assert.match(findings[0], /^Docids have parted from words after self-attention of layer 1:/);
+    assert.match(findings[0], /^Docids have parted from words after self-attention of layer 1;/);
+
+    const always = { ...result, development: result.development.map((one) => ({ ...one, docidsAbove: 1 })) };
+    const [told] = rankDevelopment.section(always, undefined).findings;
+    assert.match(told, /after self-attention of layer 0, the first point there is; from there on/);
   });
 });
