@@ -9,7 +9,7 @@ import {
   type LayerCircuit,
   type StoredCircuit,
   type Treatment,
-} from '../models/circuit.ts';
+} from '../models/circuit-record.ts';
 import type { ActivationName } from '../models/activations.ts';
 import { componentTypes, outputOf, type ComponentType } from './components.ts';
 import type { Patch } from './patch.ts';

@@ -1,4 +1,5 @@
-import { circuitDecoderGraph, circuitOf, storedCircuit } from './circuit.ts';
+import { circuitOf, storedCircuit } from './circuit-record.ts';
+import { circuitDecoderGraph } from './circuit.ts';
 import type { ModelFolder } from './folder.ts';
 import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';

@@ -3,7 +3,7 @@
  * the published circuit and for the smallest that a search finds.
  */
 import { createRng, shuffle } from '../../corpus/random.ts';
-import type { LayerCircuit, StoredCircuit } from '../../models/circuit.ts';
+import type { LayerCircuit, StoredCircuit } from '../../models/circuit-record.ts';
 import type { ActivationName } from '../../models/activations.ts';
 import { bootstrapIntervals, type Interval } from '../bootstrap.ts';
 import {
@@ -320,7 +320,7 @@ function findings({ circuits, test, ranking }: MinimalCircuit, stages: Stages | 
     const { lost } = circuit;
     const onTest =
       tested && full
-        ? ` On the test split Success@1 is ${percent(tested.success[ranking][0])} against ${percent(full)} of the whole decoder: a loss of ${percent(tested.loss.mean)} (95 % interval ${percent(tested.loss.low)} to ${percent(tested.loss.high)}), ${percent(tested.loss.mean / full)} of it.`
+        ? ` On the test split Success@1 is ${percent(tested.success[ranking][0])} against ${percent(full)} of the whole decoder, a difference of ${percent(-tested.loss.mean)} (95 % interval ${percent(-tested.loss.high)} to ${percent(-tested.loss.low)}), ${percent(-tested.loss.mean / full)} of it.`
         : ' There is no test split to measure it on.';
     return [
       `The ${titles[name]} keeps ${circuit.kept} of ${components} components; ${percent(lost.mean)} of the correct queries lose rank 1 (95 % interval ${percent(lost.low)} to ${percent(lost.high)}).${onTest}`,

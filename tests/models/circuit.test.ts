@@ -6,7 +6,6 @@ import { Lab } from '../../analysis/lab.ts';
 import type { Patch } from '../../analysis/patch.ts';
 import { createRng, type Rng } from '../../corpus/random.ts';
 import {
-  circuitDecoderGraph,
   circuitOf,
   CircuitError,
   count,
@@ -16,7 +15,8 @@ import {
   type Circuit,
   type LayerCircuit,
   type StoredCircuit,
-} from '../../models/circuit.ts';
+} from '../../models/circuit-record.ts';
+import { circuitDecoderGraph } from '../../models/circuit.ts';
 import type { T5Config } from '../../models/config.ts';
 import { baseVersion, DocidDecoder, VersionError, wordWeights, type Retrieved } from '../../models/decode.ts';
 import { readModelFolder, type ModelFolder } from '../../models/folder.ts';
