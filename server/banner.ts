@@ -1,8 +1,18 @@
 import { importedFingerprint } from './fingerprint.ts';
+import type { CircuitInfo } from './model-info.ts';
 import { packageVersion } from './paths.ts';
 import type { RunningServer } from './serve.ts';
 
 const number = (n: number): string => n.toLocaleString('en');
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function circuitLine({ kept, components, loss: { searched, test } }: CircuitInfo): string {
+  const measured = test
+    ? `Success@1 ${percent(test.circuit)} against ${percent(test.full)} on ${number(test.queries)} test queries`
+    : `${percent(searched.mean)} of the queries of its analysis leave rank 1`;
+  return `${kept} of ${components} components of the decoder; ${measured}`;
+}
 
 /** What an admin wants to see at a start, one line each. */
 export function banner({ url, index, data }: RunningServer): string {
@@ -24,6 +34,7 @@ export function banner({ url, index, data }: RunningServer): string {
       'model',
       `${model.name} (version ${model.version}, ${number(model.docids.size)} docids, ${(model.sizeBytes / 1e6).toFixed(1)} MB)`,
     ],
+    ...(model.circuit ? [['circuit', circuitLine(model.circuit)]] : []),
     ['corpus', `${data.corpusName} (${number(documents)} documents${notes.map((note) => `; ${note}`).join('')})`],
     ['data', `${data.dir}${data.isNew ? ' (new)' : ''}`],
   ];

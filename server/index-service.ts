@@ -39,7 +39,7 @@ export class ModelCorpusMismatchError extends Error {
   }
 }
 
-export interface IndexOptions extends Omit<PoolOptions, 'modelDir'> {
+export interface IndexOptions extends Omit<PoolOptions, 'modelDir' | 'circuit'> {
   readonly store: Store;
   readonly model: ModelInfo;
   readonly corpusName: string;
@@ -74,7 +74,7 @@ export class IndexService {
     const live = allowedRows(store, model.docids);
     const liveRows = live.reduce((sum, one) => sum + one, 0);
     if (liveRows === 0) throw new ModelCorpusMismatchError(model.dir, corpusName);
-    const pool = await InferencePool.open({ ...poolOptions, modelDir: model.dir });
+    const pool = await InferencePool.open({ ...poolOptions, modelDir: model.dir, circuit: model.circuit !== null });
     try {
       await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
     } catch (error) {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AtomicDocids } from '../corpus/docids/atomic.ts';
+import { count, storedCircuit, type StoredCircuit } from '../models/circuit-record.ts';
 import { readModelFolder } from '../models/folder.ts';
 import { nameOf } from './paths.ts';
 
@@ -9,7 +10,7 @@ import { nameOf } from './paths.ts';
 export interface ModelInfo {
   readonly dir: string;
   readonly name: string;
-  /** Short hash of every byte that the model is read from: equal folders, equal versions. */
+  /** Short hash of all that the model is read from: equal folders, equal versions. What an analysis stored is left out. */
   readonly version: string;
   readonly sizeBytes: number;
   readonly parameters: number;
@@ -17,15 +18,27 @@ export interface ModelInfo {
   readonly docids: AtomicDocids;
   /** Of the documents trained on; null where nobody recorded it. */
   readonly corpusFingerprint: string | null;
+  /** The part of the decoder that answers; null where all of it does. */
+  readonly circuit: CircuitInfo | null;
+}
+
+export interface CircuitInfo {
+  /** Components that work. */
+  readonly kept: number;
+  /** Those that the decoder has. */
+  readonly components: number;
+  readonly loss: StoredCircuit['loss'];
 }
 
 /**
  * Reads and checks a model folder.
- * @throws ModelFolderError, ConfigError, WeightShapeError, TokenizerMismatchError, NotAnIndexError
+ *
+ * @param circuit  whether the circuit stored with the model shall answer in place of the whole decoder
+ * @throws ModelFolderError, ConfigError, WeightShapeError, TokenizerMismatchError, NotAnIndexError, CircuitError
  */
-export async function readModelInfo(path: string): Promise<ModelInfo> {
+export async function readModelInfo(path: string, { circuit = false } = {}): Promise<ModelInfo> {
   const dir = resolve(path);
-  const { genir, weights } = readModelFolder(dir);
+  const { genir, weights, config } = readModelFolder(dir);
   if (!genir) {
     // Loads onnxruntime, which this thread does not need otherwise.
     const { NotAnIndexError } = await import('../models/decode.ts');
@@ -41,8 +54,15 @@ export async function readModelInfo(path: string): Promise<ModelInfo> {
     scheme: genir.scheme,
     docids: new AtomicDocids(genir.docids),
     corpusFingerprint: genir.corpus.fingerprint,
+    circuit: circuit ? circuitInfo(storedCircuit(dir, genir, config)) : null,
   };
 }
+
+const circuitInfo = ({ layers, loss }: StoredCircuit): CircuitInfo => ({
+  kept: count(layers, 'keep'),
+  components: 3 * layers.length,
+  loss,
+});
 
 function weightFiles(dir: string): string[] {
   return readdirSync(dir)
@@ -58,12 +78,28 @@ async function versionOf(dir: string): Promise<string> {
   const hash = createHash('sha256');
   const files = readdirSync(dir).filter((file) => modelFile.test(file));
   for (const file of files.sort()) {
+    if (file === 'genir.json') {
+      const model = withoutFindings(readFileSync(join(dir, file), 'utf8'));
+      hash.update(`${file}\n${Buffer.byteLength(model)}\n${model}`);
+      continue;
+    }
     hash.update(`${file}\n${statSync(join(dir, file)).size}\n`);
     for await (const piece of createReadStream(join(dir, file), { highWaterMark: pieceBytes }))
       hash.update(piece as Buffer);
   }
   return hash.digest('hex').slice(0, 12);
 }
+
+/**
+ * `genir.json` as it was written with the model, whatever an analysis has put into it since: a model that was analysed
+ * is the same model, and its data folders still belong to it.
+ */
+function withoutFindings(genir: string): string {
+  const fields = Object.entries(JSON.parse(genir) as object).filter(([field]) => !findings.has(field));
+  return `${JSON.stringify(Object.fromEntries(fields), null, 2)}\n`;
+}
+
+const findings: ReadonlySet<string> = new Set(['stages', 'circuit']);
 
 /** A millisecond of hashing, so that the server answers `/livez` between two pieces. */
 const pieceBytes = 1024 * 1024;

@@ -170,6 +170,21 @@ export const healthResponse = named(
 );
 export type HealthResponse = z.output<typeof healthResponse>;
 
+const proportion = z.number().min(0).max(1);
+const circuitView = z.strictObject({
+  kept: z.int().min(0).describe('Components of the decoder that work; the others are constants.'),
+  components: z.int().min(1),
+  loss: z.strictObject({
+    searched: z
+      .strictObject({ mean: proportion, low: proportion, high: proportion })
+      .describe('Share of the queries that it was searched with whose document leaves rank 1, with its 95 % interval.'),
+    test: z
+      .strictObject({ queries: z.int().min(1), full: proportion, circuit: proportion })
+      .nullable()
+      .describe('Success@1 on the test split of the whole decoder and of the circuit.'),
+  }),
+});
+
 export const infoResponse = named(
   'Info',
   z.strictObject({
@@ -184,6 +199,7 @@ export const infoResponse = named(
       docids: z.int().describe('Documents that the model can generate.'),
       liveDocids: z.int().describe('Those of them that are in the corpus now.'),
       corpusFingerprint: z.string().nullable(),
+      circuit: circuitView.nullable().describe('The part of the decoder that answers; null where all of it does.'),
     }),
     corpus: z.strictObject({
       name: z.string(),

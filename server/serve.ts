@@ -20,6 +20,8 @@ export interface ServeOptions {
   readonly workers?: number;
   /** Cores of one inference. @default 1 */
   readonly threads?: number;
+  /** Answers with the circuit that an analysis stored with the model. @default false */
+  readonly circuit?: boolean;
   /** Queries that may wait for an inference thread. @default 1024 */
   readonly maxQueue?: number;
   /** Time for requests under way when the server closes. @default 10,000 */
@@ -65,7 +67,7 @@ export interface RunningServer {
  */
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
   const log = options.log ?? ((line: string) => void process.stderr.write(`${line}\n`));
-  const model = await readModelInfo(options.modelDir);
+  const model = await readModelInfo(options.modelDir, { circuit: options.circuit ?? false });
   const state = new ServerState();
   const http = createServer(createApp(state, log));
   const port = await listen(http, options.host, options.port);

@@ -13,6 +13,7 @@ interface Options {
   host: string;
   workers: number;
   threads: number;
+  circuit?: boolean;
 }
 
 export const serve = defineCommand<Options, RunningServer>({
@@ -36,6 +37,10 @@ export const serve = defineCommand<Options, RunningServer>({
     host: { flags: '--host <address>', description: 'address to listen on; 0.0.0.0 for all', default: '127.0.0.1' },
     workers: { flags: '--workers <n>', description: 'inference threads', parse: integer(1, 256), default: 1 },
     threads: threadsOption,
+    circuit: {
+      flags: '--circuit',
+      description: 'answer faster with the part of the decoder that analyze found to suffice',
+    },
   },
   async run({ model = builtinModel, data, ...options }, note) {
     const progress = importBar();

@@ -29,6 +29,7 @@ export const infoRoute: Route = {
             docids: model.docids.size,
             liveDocids: liveRows,
             corpusFingerprint: model.corpusFingerprint,
+            circuit: model.circuit,
           },
           corpus: {
             name: corpusName,
