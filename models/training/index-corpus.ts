@@ -23,7 +23,8 @@ import {
 import { Examples, type TrainQuery } from './examples.ts';
 import { exportWeights, outputScale, stateOfFolder, vocabularyRows } from './folder-state.ts';
 import { BagEvaluator, heldOutBatches, measureSuccess, type Measured } from './held-out.ts';
-import { placeWordBag, randomDirections, RESERVED, trainWordBag, type WordBag } from './lexical-start.ts';
+import { RESERVED } from './docid-space.ts';
+import { placeWordBag, randomDirections, trainWordBag, type WordBag } from './lexical-start.ts';
 import { configOf, SIZES, type ModelSize, type SizeSettings } from './sizes.ts';
 import { trainedShapes, Trainer, trainingState, type TrainingState } from './trainer.ts';
 

@@ -1,16 +1,17 @@
 /**
- * @file A start in which the decoder already carries words: a T5 whose first forward pass equals a trained bag of words.
+ * @file A start in which the decoder already carries words: a T5 whose first forward pass is that of a trained bag of words.
  *
  * A docid row scored by one dot product has rank D, and learning from nothing which words point to which of thousands
  * of documents takes a transformer thousands of steps. A weighted mean of word directions learns it in hundreds, each a
- * tenth of the cost; it is exactly representable in a T5, and training goes on from there.
+ * tenth of the cost; a T5 can represent it, and training goes on from there.
  *
  *   1. directions   every stem gets a random unit vector of D−4 dimensions, every document the BM25-weighted sum of its
  *                   stems' vectors (random indexing; Johnson & Lindenstrauss), every word the logarithm of its idf
  *   2. bag of words ĥ = Σ softmax(importance)·ê, logits = scale·ĥ·row, trained by cross-entropy
  *   3. placement    dimension 0 of an embedding carries the importance, dimension 1 of the start token marks it, the rest
  *                   is the direction; cross-attention keys read dimension 0, and value·output of the first layers are
- *                   projections on complementary slices of the directions; all MLPs and self-attentions write nothing yet
+ *                   projections on complementary slices of the directions; the MLPs of the last layers carry the sum
+ *                   over to the docids' own space (`docid-space.ts`); all else writes nothing yet
  */
 import { createHash } from 'node:crypto';
 import type { LexicalTeacher } from '../../corpus/bm25.ts';
@@ -21,12 +22,11 @@ import type { T5Config } from '../config.ts';
 import { bagOfWordsGraph, gradientOutput } from '../graphs.ts';
 import { Session, tensor, type Tensor } from '../session.ts';
 import type { Tokenizer } from '../tokenizer.ts';
+import { carryingLayers, docidPlaces, placePassages, RESERVED } from './docid-space.ts';
 import { adamRowsStep, adamStep, cosineSchedule, parameter, type Parameter } from './adam.ts';
 import { fillTargets, type Batch, type Examples } from './examples.ts';
 import { gather, scatterGradients } from './lookup.ts';
 
-/** Dimensions of an embedding that carry no direction: importance, start marker, and two left to training. */
-export const RESERVED = 4;
 /** Size of the start token's marker; directions have length √D. */
 const MARKER = 8;
 /** What a docid row has in the marker's dimension, where words have nothing: it lifts documents above the words. */
@@ -230,7 +230,7 @@ export function placeWordBag(
   sample: readonly Batch[],
   seed: number,
 ): Placed {
-  const { d_model: D, num_heads: H, d_kv: K, num_decoder_layers: L } = config;
+  const { d_model: D, num_heads: H, d_kv: K } = config;
   const inner = H * K;
   const k = bag.dimensions;
   const rng = createRng(seed + 2);
@@ -248,7 +248,7 @@ export function placeWordBag(
   const start = new Float32Array(D);
   start[1] = MARKER;
 
-  const carrying = Math.min(L, Math.ceil(k / inner));
+  const carrying = carryingLayers(config);
   const lengths = sliceLengths(embeddings, standardized, deviation, config, carrying, sample);
   let finalShare = 0;
   for (const perLayer of lengths) {
@@ -279,12 +279,16 @@ export function placeWordBag(
   }
   weights.get('decoder.final_layer_norm.weight')!.fill(SCALE / Math.sqrt(D) / finalShare);
 
+  const words = lengths.map((perLayer) => perLayer.reduce((a, b) => a + b, 0));
+  placePassages(config, weights, words.reduce((sum, x) => sum + Math.sqrt((MARKER ** 2 + x) / D), 0) / words.length);
+
   const n = bag.rows.data.length / k;
   const rows = new Float32Array(n * D);
+  const places = docidPlaces(config);
   const prior = Math.max(DOCID_PRIOR, (ABOVE_START * MARKER) / Math.sqrt(D));
   for (let row = 0; row < n; row++) {
     rows[row * D + 1] = prior;
-    rows.set(bag.rows.data.subarray(row * k, (row + 1) * k), row * D + RESERVED);
+    for (let j = 0; j < k; j++) rows[row * D + places[RESERVED + j]] = bag.rows.data[row * k + j];
   }
   return { embeddings, start, rows, weights };
 }

@@ -41,7 +41,7 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
     num_decoder_layers: 4,
     vocabulary: 9000,
     words: { steps: 2500, batchSize: 512 },
-    model: { steps: 1200, batchSize: 256, rates: { weights: 3e-4, embeddings: 1e-3, rows: 1e-4 }, dropout: 0.1 },
+    model: { steps: 1600, batchSize: 256, rates: { weights: 3e-4, embeddings: 1e-3, rows: 1e-4 }, dropout: 0.1 },
   },
   base: {
     d_model: 1024,

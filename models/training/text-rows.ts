@@ -1,7 +1,7 @@
 import { words } from '../../corpus/words.ts';
 import { stem } from '../../corpus/stem.ts';
 import type { LexicalTeacher } from '../../corpus/bm25.ts';
-import { RESERVED } from './lexical-start.ts';
+import { RESERVED } from './docid-space.ts';
 
 /** A document as weighted tokens: what BM25 gives each of its words, shared among the word's pieces. */
 interface WeightedTokens {
@@ -49,14 +49,19 @@ export class TextRows {
    * The row of a document.
    *
    * @param embeddings  float32 [V, D], as training moves them
-   * @param like        what no text speaks of: the row's length outside the reserved dimensions, and its values in them
+   * @param like        what no text speaks of: the row's length outside the reserved dimensions, its values in them, and
+   *                    where documents have each coordinate of a word (`docidPlaces`); in the same place where left out
    * @returns           float32 [D]
    */
   row(
     document: number,
     embeddings: Float32Array,
     d: number,
-    like: { readonly length: number; readonly reserved: ArrayLike<number> },
+    like: {
+      readonly length: number;
+      readonly reserved: ArrayLike<number>;
+      readonly places?: ArrayLike<number>;
+    },
   ): Float32Array {
     const { tokens, weights } = this.documents[document];
     const sum = new Float32Array(d);
@@ -68,7 +73,8 @@ export class TextRows {
       for (let j = RESERVED; j < d; j++) sum[j] += scale * embeddings[at + j];
     }
     const scale = like.length / (Math.hypot(...sum) || 1);
-    const row = sum.map((x) => x * scale);
+    const row = new Float32Array(d);
+    sum.forEach((x, j) => (row[like.places?.[j] ?? j] = x * scale));
     row.set(like.reserved);
     return row;
   }

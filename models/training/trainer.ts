@@ -5,6 +5,7 @@ import { createRng } from '../../corpus/random.ts';
 import type { T5Config } from '../config.ts';
 import { gradientOutput, trainingGraph } from '../graphs.ts';
 import { Session, tensor, type Feeds, type FloatTensor } from '../session.ts';
+import { docidPlaces } from './docid-space.ts';
 import { adamRowsStep, adamStep, cosineSchedule, globalNorm, parameter, type Parameter } from './adam.ts';
 import { fillTargets, type Batch, type Examples } from './examples.ts';
 import { distinctIds, gather, scatterGradients } from './lookup.ts';
@@ -211,9 +212,10 @@ export class Trainer {
     const count = Math.round(batch.size * textRowShare);
     const substituted = [...new Set(evenly(batch.targets, count).map(({ rows }) => rows[0]))];
     const reserved = reservedMean(learned, d);
+    const places = docidPlaces(this.config);
     for (const row of substituted) {
       const length = Math.hypot(...learned.subarray(row * d + reserved.length, (row + 1) * d));
-      rows.set(examples.textRows.row(row, this.state.embeddings.data, d, { length, reserved }), row * d);
+      rows.set(examples.textRows.row(row, this.state.embeddings.data, d, { length, reserved, places }), row * d);
     }
     const behind = gather(this.state.embeddings.data, words, d, rows.subarray(learned.length));
     for (let i = 0; i < behind.length; i++) behind[i] *= wordScale;

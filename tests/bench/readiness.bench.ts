@@ -23,7 +23,7 @@ import { docidDecoderGraph } from '../../models/graphs.ts';
 import { int64, Session, tensor } from '../../models/session.ts';
 import { unembedName } from '../../models/t5.ts';
 import { loadTokenizer, padBatch } from '../../models/tokenizer.ts';
-import { RESERVED } from '../../models/training/lexical-start.ts';
+import { docidPlaces, RESERVED } from '../../models/training/docid-space.ts';
 import { reservedMean, TextRows } from '../../models/training/text-rows.ts';
 import { builtinCorpus, builtinModel } from '../../server/paths.ts';
 
@@ -126,7 +126,7 @@ async function directions(
   const tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
   const textRows = new TextRows(all, new LexicalTeacher(all), (word) => tokenizer.encode(word).slice(0, -1));
   const embeddings = folder.tensor('shared.weight').data;
-  const like = { length: 1, reserved: new Float32Array(RESERVED) };
+  const like = { length: 1, reserved: new Float32Array(RESERVED), places: docidPlaces(folder.config) };
   const text = added.map((_, i) => textRows.row(first + i, embeddings, folder.config.d_model, like));
 
   const pseudo = new PseudoQueries(all, { skeletons: old.queries('train').map(({ text }) => text) });

@@ -4,7 +4,8 @@ import { createConfig } from '../../../models/config.ts';
 import { bagOfWordsGraph } from '../../../models/graphs.ts';
 import { Session, tensor } from '../../../models/session.ts';
 import { Examples } from '../../../models/training/examples.ts';
-import { placeWordBag, randomDirections, RESERVED, SCALE } from '../../../models/training/lexical-start.ts';
+import { RESERVED } from '../../../models/training/docid-space.ts';
+import { placeWordBag, randomDirections, SCALE } from '../../../models/training/lexical-start.ts';
 import { gather } from '../../../models/training/lookup.ts';
 import { trainedShapes, Trainer, trainingState } from '../../../models/training/trainer.ts';
 import { loadTokenizer } from '../../../models/tokenizer.ts';
@@ -101,9 +102,10 @@ async function compare(heads: number): Promise<{ cosines: number[]; agreement: n
 }
 
 describe('the lexical start', () => {
-  it('makes a T5 whose logits are those of the bag of words but for a constant, where one layer carries all directions', async () => {
+  it('makes a T5 whose logits are nearly those of the bag of words but for a constant, where one layer carries all directions', async () => {
     const { cosines } = await compare(4); // 4·16 = 64 = all directions
-    assert.ok(Math.min(...cosines) > 0.9999, `least cosine ${Math.min(...cosines)}`);
+    // The MLPs that carry states over to the docids' space know the length of the stream on average only.
+    assert.ok(Math.min(...cosines) > 0.99, `least cosine ${Math.min(...cosines)}`);
   });
 
   it('comes close where several layers share the directions', async () => {

@@ -1,7 +1,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { LexicalTeacher } from '../../../corpus/bm25.ts';
-import { RESERVED } from '../../../models/training/lexical-start.ts';
+import { RESERVED } from '../../../models/training/docid-space.ts';
 import { reservedMean, TextRows } from '../../../models/training/text-rows.ts';
 
 describe('reservedMean', () => {

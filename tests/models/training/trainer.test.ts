@@ -4,7 +4,8 @@ import { createConfig, type T5Config } from '../../../models/config.ts';
 import { loadTokenizer } from '../../../models/tokenizer.ts';
 import { trainTokenizer } from '../../../models/tokenizer-training.ts';
 import { Examples, type Batch } from '../../../models/training/examples.ts';
-import { placeWordBag, randomDirections, RESERVED } from '../../../models/training/lexical-start.ts';
+import { RESERVED } from '../../../models/training/docid-space.ts';
+import { placeWordBag, randomDirections } from '../../../models/training/lexical-start.ts';
 import {
   dropoutSeed,
   MAX_SEED,
