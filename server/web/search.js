@@ -1,4 +1,7 @@
+import { element } from './dom.js';
+import { post, request } from './request.js';
 import { excerpt, pieces, stemsOf } from './snippet.js';
+import { why } from './why.js';
 
 const byId = (id) => document.getElementById(id);
 const [form, results, status, problem, examples] = ['search', 'results', 'status', 'problem', 'examples'].map(byId);
@@ -7,27 +10,9 @@ const defaults = { mode: 'genir', category: '', k: '10' };
 /** Only the newest search may write to the page. */
 let newest = 0;
 
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
 /** Text with query words marked; made of text nodes, so nothing in a document can become markup. */
 const marked = (text, stems) =>
   pieces(text, stems).map((piece) => (piece.marked ? element('mark', {}, piece.text) : piece.text));
-
-async function request(path, options) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Error('The server cannot be reached.');
-  }
-  const body = await response.json().catch(() => undefined);
-  if (!response.ok) throw new Error(body?.detail ?? `The server answered ${response.status}.`);
-  return body;
-}
 
 /** Probabilities for the modes whose scores are logarithms of them; for BM25, the share of the best score. */
 function strength(mode, score, best) {
@@ -37,7 +22,8 @@ function strength(mode, score, best) {
   return { value: probability, text: percent >= 0.1 ? `${percent.toFixed(1)} %` : '< 0.1 %' };
 }
 
-function item({ docid, rank, score, document: found }, mode, best, stems) {
+function item({ docid, rank, score, document: found }, { query, mode, best, titleOf }) {
+  const stems = stemsOf(query);
   const { value, text } = strength(mode, score, best);
   const title = found?.title || docid;
   const link = element('a', { href: `/documents/${encodeURIComponent(docid)}` }, ...marked(title, stems));
@@ -58,6 +44,7 @@ function item({ docid, rank, score, document: found }, mode, best, stems) {
     element('h2', {}, link),
     element('p', {}, ...marked(excerpt(found?.text ?? '', stems), stems)),
     line,
+    ...(mode === 'bm25' ? [] : why({ docid, rank, title }, query, titleOf)), // the model has no part in BM25
   );
 }
 
@@ -68,21 +55,19 @@ async function search({ q, mode, category, k }) {
   status.textContent = 'Searching …';
   results.setAttribute('aria-busy', 'true');
   try {
-    const answer = await request('/retrieve', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({
-        query: q,
-        k: Number(k),
-        mode,
-        includeDocument: true,
-        ...(category && { filter: { category } }),
-      }),
+    const answer = await post('/retrieve', {
+      query: q,
+      k: Number(k),
+      mode,
+      includeDocument: true,
+      ...(category && { filter: { category } }),
     });
     if (turn !== newest) return;
     const { candidates, tookMs } = answer;
     const best = candidates[0]?.score ?? 0;
-    results.replaceChildren(...candidates.map((one) => item(one, mode, best, stemsOf(q))));
+    const titles = new Map(candidates.map(({ docid, document: found }) => [docid, found?.title]));
+    const context = { query: q, mode, best, titleOf: (docid) => titles.get(docid) };
+    results.replaceChildren(...candidates.map((one) => item(one, context)));
     const count = candidates.length === 1 ? '1 document' : `${candidates.length} documents`;
     status.textContent = `${candidates.length ? count : 'No document found'} in ${tookMs.toFixed(1)} ms`;
   } catch (error) {

@@ -56,6 +56,7 @@ describe('the search page', { skip }, () => {
     pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
   const titles = () => page.locator('#results h2').allTextContents();
   const tenth = () => page.locator('#results li').nth(9);
+  const why = (position: number) => page.getByRole('button', { name: 'Why this document?' }).nth(position);
   const answered = () => page.locator('#status', { hasText: ' ms' }).waitFor();
 
   it('answers a question with titles, snippets, probabilities and the time taken', async () => {
@@ -115,11 +116,48 @@ describe('the search page', { skip }, () => {
     assert.equal((await titles()).length, 10);
   });
 
+  it('explains a document in a panel that a button opens and closes, with the keyboard alone', async () => {
+    await page.goto(`${server.url}/?q=${encodeURIComponent('the <i>river</i> volcano')}`);
+    await answered();
+    assert.equal(await page.locator('.panel:visible').count(), 0);
+    const button = why(2);
+    const isOpen = () => button.getAttribute('aria-expanded');
+    assert.equal(await isOpen(), 'false');
+    await button.focus();
+    await page.keyboard.press('Enter');
+    assert.equal(await isOpen(), 'true');
+    const panel = page.locator(`#${await button.getAttribute('aria-controls')}`);
+    for (const name of ['Rank of the document after each part of the decoder', 'What each part of the decoder adds'])
+      await panel.getByRole('img', { name }).waitFor();
+    assert.match((await panel.locator('p').first().textContent())!, /^Rank 3 of all documents .* behind The \w+\.$/);
+    // The embedding and three parts of each of two layers: dots, bars, and rows of the table.
+    for (const drawn of ['circle', 'rect', 'tbody tr']) assert.equal(await panel.locator(drawn).count(), 7, drawn);
+    const read = (await panel.locator('.attention').first().textContent())!;
+    assert.match(read, /river.* volcano.*\(end\)/s);
+    assert.equal(await panel.locator('i').count(), 0);
+    await picture('panel');
+    await page.keyboard.press('Space');
+    assert.deepEqual([await isOpen(), await panel.isVisible()], ['false', false]);
+  });
+
+  it('explains what the model ranks, not what BM25 does, and says where the model has no part', async () => {
+    await page.goto(`${server.url}/?q=compass&mode=bm25`);
+    await answered();
+    assert.equal(await why(0).count(), 0);
+    await page.goto(`${server.url}/?q=compass&mode=hybrid`);
+    await answered();
+    const title = page.locator('#results li', { hasText: 'The compass' }).first();
+    await title.getByRole('button').click(); // it is not in the model
+    await page.getByText('The model does not have this document').waitFor();
+  });
+
   it('fits a telephone, in the dark too', async () => {
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.setViewportSize({ width: 360, height: 740 });
-    await page.goto(`${server.url}/?q=lantern&mode=hybrid`);
+    await page.goto(`${server.url}/?q=lantern`);
     await answered();
+    await why(0).click();
+    await page.locator('.charts').waitFor();
     const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
     assert.ok(Number(overflow) <= 0, `${String(overflow)} pixels too wide`);
     await picture('page-dark');

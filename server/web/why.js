@@ -1,0 +1,37 @@
+import { element } from './dom.js';
+import { explanationView } from './explanation.js';
+import { post } from './request.js';
+
+/** A button, and the panel that it opens; the server explains when it is opened for the first time. */
+export function why({ docid, rank, title }, query, titleOf) {
+  const panel = element('section', { className: 'panel', id: `why-${rank}`, hidden: true });
+  panel.setAttribute('aria-label', `Why ${title}?`);
+  const button = element('button', { type: 'button', className: 'why' }, 'Why this document?');
+  button.setAttribute('aria-controls', panel.id);
+  button.setAttribute('aria-expanded', 'false');
+  const say = (text, role) => {
+    const line = element('p', { className: role }, text);
+    line.setAttribute('role', role);
+    panel.replaceChildren(line);
+  };
+  let asked = false;
+  async function ask() {
+    asked = true;
+    say('Looking into the model …', 'status');
+    try {
+      // Allowed alone, this very document comes out, if the model has it.
+      const { candidates } = await post('/retrieve', { query, k: 1, allow: [docid], explain: true });
+      if (candidates.length > 0) panel.replaceChildren(...explanationView(candidates[0].explanation, titleOf));
+      else say('The model does not have this document; it was found by its words alone.', 'status');
+    } catch (error) {
+      asked = false;
+      say(error.message, 'alert');
+    }
+  }
+  button.addEventListener('click', () => {
+    panel.hidden = !panel.hidden;
+    button.setAttribute('aria-expanded', String(!panel.hidden));
+    if (!panel.hidden && !asked) void ask();
+  });
+  return [button, panel];
+}
