@@ -2,11 +2,11 @@
  * @file The stages of a decoder, found from what patching by layer does to the queries it answers.
  *
  * Two measures of a run, both means over the correct queries: `left`, the share whose document leaves rank 1 in the
- * ranking in force (the paper's), which says whether something matters at all; and `lost`, the mean share of the lead over
- * the best other entry that is gone (1 where the document is no longer first), which is graded and so says where.
+ * ranking in force (the paper's), which says whether something matters at all; and `fall`, by how many logits the document
+ * falls against the best other entry, which is graded also where no rank changes, and so says where.
  *
  *   interaction  There is one if replacing all MLPs by their means over queries makes more than `TOLERANCE` leave rank 1.
- *                It is the core of all layers by the loss W under that patch.
+ *                It is the core of all layers.
  *   bridging     The same for cross-attention of the layers before the interaction stage (of all, without one). What
  *                cross-attention does inside the interaction stage is not bridging.
  *   priming      [0, p): the longest run of layers before the other stages of which all components can be replaced
@@ -14,10 +14,10 @@
  *                its MLPs to zero makes more than `TOLERANCE` more leave it (it is needed). A decoder that can be
  *                replaced by its means from end to end, as on one query, gives no evidence of priming.
  *
- * The core of [m, n): its start is the last layer s where the components of [m, s) cost at most `IDLE`·W and those of
- * [s, n) at least `CARRIED`·W, W being what all of [m, n) cost. The first condition alone would leave out a component
- * that others can make up for, the second alone one that is needed together with a later one. Its end is, in the same way,
- * the first layer e where [e, n) costs at most `IDLE`·W and [m, e) at least `CARRIED`·W.
+ * The core [s, e) of [m, n), with W the fall when the components of all of [m, n) are replaced: e is the first layer, and
+ * then s the last, for which replacing what is inside costs at least `CARRIED`·W and replacing what is outside, before
+ * or behind, at most `IDLE`·W. The second condition alone would leave out a component that others can make up for, the
+ * first alone one that is needed together with another.
  *
  * The whole search is repeated on resampled queries. A stage that is missing in more than 2.5 % of the resamples is not
  * claimed: its effect is not clearly above the tolerance.
@@ -30,7 +30,7 @@ import { sweepEvidence, type LayerSweeps, type SweepEvidence } from './sweep-evi
 
 /** Share of correct queries that may leave rank 1 while a patch still counts as harmless. */
 export const TOLERANCE = 0.05;
-/** Of the whole effect: what layers outside a stage may cost at most, and its own must at least. */
+/** Of the fall with all layers replaced: what those outside a stage may cost at most, and its own must at least. */
 export const IDLE = 0.1;
 export const CARRIED = 0.9;
 /** Share of resamples in which a stage must exist: the low end of a 95 % interval. */
@@ -92,20 +92,20 @@ const meanBy =
 function findInteraction(evidence: SweepEvidence, mean: Mean): Range | null {
   const { layers, cost } = evidence;
   if (mean(cost('mean', 'mlp', 0, layers).left) <= TOLERANCE) return null;
-  return core(0, layers, (from, to) => mean(cost('mean', 'mlp', from, to).lost));
+  return core(0, layers, (from, to) => mean(cost('mean', 'mlp', from, to).fall));
 }
 
 function findBridging({ layers, cost }: SweepEvidence, mean: Mean, interaction: Range | null): Range | null {
   const end = interaction?.[0] ?? layers;
   if (mean(cost('mean', 'cross_attn', 0, end).left) <= TOLERANCE) return null;
-  return core(0, end, (from, to) => mean(cost('mean', 'cross_attn', from, to).lost));
+  return core(0, end, (from, to) => mean(cost('mean', 'cross_attn', from, to).fall));
 }
 
 function findPriming({ layers, cost }: SweepEvidence, mean: Mean, next: Range | null): Range | null {
   const replaced = (to: number): number => mean(cost('mean', componentTypes, 0, to).left);
   if (replaced(layers) <= TOLERANCE) return null;
   let end = next?.[0] ?? layers;
-  while (replaced(end) > TOLERANCE) end--; // at 0 nothing is replaced
+  while (end > 0 && replaced(end) > TOLERANCE) end--;
   const needed = mean(cost('zero', 'mlp', 0, end).left) - replaced(end) > TOLERANCE;
   return needed ? [0, end] : null;
 }
@@ -118,7 +118,7 @@ function core(m: number, n: number, loss: (from: number, to: number) => number):
   let to = m + 1;
   while (to < n && !(carries(m, to) && isIdle(to, n))) to++;
   let from = to - 1;
-  while (from > m && !(carries(from, n) && isIdle(m, from))) from--;
+  while (from > m && !(carries(from, to) && isIdle(m, from))) from--;
   return [from, to];
 }
 

@@ -32,8 +32,6 @@ export const settingKey = ({ types, from, to, except, by }: Setting): string =>
 export interface Cost {
   /** 1 = the document left rank 1. */
   readonly left: Float64Array;
-  /** The share of the document's lead over the best other entry that is gone: 0 = all there, 1 = no lead any more. */
-  readonly lost: Float64Array;
   /** By how much the margin fell, in logits. */
   readonly fall: Float64Array;
 }
@@ -58,10 +56,7 @@ export function sweepEvidence({ layers, ranking, clean, runs }: LayerSweeps): Sw
     const ranks = ranksIn(outcome, ranking);
     const left = Float64Array.from(ranks, (rank) => (rank === 1 ? 0 : 1));
     const fall = Float64Array.from(outcome.margin, (margin, q) => clean.margin[q] - margin);
-    const lost = fall.map((x, q) =>
-      left[q] ? 1 : clean.margin[q] > 0 ? Math.min(1, Math.max(0, x / clean.margin[q])) : 0,
-    );
-    return { left, lost, fall };
+    return { left, fall };
   };
   const none = costOf(clean);
   const known = new Map(runs.map((run) => [settingKey(run), run]));

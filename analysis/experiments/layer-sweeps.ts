@@ -10,8 +10,8 @@ import { createRng } from '../../corpus/random.ts';
 import type { Experiment } from './experiment.ts';
 
 /**
- * The table of runs for a decoder of L layers. Windows of cross-attention are L(L+1)/2, since where reading begins depends
- * on where it ends; everything else grows with L.
+ * The table of runs for a decoder of L layers. Ranges of cross-attention and of MLPs are L(L+1)/2 each, since where a stage
+ * begins depends on where it ends; everything else grows with L.
  */
 export function settingsFor(layers: number): Setting[] {
   const all = layersFrom(0, layers);
@@ -25,7 +25,7 @@ export function settingsFor(layers: number): Setting[] {
     ...componentTypes.flatMap((type) => [...each([type], 'zero', singles), ...each([type], 'mean', singles)]),
     ...each(['attn'], 'mean', [...prefixes, ...suffixes]),
     ...each(['cross_attn'], 'mean', windows),
-    ...each(['mlp'], 'mean', [...prefixes, ...suffixes]),
+    ...each(['mlp'], 'mean', windows),
     ...each(componentTypes, 'mean', prefixes),
     ...each(['mlp'], 'zero', prefixes),
     ...all.map((except): Setting => ({ types: ['mlp'], from: 0, to: layers, except, by: 'mean' })),
@@ -59,6 +59,7 @@ export const layerSweeps: Experiment<LayerSweeps> = {
 };
 
 const percent = (share: number): string => formatValue(share, 'percent');
+const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);
 const meanOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 function section(result: LayerSweeps, stages: Stages | undefined): Section {
@@ -84,14 +85,15 @@ function section(result: LayerSweeps, stages: Stages | undefined): Section {
       `Outputs of the decoder's components are replaced, either by zero or by their means over the ${queries} correct queries, and the share of queries whose document leaves rank 1 (ranking: ${ranking}) is counted. ` +
       `Without any replacement, in the same batches under the same padding, ${percent(left(cost('mean', [], 0, 0)))} leave it. ` +
       'A mean keeps what a component does at every query and takes away what it does for this one; zero takes both.\n\n' +
-      'The lead lost is graded: the mean share of the lead of the document over the best other entry that is gone, 1 where it is no longer first. ' +
+      'The fall of the margin is graded: by how many logits the document falls against the best other entry, on average. ' +
       'The stages are found from these runs.',
     findings: [...worst, `All layers of one kind replaced by their means: ${whole.join(', ')} leave rank 1.`],
     figures: [
       singleLayers(all, single),
       cumulative('prefix', all, cost, stages),
       cumulative('suffix', all, cost, stages),
-      crossWindows(all, cost),
+      ranges('cross_attn', all, cost),
+      ranges('mlp', all, cost),
     ],
     tables: [],
   };
@@ -154,19 +156,18 @@ function cumulative(
   };
 }
 
-function crossWindows(all: readonly number[], cost: CostOf): HeatmapFigure {
+function ranges(type: ComponentType, all: readonly number[], cost: CostOf): HeatmapFigure {
   return {
     kind: 'heatmap',
-    title: 'Cross-attention of a range of layers replaced by its means',
-    caption: 'Mean share of the lead that is lost, by the first and the last layer replaced.',
+    title: `${capital(componentNames[type])} of a range of layers replaced by its means`,
+    caption: 'Mean fall of the margin in logits, by the first and the last layer replaced.',
     xLabel: 'last layer',
     yLabel: 'first layer',
     xs: all.map(String),
     ys: all.map(String),
     values: all.map((from) =>
-      all.map((last) => (last < from ? null : meanOf(cost('mean', 'cross_attn', from, last + 1).lost))),
+      all.map((last) => (last < from ? null : meanOf(cost('mean', type, from, last + 1).fall))),
     ),
-    format: 'percent',
-    domain: [0, 1],
+    format: 'number',
   };
 }
