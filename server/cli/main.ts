@@ -2,8 +2,9 @@
 import './young-generation.ts';
 import { runProgram } from './command.ts';
 import { evaluate } from './evaluate.ts';
+import { explain } from './explain.ts';
 import { index } from './index.ts';
 import { retrieve } from './retrieve.ts';
 import { serve } from './serve.ts';
 
-process.exitCode = await runProgram([serve, index, retrieve, evaluate], process.argv.slice(2));
+process.exitCode = await runProgram([serve, index, retrieve, explain, evaluate], process.argv.slice(2));

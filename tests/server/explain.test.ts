@@ -1,9 +1,24 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Explainer } from '../../analysis/explain.ts';
+import { explanationText } from '../../server/cli/explanation-text.ts';
 import type { Problem, RetrieveResponse } from '../../server/schemas.ts';
 import { openLab } from '../support/analysis.ts';
-import { get, inModel, post, startTestServer, type TestServer } from '../support/server.ts';
+import {
+  get,
+  inModel,
+  post,
+  startTestServer,
+  tempFolder,
+  writeCorpus,
+  writeTinyModel,
+  type TestServer,
+} from '../support/server.ts';
+
+const program = fileURLToPath(new URL('../../server/cli/main.ts', import.meta.url));
 
 describe('POST /retrieve with explain', () => {
   let server: TestServer;
@@ -70,4 +85,47 @@ describe('POST /retrieve with explain', () => {
     for (const name of ['rank', 'docidRank', 'rival', 'ranks', 'contributions', 'heads', 'neurons'])
       assert.ok(Explanation.properties[name].description, name);
   });
+});
+
+describe('palimpsest explain', () => {
+  const modelDir = writeTinyModel(join(tempFolder(), 'model'));
+  const corpus = writeCorpus(join(tempFolder(), 'corpus'));
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, ['--import', 'tsx', program, 'explain', '--model', modelDir, ...args], {
+      encoding: 'utf8',
+    });
+
+  it('prints one JSON object, the explanation of the best document', async () => {
+    const { status, stdout, stderr } = run('--query', 'the old river', '--json');
+    assert.deepEqual([status, stderr, stdout.split('\n').length], [0, '', 2]);
+    assert.deepEqual(JSON.parse(stdout), await new Explainer(openLab(modelDir)).explain('the old river'));
+  });
+
+  it('prints ASCII with the titles of documents where no terminal is', () => {
+    const { status, stdout } = run('--query', 'the river', '--docid', 'd3', '--corpus', corpus);
+    assert.equal(status, 0);
+    assert.match(stdout, /^[\n\x20-\x7e]*$/);
+    assert.match(
+      stdout,
+      /^the river\n {2}d3 {2}The volcano\n {2}rank \d+ of all documents, \d+ of the whole vocabulary; /,
+    );
+    assert.match(stdout, /(above|below) d\d {2}The \w+\n/);
+    assert.match(stdout, /\n {2}0 {2}self-attention +\d+ +\d+ +[+-]\d+\.\d\d +#*\|#*\n {5}cross-attention/);
+    assert.match(stdout, /\n {2}river +\d+ % #*/);
+  });
+
+  it('ends with 1 and one line for a docid that the model does not have', () => {
+    const { status, stdout, stderr } = run('--query', 'the river', '--docid', 'd11');
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr, /^palimpsest: .*: expected the docid of a document in the model, got 'd11'; .*\n$/);
+  });
+});
+
+it('draws colours and blocks for a terminal, and is the same text', async () => {
+  const explanation = await new Explainer(openLab(writeTinyModel(tempFolder()))).explain('the old river');
+  const titles = new Map([[explanation.docid, 'A title']]);
+  const [plain, coloured] = [false, true].map((isTerminal) => explanationText(explanation, { titles, isTerminal }));
+  assert.match(plain, /A title/);
+  assert.match(coloured, /\u001b\[38;5;208m█+\u001b\[0m/);
+  assert.equal(coloured.replace(/\u001b\[[\d;]*m/g, '').replaceAll('█', '#'), plain);
 });
