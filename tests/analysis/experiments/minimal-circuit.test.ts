@@ -185,10 +185,10 @@ async function fewest({ subject }: Found, name: MechanismName): Promise<number> 
     {
       encoded: subject.encoded,
       documents: subject.population.questions.map(({ document }) => document),
-      ranking: subject.population.ranking,
+      ranking: 'docids',
     },
   );
-  return Math.min(...circuits.filter((_, i) => outcomes[i].rank.every((rank) => rank === 1)).map(keptIn));
+  return Math.min(...circuits.filter((_, i) => outcomes[i].docidRank.every((rank) => rank === 1)).map(keptIn));
 }
 
 describe('on a planted model', () => {
@@ -206,7 +206,7 @@ describe('on a planted model', () => {
         );
         assert.equal(kept.length, await fewest(found, name));
         assert.deepEqual(circuit.lost, { mean: 0, low: 0, high: 0 });
-        assert.deepEqual(found.result.test!.circuits.found!.success.vocabulary, [1, 1, 1]);
+        assert.deepEqual(found.result.test!.circuits.found!.success.docids, [1, 1, 1]);
       });
 
   it('serves the circuit found as it was measured', async () => {
