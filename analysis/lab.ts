@@ -52,9 +52,11 @@ export interface LabOptions {
   readonly threads?: number;
   /** Queries run together at most. @default 64 */
   readonly batchSize?: number;
-  /** Sessions kept open; a large model wants few. @default 6 */
-  readonly sessions?: number;
 }
+
+/** Sessions kept open, and the weights in them: what a session holds of a large model it holds for itself. */
+const MAX_SESSIONS = 6;
+const MAX_SESSION_BYTES = 3 * 2 ** 30;
 
 /** Numbers in the logits of one run of the lens, at most: a bound on its memory. */
 const LENS_LOGITS = 12_000_000;
@@ -71,7 +73,8 @@ export class Lab {
   private readonly words: Float32Array;
   private readonly start: Float32Array;
   private readonly options: Required<LabOptions>;
-  private readonly open = new Map<string, Promise<Session>>();
+  /** The one used most recently is last. */
+  private readonly open = new Map<string, { readonly session: Promise<Session>; readonly bytes: number }>();
 
   /** @throws NotAnIndexError  for a model without docids */
   constructor(folder: ModelFolder, options: LabOptions = {}) {
@@ -79,7 +82,7 @@ export class Lab {
     this.folder = folder;
     this.config = folder.config;
     this.genir = folder.genir;
-    this.options = { threads: 1, batchSize: 64, sessions: 6, ...options };
+    this.options = { threads: 1, batchSize: 64, ...options };
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
     const { d_model: D, vocab_size: V, decoder_start_token_id: startToken } = this.config;
     const [first, N] = [this.genir.firstDocidToken, this.genir.docids.length];
@@ -109,26 +112,37 @@ export class Lab {
   // ---------------------------------------------------------------------------------------------- sessions
 
   /**
-   * The session of a graph, opened once and kept while there is room. Use it before asking for another one: the one
-   * unused for longest is released.
+   * The session of a graph, opened once and kept while there is room for its weights. Use it before asking for another
+   * one: the one unused for longest is released.
    *
    * @param key  says which graph it is, and all that it was built from
    */
-  session(key: string, graph: () => Graph): Promise<Session> {
-    let session = this.open.get(key);
+  async session(key: string, build: () => Graph): Promise<Session> {
+    let one = this.open.get(key);
     this.open.delete(key);
-    if (!session) {
-      const crowd = [...this.open.keys()].slice(0, Math.max(0, this.open.size + 1 - this.options.sessions));
-      const released = crowd.map(async (old) => {
-        const leaving = this.open.get(old)!;
-        this.open.delete(old);
-        await (await leaving).release();
-      });
-      session = Promise.all(released).then(() => Session.open(graph(), { threads: this.options.threads }));
-      session.catch(() => this.open.delete(key)); // a graph that cannot be built has no session to keep
+    if (!one) {
+      const graph = build();
+      const bytes = graph.constantBytes;
+      const session = this.makeRoom(bytes).then(() => Session.open(graph, { threads: this.options.threads }));
+      session.catch(() => this.open.delete(key)); // there is no session to keep
+      one = { session, bytes };
     }
-    this.open.set(key, session); // last: the one used most recently
-    return session;
+    this.open.set(key, one);
+    return one.session;
+  }
+
+  /** Releases the sessions unused for longest until one more with `bytes` of weights may be opened. */
+  private async makeRoom(bytes: number): Promise<void> {
+    let total = bytes;
+    for (const one of this.open.values()) total += one.bytes;
+    const leaving: Promise<Session>[] = [];
+    for (const [key, one] of this.open) {
+      if (this.open.size < MAX_SESSIONS && total <= MAX_SESSION_BYTES) break;
+      this.open.delete(key);
+      total -= one.bytes;
+      leaving.push(one.session);
+    }
+    await Promise.all(leaving.map(async (session) => (await session).release()));
   }
 
   private instrumented(stack: Stack, { read = [], patched = [] }: Instruments): Promise<Session> {
@@ -143,7 +157,7 @@ export class Lab {
   async close(): Promise<void> {
     const sessions = [...this.open.values()];
     this.open.clear();
-    await Promise.all(sessions.map(async (session) => (await session).release()));
+    await Promise.all(sessions.map(async ({ session }) => (await session).release()));
   }
 
   // ---------------------------------------------------------------------------------------------- runs

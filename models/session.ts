@@ -58,15 +58,19 @@ export class Session {
     this.inputs = inputs;
   }
 
+  /** Copies the graph's constants: nothing of the graph is read afterwards. */
   static async open(graph: Graph, { threads = 1 }: SessionOptions = {}): Promise<Session> {
-    const session = await ort.InferenceSession.create(encodeModel(graph), {
+    const inputs = new Map(graph.live().inputs.map((v) => [v.name, v.dtype]));
+    const { model, externalData } = encodeModel(graph);
+    const session = await ort.InferenceSession.create(model, {
+      externalData,
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
       // A spinning pool burns the core that the event loop or another worker needs; training has the cores to itself.
       extra: { session: { 'intra_op.allow_spinning': threads > 1 ? '1' : '0' } },
     });
-    return new Session(session, new Map(graph.live().inputs.map((v) => [v.name, v.dtype])));
+    return new Session(session, inputs);
   }
 
   /**

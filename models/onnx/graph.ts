@@ -100,6 +100,11 @@ export class Graph {
     this.outputs.push(named);
   }
 
+  /** Memory of the constants that the outputs depend on. */
+  get constantBytes(): number {
+    return this.live().constants.reduce((sum, { data }) => sum + data.byteLength, 0);
+  }
+
   /** What the outputs depend on: nodes in order, constants and inputs. */
   live(): { nodes: GraphNode[]; constants: Constant[]; inputs: Value[] } {
     const needed = new Set(this.outputs.map((v) => v.name));

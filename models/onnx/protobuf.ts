@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs';
-import type { Graph, DType, AttributeValue, GraphNode, Value } from './graph.ts';
+import type { AttributeValue, Constant, DType, Graph, GraphNode, Value } from './graph.ts';
 
 // The part of onnx.proto that a graph of ours needs (field numbers are ONNX's).
 const SCHEMA = `
@@ -10,7 +10,8 @@ message ValueInfoProto { string name = 1; TypeProto type = 2; }
 message NodeProto { repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4; repeated AttributeProto attribute = 5; string domain = 7; }
 message ModelProto { int64 ir_version = 1; string producer_name = 2; GraphProto graph = 7; repeated OperatorSetIdProto opset_import = 8; }
 message GraphProto { repeated NodeProto node = 1; string name = 2; repeated TensorProto initializer = 5; repeated ValueInfoProto input = 11; repeated ValueInfoProto output = 12; }
-message TensorProto { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9; }
+message TensorProto { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9; repeated StringStringEntryProto external_data = 13; int32 data_location = 14; }
+message StringStringEntryProto { string key = 1; string value = 2; }
 message TensorShapeProto { message Dimension { int64 dim_value = 1; string dim_param = 2; } repeated Dimension dim = 1; }
 message TypeProto { message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; } Tensor tensor_type = 1; }
 message OperatorSetIdProto { string domain = 1; int64 version = 2; }
@@ -56,11 +57,36 @@ function node(n: GraphNode, index: number): object {
   };
 }
 
-/**
- * The bytes of an ONNX model for onnxruntime, kept in memory only.
- * Nodes that no output needs are left out, and so are the constants that only they read.
- */
-export function encodeModel(graph: Graph): Uint8Array {
+/** TensorProto.DataLocation of ONNX: the bytes are elsewhere, under a path. */
+const EXTERNAL = 1;
+
+/** Constants from here on lie beside the model; onnxruntime wants to see small ones, shapes above all, while it plans. */
+const EXTERNAL_BYTES = 1 << 16;
+
+/** An ONNX model for onnxruntime, kept in memory only. */
+export interface EncodedModel {
+  readonly model: Uint8Array;
+  /**
+   * The large constants by the paths that `model` knows them under, as they lie in memory: a protobuf cannot be larger
+   * than 2 GB, and in it they would be copied twice more.
+   */
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
+const bytesOf = ({ data }: Constant): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+const isExternal = ({ data }: Constant): boolean => data.byteLength >= EXTERNAL_BYTES;
+
+function initializer(constant: Constant): object {
+  const { value, data } = constant;
+  const head = { name: value.name, dims: value.shape, data_type: DATA_TYPE[value.dtype] };
+  if (!isExternal(constant)) return { ...head, raw_data: bytesOf(constant) };
+  const place = { location: value.name, offset: '0', length: String(data.byteLength) };
+  const external_data = Object.entries(place).map(([key, value]) => ({ key, value }));
+  return { ...head, data_location: EXTERNAL, external_data };
+}
+
+/** Nodes that no output needs are left out, and so are the constants that only they read. */
+export function encodeModel(graph: Graph): EncodedModel {
   const { nodes, constants, inputs } = graph.live();
   const model = {
     ir_version: IR_VERSION,
@@ -71,13 +97,13 @@ export function encodeModel(graph: Graph): Uint8Array {
       node: nodes.map(node),
       input: inputs.map(valueInfo),
       output: graph.outputs.map(valueInfo),
-      initializer: constants.map(({ value, data }) => ({
-        name: value.name,
-        dims: value.shape,
-        data_type: DATA_TYPE[value.dtype],
-        raw_data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-      })),
+      initializer: constants.map(initializer),
     },
   };
-  return ModelProto.encode(model).finish();
+  return {
+    model: ModelProto.encode(model).finish(),
+    externalData: constants
+      .filter(isExternal)
+      .map((constant) => ({ path: constant.value.name, data: bytesOf(constant) })),
+  };
 }

@@ -35,7 +35,7 @@ interface Decoded {
 }
 const decode = (g: Graph): Decoded => {
   const model = root.lookupType('onnx.Model');
-  return model.toObject(model.decode(encodeModel(g)), { longs: Number }) as Decoded;
+  return model.toObject(model.decode(encodeModel(g).model), { longs: Number }) as Decoded;
 };
 
 describe('an encoded graph', () => {
@@ -95,6 +95,27 @@ describe('an encoded graph', () => {
     const session = await Session.open(g);
     const { y } = await session.run({ x: tensor(Float32Array.of(10, 20), [2]) });
     assert.deepEqual(y.data, Float32Array.of(11, 22));
+    await session.release();
+  });
+
+  it('has large constants beside it, which a session copies', async () => {
+    const g = new Graph();
+    const weights = Float32Array.from({ length: 200 * 200 }, (_, i) => Math.sin(i));
+    const before = weights.slice();
+    const x = g.input('x', 'float32', [1, 200]);
+    g.output('y', op.MatMul(x, g.constant('block.0.w', 'float32', [200, 200], weights)));
+    const [{ name, raw_data }] = decode(g).graph.initializer;
+    assert.deepEqual([name, raw_data], ['block.0.w', undefined]);
+    const [{ path, data }, ...more] = encodeModel(g).externalData;
+    assert.deepEqual([path, data.buffer === weights.buffer, more.length], ['block.0.w', true, 0]);
+    assert.equal(g.constantBytes, 160_000);
+
+    const session = await Session.open(g);
+    weights.fill(NaN);
+    const unit = new Float32Array(200);
+    unit[7] = 1;
+    const { y } = await session.run({ x: tensor(unit, [1, 200]) });
+    assert.deepEqual(y.data, before.subarray(7 * 200, 8 * 200));
     await session.release();
   });
 

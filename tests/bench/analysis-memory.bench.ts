@@ -1,0 +1,181 @@
+/**
+ * What the analysis of a T5-large takes: peak memory and seconds of E2, E5 and E3 on 64 queries.
+ *
+ *     npm run bench -- analysis-memory [--layers N] [--queries N] [--experiments NAMES] [--model DIR]
+ *
+ * The model is random and has the shape of T5-large with 10,000 docids. It is written as float16 to a temporary folder;
+ * with --model to DIR, which is used again where it holds a model. A random model answers nothing correctly, so each
+ * query is about the document that the model ranks first for it. Stages are thirds of the decoder. JSON on stdout;
+ * `peakGib` is the most memory that the process has had resident by the end of that step.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Subject } from '../../analysis/experiments/experiment.ts';
+import { EXPERIMENTS, experimentsNamed } from '../../analysis/experiments/table.ts';
+import { Lab } from '../../analysis/lab.ts';
+import type { Population } from '../../analysis/population.ts';
+import type { Stages } from '../../analysis/stages.ts';
+import { createRng, type Rng } from '../../corpus/random.ts';
+import { createConfig } from '../../models/config.ts';
+import { expectedWeights, readModelFolder, writeModelFolder } from '../../models/folder.ts';
+import { trainTokenizer } from '../../models/tokenizer-training.ts';
+import { elementCount, type WeightTensor } from '../../models/weights.ts';
+
+const SEED = 1;
+const WORD_TOKENS = 32_100;
+const DOCUMENTS = 10_000;
+const LONGEST_QUERY = 20;
+/** Drawn once and repeated: a prime, so that no two rows of a matrix are the same. */
+const NUMBERS_DRAWN = 4_000_037;
+
+const words = Array.from({ length: 500 }, (_, i) =>
+  [...String(i)].map((digit) => 'bdfghklmnr'[Number(digit)]).join('a'),
+);
+
+/** Weights are made when they are asked for, one at a time. */
+function writeLargeModel(dir: string, layers: number): void {
+  const rng = createRng(SEED);
+  const config = createConfig({
+    ...{ d_model: 1024, d_kv: 64, num_heads: 16, d_ff: 4096, num_layers: layers, num_decoder_layers: layers },
+    vocab_size: WORD_TOKENS + DOCUMENTS,
+  });
+  const numbers = Float32Array.from({ length: NUMBERS_DRAWN }, () => Math.sqrt(12) * (rng.next() - 0.5));
+  const weights = new Map(
+    expectedWeights(config).map(({ name, shape }): [string, WeightTensor] => {
+      const scale = /shared|bias/.test(name)
+        ? 1
+        : /\.[qk]\.weight$/.test(name)
+          ? 1 / Math.sqrt(8 * 1024)
+          : 1 / Math.sqrt(shape[1] ?? 1);
+      const first = rng.int(NUMBERS_DRAWN);
+      const draw = (): Float32Array =>
+        Float32Array.from({ length: elementCount(shape) }, (_, i) => scale * numbers[(first + i) % NUMBERS_DRAWN]);
+      return [
+        name,
+        {
+          shape,
+          get data() {
+            return name.endsWith('norm.weight') ? new Float32Array(shape[0]).fill(1) : draw();
+          },
+        },
+      ];
+    }),
+  );
+  const docids = Array.from({ length: DOCUMENTS }, (_, i) => `d${i}`);
+  writeModelFolder(dir, {
+    ...{ config, weights, dtype: 'F16' },
+    ...trainTokenizer([words.join(' ')], { vocabSize: 1000, minWordCount: 1 }),
+    genir: {
+      ...{ format: 'palimpsest-genir', version: 1, scheme: 'atomic', docids, firstDocidToken: WORD_TOKENS },
+      corpus: { fingerprint: null, documents: DOCUMENTS },
+    },
+  });
+}
+
+const randomQuery = (rng: Rng): string =>
+  Array.from({ length: 1 + rng.int(LONGEST_QUERY) }, () => words[rng.int(words.length)]).join(' ');
+
+/** Each text as a question about the document that the model ranks first for it. */
+async function questionsAbout(lab: Lab, texts: readonly string[]): Promise<Population['questions']> {
+  const { state } = await lab.decode(await lab.encode(texts));
+  // Document 0, or the best other one.
+  const out = await lab.lens(state, { kinds: ['ranks', 'rivals'], documents: new Int32Array(texts.length) });
+  const [zero, rival] = [out.logit.data, out.docid_rival_logit.data] as Float32Array[];
+  return texts.map((text, q) => ({
+    ...{ id: String(q), text },
+    document: zero[q] > rival[q] ? 0 : Number(out.docid_rival.data[q]),
+  }));
+}
+
+/** Linux: the most that was resident at any moment so far. */
+const peakGib = (): number => {
+  const kib = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
+  return Math.round((kib / 2 ** 20) * 100) / 100;
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      layers: { type: 'string', default: '24' },
+      queries: { type: 'string', default: '64' },
+      experiments: { type: 'string', default: 'contributions,rank-development,stage-patching' },
+      model: { type: 'string' },
+    },
+  });
+  const [layers, queries] = [values.layers, values.queries].map(Number);
+  const names = values.experiments.split(',').flatMap(experimentsNamed);
+  const machine = {
+    ...{ cpu: cpus()[0].model, cores: cpus().length, loadAverage: loadavg() },
+    ...{ memoryGib: Math.round(totalmem() / 2 ** 30), node: process.versions.node },
+  };
+  const scratch = mkdtempSync(join(tmpdir(), 'palimpsest-analysis-bench-'));
+  const steps: { step: string; seconds: number; peakGib: number }[] = [];
+  const timed = async <T>(step: string, work: () => T | Promise<T>): Promise<T> => {
+    const started = performance.now();
+    const result = await work();
+    const seconds = Math.round((performance.now() - started) / 100) / 10;
+    steps.push({ step, seconds, peakGib: peakGib() });
+    console.error(JSON.stringify(steps.at(-1)));
+    return result;
+  };
+  try {
+    const dir = values.model ?? join(scratch, 'model');
+    if (!existsSync(join(dir, 'config.json'))) await timed('write the model', () => writeLargeModel(dir, layers));
+    const folder = readModelFolder(dir);
+    const lab = await timed('open', () => new Lab(folder, { threads: availableParallelism() }));
+    const rng = createRng(SEED);
+    const texts = Array.from({ length: queries }, () => randomQuery(rng));
+    const questions = await timed('questions', () => questionsAbout(lab, texts));
+    const encoded = await timed('encode', () => lab.encode(texts));
+    const population: Population = {
+      ...{ ranking: 'docids', asked: queries, questions },
+      correct: { vocabulary: 0, docids: queries },
+    };
+    const subject: Subject = {
+      ...{ lab, population, encoded, stages: thirds(lab.layers, queries) },
+      ...{ test: [], donors: [], seed: SEED, onProgress: () => undefined },
+    };
+    for (const name of names) await timed<unknown>(name, () => EXPERIMENTS[name].run(subject));
+    await lab.close();
+    const parameters = [...folder.weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+    const model = {
+      encoderLayers: folder.config.num_layers,
+      decoderLayers: lab.layers,
+      parameters,
+      documents: DOCUMENTS,
+    };
+    const result = {
+      bench: 'analysis-memory',
+      date: new Date().toISOString(),
+      machine,
+      model,
+      queries,
+      steps,
+      peakGib: peakGib(),
+    };
+    console.log(JSON.stringify(result, undefined, 2));
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function thirds(layers: number, queries: number): Stages {
+  const stage = (i: number) => {
+    const [from, to] = [Math.round((i * layers) / 3), Math.round(((i + 1) * layers) / 3)];
+    return {
+      from,
+      to,
+      fromInterval: [from, from] as [number, number],
+      toInterval: [to, to] as [number, number],
+      confidence: 1,
+    };
+  };
+  return {
+    ...{ version: 1, layers, ranking: 'docids', queries, mlps: [] },
+    ...{ priming: stage(0), bridging: stage(1), interaction: stage(2) },
+  };
+}
+
+await main();
