@@ -71,7 +71,9 @@ export function stagesSection(sweeps: LayerSweeps, stages: Stages, beside: Besid
 
 const findings = {
   priming({ cost, layers }, { priming, bridging, interaction }) {
-    const end = (priming?.to ?? (bridging ?? interaction)?.from) || layers;
+    const next = bridging ?? interaction;
+    const end = priming?.to ?? next?.from ?? layers;
+    if (end === 0) return 'There is no priming stage: the first layer already answers to the query.';
     const zero = told(cost('zero', 'mlp', 0, end).left);
     const mean = told(cost('mean', componentTypes, 0, end).left);
     const first = layersText(layersFrom(0, end));
