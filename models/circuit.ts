@@ -28,10 +28,14 @@ export function circuitDecoderGraph(
   const { ids, mask } = queryInputs(g);
   const { fixed, live } = editableParts(config, g, weights, edited);
   const editable = new Set<string>();
+  const noted = (name: string): string => {
+    editable.add(name);
+    return name;
+  };
   const recorded: T5Parts = {
     ...live,
-    parameters: (name, shape) => live.parameters((editable.add(name), name), shape),
-    linear: (x, name, size) => live.linear(x, (editable.add(name), name), size),
+    parameters: (name, shape) => live.parameters(noted(name), shape),
+    linear: (x, name, size) => live.linear(x, noted(name), size),
   };
   const encoderOut = encoder(recorded, embed(recorded, ids), mask);
   scoreDocids(decodeCircuitStart(fixed, recorded, circuit, encoderOut, mask));
@@ -60,6 +64,7 @@ export function decodeCircuitStart(
   const g = mask.graph;
   const { config } = live;
   const { d_model: D, vocab_size: V, decoder_start_token_id: start } = config;
+  const padding = op.Reshape(paddingBias(mask), ['B', 1, 'S']);
   let x = op.Gather(fixed.parameters('shared.weight', [V, D]), g.literal('int64', [start])); // [1, D], then [B, D]
   let isFixed = true;
   let waiting: Float32Array | undefined; // means not yet added
@@ -72,7 +77,6 @@ export function decodeCircuitStart(
     cross_attn: (layer) => crossAttention(isFixed ? fixed : live, live, layer, x, encoderOut, padding),
     mlp: (layer) => mlp(isFixed ? fixed : live, 'decoder', layer, x),
   };
-  const padding = op.Reshape(paddingBias(mask), ['B', 1, 'S']);
   const rest = [...means];
   layers.forEach((one, layer) => {
     for (const part of circuitParts) {
