@@ -3,75 +3,19 @@
  * cross-attention read and wrote, which neurons fired for it.
  */
 import type { ActivationName } from '../models/activations.ts';
+import { circuitParts, type Circuit, type CircuitPart } from '../models/circuit-record.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
-import { writers, type Writer } from './components.ts';
+import { outputOf, writers, type Writer } from './components.ts';
+import type { Effect, Entry, Explanation } from './explanation.ts';
 import type { Lab } from './lab.ts';
-import { stageOf, type StageName, type Stages } from './stages.ts';
+import type { Patch } from './patch.ts';
+import { stageOf, type Stages } from './stages.ts';
 import { dot } from './vectors.ts';
 
-/** An entry of the vocabulary: a document, or a piece of text as the tokenizer writes it. */
-export type Entry = { readonly docid: string } | { readonly word: string };
-
-export interface RankAfter {
-  readonly type: Writer['type'];
-  /** −1 for the embedding. */
-  readonly layer: number;
-  /** In the whole vocabulary by the logit lens; 1 is best. */
-  readonly rank: number;
-  /** Among docids. */
-  readonly docidRank: number;
-}
-
-/** What a part of the model adds to the document's logit, and to its distance to the rival's. */
-export interface Effect {
-  readonly logit: number;
-  readonly margin: number;
-}
-
-export interface Contribution extends Effect {
-  readonly type: Writer['type'];
-  /** −1 for the embedding. */
-  readonly layer: number;
-  /** Null where the layer belongs to none, or the model was never analysed. */
-  readonly stage: StageName | null;
-}
-
-export interface HeadRead extends Effect {
-  readonly layer: number;
-  readonly head: number;
-  /** Attention to each token of the query; sums to 1. */
-  readonly attention: readonly number[];
-  /** Best entries of the vocabulary, by the logit lens on what the head adds. */
-  readonly wrote: readonly Entry[];
-}
-
-export interface FiredNeuron extends Effect {
-  readonly layer: number;
-  readonly neuron: number;
-  readonly activation: number;
-  /** Best entries of the vocabulary, by the logit lens on what the neuron adds. */
-  readonly promotes: readonly Entry[];
-}
-
-/** Ranks and rival are among all documents of the model, whichever of them may be retrieved. */
-export interface Explanation {
-  readonly query: string;
-  /** The query as the model reads it. */
-  readonly tokens: readonly string[];
-  readonly docid: string;
-  readonly rank: number;
-  readonly docidRank: number;
-  readonly logit: number;
-  /** The best other document; null where the model has only one. */
-  readonly rival: { readonly docid: string; readonly logit: number } | null;
-  /** After each part of the decoder has written, in order. */
-  readonly ranks: readonly RankAfter[];
-  /** Of the same parts; they sum to the logit, and to the distance to the rival's. */
-  readonly contributions: readonly Contribution[];
-  /** Heads of cross-attention, the largest effects on the margin first. */
-  readonly heads: readonly HeadRead[];
-  /** Neurons of all layers, likewise. */
-  readonly neurons: readonly FiredNeuron[];
+export interface ExplainerOptions {
+  readonly stages?: Stages | undefined;
+  /** What answers in place of the whole decoder. */
+  readonly circuit?: Circuit | undefined;
 }
 
 export interface ExplainOptions {
@@ -116,14 +60,16 @@ const pointAfter = ({ type, layer, at }: Writer): ActivationName =>
 export class Explainer {
   private readonly lab: Lab;
   private readonly stages: Stages | undefined;
+  private readonly circuit: Circuit | undefined;
   private readonly parts: readonly Writer[];
   private readonly layers: readonly number[];
   /** float32 [D, F] of each layer: a neuron's value vector is a column. */
   private readonly outputs = new Map<number, Float32Array>();
 
-  constructor(lab: Lab, stages?: Stages) {
+  constructor(lab: Lab, { stages, circuit }: ExplainerOptions = {}) {
     this.lab = lab;
     this.stages = stages;
+    this.circuit = circuit;
     this.parts = writers(lab.layers);
     this.layers = Array.from({ length: lab.layers }, (_, layer) => layer);
   }
@@ -191,9 +137,15 @@ export class Explainer {
     ];
     const encoded = await lab.encode([query]);
     let out: Readonly<Record<string, FloatTensor>> = {};
-    for await (const batch of lab.decodeBatches(encoded, { read: [...new Set(names)] })) out = batch.out;
+    const request = { read: [...new Set(names)], patches: this.circuit ? replacements(this.circuit) : [] };
+    for await (const batch of lab.decodeBatches(encoded, request)) out = batch.out;
     const tokens = Array.from(encoded.batches[0].ids.data, (id) => lab.tokenizer.token(Number(id)) ?? '');
     return { tokens, read: (at) => out[at].data };
+  }
+
+  /** Layers in which the component works, rather than being replaced by a constant. */
+  private working(part: CircuitPart): readonly number[] {
+    return this.layers.filter((layer) => !this.circuit || this.circuit.layers[layer][part] === 'keep');
   }
 
   /** The document with the highest logit. */
@@ -218,7 +170,7 @@ export class Explainer {
 
   private heads(pass: Pass, effect: (vector: Float32Array) => Effect) {
     const { num_heads: H, d_model: D } = this.lab.config;
-    return this.layers.flatMap((layer) => {
+    return this.working('cross_attn').flatMap((layer) => {
       const results = pass.read(`decoder.${layer}.cross_attn_result`); // [H, D]
       const pattern = pass.read(`decoder.${layer}.cross_attn_pattern`); // [H, S]
       const S = pass.tokens.length;
@@ -236,7 +188,7 @@ export class Explainer {
     toRival: Float32Array,
     effectOf: (toDocument: number, toRival: number) => Effect,
   ) {
-    return this.layers.flatMap((layer) => {
+    return this.working('mlp').flatMap((layer) => {
       const values = this.output(layer);
       const [mine, theirs] = [toDocument, toRival].map((direction) => through(values, direction));
       return Array.from(pass.read(`decoder.${layer}.mlp_post`), (activation, neuron) => ({
@@ -272,6 +224,19 @@ export class Explainer {
       token < lab.genir.docids.length ? { docid: lab.tokenName(token) } : { word: lab.tokenName(token) };
     return all.map((_, i) => Array.from({ length: k }, (_, j) => entry(Number(tokens.data[i * k + j]))));
   }
+}
+
+/** A circuit's constants in the places of their components. */
+function replacements({ layers, means }: Circuit): Patch[] {
+  const mean = means.values();
+  return layers.flatMap((treatments, layer) =>
+    circuitParts
+      .filter((part) => treatments[part] !== 'keep')
+      .map((part) => ({
+        at: outputOf(part, layer),
+        by: treatments[part] === 'zero' ? ('zero' as const) : mean.next().value!,
+      })),
+  );
 }
 
 /** vectorᵀ W for W [D, F]: float32 [F]. */

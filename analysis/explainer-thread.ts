@@ -1,10 +1,12 @@
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../models/thread.ts';
-import type { Explanation } from './explain.ts';
+import type { Explanation } from './explanation.ts';
 import type { ExplainerSetup, FromExplainer, ToExplainer } from './explainer-worker.ts';
 
 export interface ExplainerThreadOptions {
   readonly modelDir: string;
+  /** Explains the circuit that is stored with the model in place of the whole decoder. @default false */
+  readonly circuit?: boolean;
   /** Time without a request after which the thread ends and its memory is free again. @default five minutes */
   readonly idleMs?: number;
   /** Requests under way and waiting at most; more are refused with `ExplainerBusyError`. @default 16 */
@@ -48,7 +50,7 @@ export class ExplainerThread {
   private closed = false;
 
   constructor(options: ExplainerThreadOptions) {
-    this.options = { idleMs: 5 * 60_000, maxWaiting: 16, ...options };
+    this.options = { circuit: false, idleMs: 5 * 60_000, maxWaiting: 16, ...options };
   }
 
   get running(): boolean {
@@ -89,7 +91,8 @@ export class ExplainerThread {
   }
 
   private start(): Running {
-    const setup: ExplainerSetup = { modelDir: this.options.modelDir };
+    const { modelDir, circuit } = this.options;
+    const setup: ExplainerSetup = { modelDir, circuit };
     const worker = startThread(new URL('./explainer-worker', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const running: Running = { worker, ended, requests: new Map() };

@@ -3,13 +3,17 @@
  * the edits along and give `Lab` a folder whose `tensor` and `genir` know them.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { circuitOf, storedCircuit } from '../models/circuit-record.ts';
 import { readModelFolder } from '../models/folder.ts';
-import { Explainer, type Explanation } from './explain.ts';
+import { Explainer } from './explain.ts';
+import type { Explanation } from './explanation.ts';
 import { Lab } from './lab.ts';
 import { storedStages } from './stages.ts';
 
 export interface ExplainerSetup {
   readonly modelDir: string;
+  /** Explains the circuit that is stored with the model in place of the whole decoder. */
+  readonly circuit: boolean;
 }
 
 export type ToExplainer =
@@ -22,9 +26,12 @@ export type FromExplainer =
 
 const port = parentPort!;
 const send = (message: FromExplainer): void => port.postMessage(message);
-const folder = readModelFolder((workerData as ExplainerSetup).modelDir);
-const lab = new Lab(folder);
-const explainer = new Explainer(lab, storedStages(folder.dir, lab.genir, lab.layers));
+const { modelDir, circuit } = workerData as ExplainerSetup;
+const lab = new Lab(readModelFolder(modelDir));
+const explainer = new Explainer(lab, {
+  stages: storedStages(modelDir, lab.genir, lab.layers),
+  circuit: circuit ? circuitOf(storedCircuit(modelDir, lab.genir, lab.config)) : undefined,
+});
 
 async function handle(message: ToExplainer): Promise<void> {
   if (message.kind === 'close') {

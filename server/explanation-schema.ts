@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Entry, Explanation } from '../analysis/explain.ts';
+import type { Entry, Explanation } from '../analysis/explanation.ts';
 import { componentTypes } from '../analysis/components.ts';
 import { named } from './named-schemas.ts';
 
@@ -26,7 +26,7 @@ const effect = {
   margin: z.number().describe("What it adds to the distance between the document's logit and the rival's."),
 };
 
-/** `Explanation` of analysis/explain.ts. */
+/** `Explanation` of analysis/explanation.ts. */
 export const explanation: z.ZodType<Explanation> = named(
   'Explanation',
   z.strictObject({

@@ -3,7 +3,7 @@ import { allowedRows, type Constraint } from '../corpus/constraints.ts';
 import type { Document } from '../corpus/documents.ts';
 import type { Store } from '../corpus/store.ts';
 import { InferencePool, type PoolOptions } from '../models/pool.ts';
-import type { Explanation } from '../analysis/explain.ts';
+import type { Explanation } from '../analysis/explanation.ts';
 import { ExplainerThread } from '../analysis/explainer-thread.ts';
 import { fuse, fusionDepth, type Scored } from '../analysis/fusion.ts';
 import type { ModelInfo } from './model-info.ts';
@@ -61,7 +61,7 @@ export class IndexService {
 
   private constructor(pool: InferencePool, { store, model, corpusName }: IndexOptions, liveRows: number) {
     this.pool = pool;
-    this.explainer = new ExplainerThread({ modelDir: model.dir });
+    this.explainer = new ExplainerThread({ modelDir: model.dir, circuit: model.circuit !== null });
     this.store = store;
     this.model = model;
     this.corpusName = corpusName;

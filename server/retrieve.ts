@@ -1,6 +1,6 @@
 import type { Constraint } from '../corpus/constraints.ts';
 import type { MetadataFilter } from '../corpus/filter.ts';
-import type { Explanation } from '../analysis/explain.ts';
+import type { Explanation } from '../analysis/explanation.ts';
 import type { Scored } from '../analysis/fusion.ts';
 import type { IndexService } from './index-service.ts';
 import { documentView } from './document-view.ts';

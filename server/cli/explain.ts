@@ -1,4 +1,4 @@
-import type { Explanation } from '../../analysis/explain.ts';
+import type { Explanation } from '../../analysis/explanation.ts';
 import { maxDocidLength } from '../../corpus/documents.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { openStore } from '../../corpus/store.ts';
@@ -56,7 +56,7 @@ async function explanationOf(modelDir: string, query: string, docid: string | un
   ]);
   const lab = new Lab(readModelFolder(modelDir));
   try {
-    const explainer = new Explainer(lab, storedStages(lab.folder.dir, lab.genir, lab.layers));
+    const explainer = new Explainer(lab, { stages: storedStages(lab.folder.dir, lab.genir, lab.layers) });
     return await explainer.explain(query, docid === undefined ? {} : { document: documentOf(lab, docid) });
   } finally {
     await lab.close();

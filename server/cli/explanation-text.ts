@@ -1,6 +1,6 @@
 /** @file An explanation as text for a terminal, and as plain ASCII for everything else. */
 import { componentNames } from '../../analysis/components.ts';
-import type { Contribution, Entry, Explanation, HeadRead } from '../../analysis/explain.ts';
+import type { Contribution, Entry, Explanation, HeadRead } from '../../analysis/explanation.ts';
 
 export interface TextStyle {
   /** Titles of documents by docid, as far as they are known. */
@@ -43,9 +43,12 @@ const signed = (x: number): string => `${x < 0 ? '-' : '+'}${Math.abs(x).toFixed
 
 const named = (docid: string, { titles }: TextStyle): string => [docid, titles.get(docid)].filter(Boolean).join('  ');
 
-/** A piece of text without the mark of a word's start; pieces inside of words begin with +. */
-const piece = (token: string): string =>
-  token.startsWith('▁') ? token.slice(1) : /^<.*>$/.test(token) ? token : `+${token}`;
+/** A piece of text without the mark of a word's start; pieces that go on with a word begin with a hyphen. */
+function piece(token: string): string {
+  if (token === '' || token === '▁') return '(blank)';
+  if (/^<.*>$/.test(token)) return token;
+  return token.startsWith('▁') ? token.slice(1) : `-${token}`;
+}
 
 function entries(all: readonly Entry[], { titles }: TextStyle): string {
   const text = (entry: Entry) => ('docid' in entry ? `[${titles.get(entry.docid) || entry.docid}]` : piece(entry.word));

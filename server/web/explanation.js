@@ -10,6 +10,8 @@ const notable = 0.1;
 /** A piece of text without the mark of a word's start; pieces that go on with a word begin with a hyphen. */
 function piece(token) {
   if (token === '</s>') return '(end)';
+  if (/^<.*>$/.test(token)) return token;
+  if (token === '' || token === '▁') return '(blank)';
   return token.startsWith('▁') ? token.slice(1) : `-${token}`;
 }
 const number = (n) => n.toLocaleString('en');

@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { DocidNotInModelError, documentOf, Explainer, type Entry, type Explanation } from '../../analysis/explain.ts';
+import { DocidNotInModelError, documentOf, Explainer } from '../../analysis/explain.ts';
+import type { Entry, Explanation } from '../../analysis/explanation.ts';
 import { ExplainerBusyError, ExplainerError, ExplainerThread } from '../../analysis/explainer-thread.ts';
 import { createRng } from '../../corpus/random.ts';
 import { DocidDecoder } from '../../models/decode.ts';
-import { readModelFolder } from '../../models/folder.ts';
+import { encodeMeans, type LayerCircuit, type StoredCircuit } from '../../models/circuit-record.ts';
+import { readModelFolder, writeModelFolder } from '../../models/folder.ts';
 import { assertClose, openLab, plainRun } from '../support/analysis.ts';
 import { writePlantedModel } from '../support/planted-model.ts';
 import { mechanisms, type MechanismName } from '../support/planted/mechanisms.ts';
@@ -90,6 +92,51 @@ describe('an explanation of a random model', () => {
       margins,
       margins.toSorted((a, b) => b - a),
     );
+  });
+
+  it('explains a circuit as the circuit answers', async () => {
+    const whole = readModelFolder(writeTinyModel(join(dir, 'uncut'), { seed: 6, config: { num_decoder_layers: 3 } }));
+    const rng = createRng(7);
+    const means = Array.from({ length: 2 }, () => Float32Array.from({ length: 32 }, () => rng.next() - 0.5));
+    const layers: LayerCircuit[] = [
+      { attn: 'mean', cross_attn: 'keep', mlp: 'zero' },
+      { attn: 'zero', cross_attn: 'mean', mlp: 'keep' },
+      { attn: 'keep', cross_attn: 'keep', mlp: 'keep' },
+    ];
+    const everyone = { mean: 0, low: 0, high: 0 };
+    const stored: StoredCircuit = {
+      version: 1,
+      layers,
+      means: encodeMeans(means),
+      queries: 1,
+      loss: { searched: everyone, test: null },
+    };
+    const { config, tokenizerJson, tokenizerConfig } = whole;
+    const weights = new Map([...whole.weights.keys()].map((name) => [name, whole.tensor(name)]));
+    const genir = { ...whole.genir!, circuit: stored };
+    const modelDir = join(dir, 'circuit');
+    writeModelFolder(modelDir, { config, weights, tokenizerJson, tokenizerConfig, genir });
+
+    const decoder = await DocidDecoder.open(readModelFolder(modelDir), { circuit: true });
+    const thread = new ExplainerThread({ modelDir, circuit: true });
+    try {
+      for (const query of ['a river of ice', 'bread']) {
+        const [{ rows, scores }] = await decoder.retrieve([{ query, k: 10 }]);
+        const found = await thread.explain(query, [...rows]);
+        const { logit, contributions, rival, heads, neurons } = found[0];
+        found.forEach((one, i) => {
+          assert.equal(one.docidRank, i + 1);
+          assertClose([one.logit - logit], [scores[i] - scores[0]], 'distance to the best', 1e-3);
+        });
+        assertClose([sum(contributions.map((part) => part.margin))], [logit - rival!.logit], 'sum of margins');
+        for (const part of contributions.filter(({ type, layer }) => type === 'mlp' && layer === 0))
+          assert.deepEqual([part.logit, part.margin], [0, 0]);
+        assert.ok(heads.every(({ layer }) => layer !== 1));
+        assert.ok(neurons.every(({ layer }) => layer !== 0));
+      }
+    } finally {
+      await Promise.all([decoder.close(), thread.close()]);
+    }
   });
 
   it('knows no rival where there is one document, and no stages where none were found', async () => {

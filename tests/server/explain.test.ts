@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -74,6 +75,17 @@ describe('POST /retrieve with explain', () => {
       assert.deepEqual([path, others], ['explain', []]);
       assert.match(said, message);
     });
+
+  it('says that the model cannot be opened for it, while searches go on', async () => {
+    const modelDir = writeTinyModel(join(tempFolder(), 'model'));
+    const other = await startTestServer({ modelDir });
+    rmSync(modelDir, { recursive: true });
+    const answer = await post<Problem>(`${other.url}/retrieve`, { query: 'a river', explain: true });
+    assert.deepEqual([answer.status, answer.body.code], [503, 'model_unavailable']);
+    assert.match(answer.body.detail, /expected an explanation, got none; try again in a moment or ask without explain/);
+    assert.match(other.lines.at(-1)!, /expected a folder with config\.json/);
+    assert.equal((await post(`${other.url}/retrieve`, { query: 'a river' })).status, 200);
+  });
 
   it('is described field by field', async () => {
     interface Schema {
