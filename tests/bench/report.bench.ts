@@ -1,0 +1,95 @@
+/**
+ * What the whole report of an analysis takes: seconds of each experiment and in all, and peak memory.
+ *
+ *     npm run bench -- report [--model DIR] [--corpus DIR] [--donors DIRS] [--threads N] [--rounds N]
+ *
+ * Runs the command `analyze` as a user would, with every experiment, into a new folder each round; the model is not
+ * written to. JSON on stdout; progress on standard error.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { builtinCorpus, builtinModel, packageRoot } from '../../server/paths.ts';
+
+const POLL_MS = 200;
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string', default: builtinModel },
+    corpus: { type: 'string', default: builtinCorpus },
+    donors: { type: 'string' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    rounds: { type: 'string', default: '1' },
+  },
+});
+
+/** Linux: the most that a process has had resident so far; undefined once it has ended. */
+function peakMib(pid: number): number | undefined {
+  try {
+    const [, kib] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return kib === undefined ? undefined : Math.round(Number(kib) / 1024);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Analysed {
+  readonly page: string;
+  readonly population: { readonly asked: number; readonly questions: number };
+  readonly experimentSeconds: Readonly<Record<string, number>>;
+  readonly seconds: number;
+}
+
+/** Runs `analyze` to its end. */
+async function analyze(out: string): Promise<{ analysed: Analysed; peakMib: number; wallSeconds: number }> {
+  const { model, corpus, donors, threads } = values;
+  const args = ['analyze', '--model', model, '--corpus', corpus, '--threads', threads, '--out', out, '--no-store'];
+  const started = performance.now();
+  const child = spawn(
+    process.execPath,
+    [
+      ...['--import', 'tsx', join(packageRoot, 'server', 'cli', 'main.ts')],
+      ...args,
+      ...(donors === undefined ? [] : ['--donors', donors]),
+      '--json',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let peak = 0;
+  const poll = setInterval(() => (peak = peakMib(child.pid!) ?? peak), POLL_MS);
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  clearInterval(poll);
+  if (status !== 0) throw new Error(`analyze: expected exit status 0, got ${String(status)}`);
+  const wallSeconds = Math.round((performance.now() - started) / 100) / 10;
+  return { analysed: JSON.parse(printed) as Analysed, peakMib: peak, wallSeconds };
+}
+
+const rounds = [];
+const load = loadavg();
+for (let i = 0; i < Number(values.rounds); i++) {
+  const out = mkdtempSync(join(tmpdir(), 'palimpsest-report-bench-'));
+  try {
+    const { analysed, ...cost } = await analyze(out);
+    const { population, experimentSeconds, seconds, page } = analysed;
+    const { asked, questions } = population;
+    rounds.push({
+      ...cost,
+      seconds,
+      asked,
+      questions,
+      experimentSeconds,
+      pageKib: Math.round(statSync(page).size / 1024),
+    });
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+}
+const machine = { cpu: cpus()[0].model, cores: cpus().length, loadAverage: load, node: process.versions.node };
+const { model, corpus } = values;
+console.log(
+  JSON.stringify({ bench: 'report', date: new Date().toISOString(), machine, model, corpus, rounds }, undefined, 2),
+);
