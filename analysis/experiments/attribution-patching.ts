@@ -134,7 +134,7 @@ export const attributionPatching: Experiment<AttributionPatchingResult> = {
       head === null ? type : `${type}, one head`;
     return {
       id: 'attribution-patching',
-      title: 'Can effects be read off a gradient? (attribution patching)',
+      title: 'Can effects be read off a gradient?',
       about: [
         'Replacing a component and running the decoder again tells what the component does; it takes a run for each component. ' +
           'Attribution patching estimates the same from one backward pass: (replacement − activation) · ∂margin/∂activation, for every ' +

@@ -47,7 +47,7 @@ export const decoderLens: Experiment<DecoderLensResult> = {
     const [embeddings] = depths;
     return {
       id: 'decoder-lens',
-      title: 'How much of the encoder is needed? (DecoderLens)',
+      title: 'How much of the encoder is needed?',
       about: [
         'The encoder is stopped after some of its layers, its final norm is applied to what stands in the residual stream by ' +
           'then, and the decoder attends to that in place of the finished states (Langedijk et al., NAACL 2024). At 0 layers the decoder ' +

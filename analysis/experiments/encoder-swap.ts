@@ -61,7 +61,7 @@ export const encoderSwap: Experiment<EncoderSwapResult> = {
     const one = candidates.toLocaleString('en');
     return {
       id: 'encoder-swap',
-      title: 'Whose encoder is it? (E1)',
+      title: 'Whose encoder is it?',
       about: [
         'Another encoder reads the query, and this model’s decoder answers from what it wrote. Where documents are still ' +
           'found, and above all those that the other model was never trained on, the encoder does not know documents: it reads queries, and ' +

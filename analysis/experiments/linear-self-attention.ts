@@ -92,7 +92,7 @@ export const linearSelfAttention: Experiment<LinearSelfAttentionResult> = {
     });
     return {
       id: 'linear-self-attention',
-      title: 'What self-attention does at one position (E10)',
+      title: 'What self-attention does at one position',
       about: [
         'The decoder answers after one position, its start token. Attention over a single key has weight 1, so self-attention is ' +
           'exactly the linear map `W_O W_V` of the normed residual stream: it has no pattern, its queries, keys and position ' +

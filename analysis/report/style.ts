@@ -33,7 +33,7 @@ code { padding: .05em .3em; border-radius: .25em; background: var(--line); font-
 .facts dd { margin: 0; font-variant-numeric: tabular-nums; }
 nav { margin: 1.5rem 0; }
 nav h2 { font: 600 .85rem/1.4 system-ui, sans-serif; margin: 0 0 .4rem; color: var(--quiet); }
-nav ol { margin: 0; padding-left: 1.4rem; }
+nav ol { margin: 0; padding-left: 2rem; }
 nav li { margin: .2rem 0; }
 section { margin-top: 3rem; padding-top: 1.2rem; border-top: 1px solid var(--line); }
 .findings { padding: .8rem 1rem .8rem 2rem; border-left: 4px solid var(--accent); background: var(--field); }
