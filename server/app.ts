@@ -38,6 +38,7 @@ function answer(spec: Operation, state: ServerState): RequestHandler {
     const answer = await spec.handle({ state, request, response, query, body });
     endConnection(state, response); // The server may have begun to close meanwhile.
     if (answer === undefined) response.end();
+    else if (typeof answer === 'string') response.send(answer);
     else response.json(answer);
   };
 }

@@ -1,6 +1,7 @@
 /** The only place that knows which status an error means. Bodies are problems of RFC 9457. */
 import type { ErrorRequestHandler } from 'express';
 import { z } from 'zod';
+import { AnalysisError } from '../analysis/analysis-thread.ts';
 import { ExplainerBusyError, ExplainerError } from '../analysis/explainer-thread.ts';
 import { describeJson, UnknownDocidError } from '../corpus/documents.ts';
 import { InvalidFilterError } from '../corpus/filter.ts';
@@ -49,6 +50,14 @@ export class DocumentNotFoundError extends Error {
   }
 }
 
+/** No analysis of this server has come to its end. */
+export class AnalysisNotFoundError extends Error {
+  override readonly name = 'AnalysisNotFoundError';
+  constructor() {
+    super('analysis: expected one that has come to its end, got none; start one with POST /analysis');
+  }
+}
+
 export class MediaTypeError extends Error {
   override readonly name = 'MediaTypeError';
   constructor(actual: string | undefined) {
@@ -70,6 +79,7 @@ const kinds = {
   invalidFilter: { status: 400, code: 'invalid_filter', title: 'The filter says nothing clear' },
   unknownDocid: { status: 400, code: 'unknown_docid', title: 'A docid is not in the corpus' },
   documentNotFound: { status: 404, code: 'document_not_found', title: 'No such document' },
+  analysisNotFound: { status: 404, code: 'analysis_not_found', title: 'No analysis yet' },
   taskNotFound: { status: 404, code: 'task_not_found', title: 'No such task' },
   routeNotFound: { status: 404, code: 'route_not_found', title: 'No such path' },
   methodNotAllowed: { status: 405, code: 'method_not_allowed', title: 'The path has no such method' },
@@ -78,6 +88,7 @@ const kinds = {
   mediaType: { status: 415, code: 'unsupported_media_type', title: 'The body has another type' },
   queueFull: { status: 429, code: 'queue_full', title: 'Too many queries wait' },
   taskQueueFull: { status: 429, code: 'task_queue_full', title: 'Too many tasks wait' },
+  analysisFailed: { status: 500, code: 'analysis_failed', title: 'The model cannot be analysed' },
   internal: { status: 500, code: 'internal_error', title: 'The server failed' },
   notReady: { status: 503, code: 'not_ready', title: 'The server is not ready' },
   modelUnavailable: { status: 503, code: 'model_unavailable', title: 'The model does not answer' },
@@ -110,6 +121,8 @@ const answers = [
   })),
   row(UnknownDocidError, () => ({ kind: kinds.unknownDocid })),
   row(DocumentNotFoundError, () => ({ kind: kinds.documentNotFound })),
+  row(AnalysisNotFoundError, () => ({ kind: kinds.analysisNotFound })),
+  row(AnalysisError, () => ({ kind: kinds.analysisFailed })),
   row(RouteNotFoundError, () => ({ kind: kinds.routeNotFound })),
   row(MethodNotAllowedError, ({ allowed }) => ({
     kind: kinds.methodNotAllowed,

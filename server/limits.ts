@@ -14,6 +14,8 @@ export const limits = {
   candidatesWithDocuments: 1000,
   /** Candidates that are explained. */
   explained: 5,
+  /** Correct queries that one analysis looks at. */
+  analysed: 100_000,
   /** Docids in `allow` or in `deny`. */
   docids: 10_000,
   /** Documents on one page. */

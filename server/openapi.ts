@@ -57,9 +57,13 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
     ...(spec.body && { requestBody: { required: true, content: jsonContent([spec.body]) } }),
     responses: {
       ...Object.fromEntries(
-        Object.entries(spec.responses).map(([status, { description, schemas }]) => [
+        Object.entries(spec.responses).map(([status, { description, schemas, type }]) => [
           status,
-          { description, ...(schemas && { content: jsonContent(schemas) }) },
+          {
+            description,
+            ...(schemas && { content: jsonContent(schemas) }),
+            ...(type && { content: { [type]: {} } }),
+          },
         ]),
       ),
       ...Object.fromEntries(
@@ -72,9 +76,10 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
   };
 }
 
-/** Groups of the reference: what is searched, what is stored, what takes its time, how the server does. */
+/** Groups of the reference: search, documents, the inside of the model, what takes its time, how the server does. */
 function tagOf(path: string): string {
   if (path.startsWith('/retrieve')) return 'retrieve';
+  if (path.startsWith('/analysis')) return 'analysis';
   if (path.startsWith('/tasks')) return 'tasks';
   return path.startsWith('/documents') ? 'documents' : 'operations';
 }

@@ -49,13 +49,17 @@ export interface Operation<Q = unknown, B = unknown> {
   readonly description?: string;
   readonly query?: z.ZodType<Q>;
   readonly body?: z.ZodType<B>;
-  /** Bodies by status. Several schemas mean one of them; none means no body of JSON. */
+  /** Bodies by status. Several schemas mean one of them; none means no body of JSON, `type` alone a text of that type. */
   readonly responses: {
-    readonly [status: number]: { readonly description: string; readonly schemas?: readonly z.ZodType[] };
+    readonly [status: number]: {
+      readonly description: string;
+      readonly schemas?: readonly z.ZodType[];
+      readonly type?: string;
+    };
   };
   /** Statuses that come as a problem, beside 400 and 500. */
   readonly problems?: readonly number[];
-  /** Returns the body, or undefined for none. */
+  /** Returns the body, or undefined for none. A string goes as it is, under the type that the handler has set. */
   handle(call: Call<Q, B>): unknown;
 }
 

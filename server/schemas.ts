@@ -3,6 +3,9 @@
  * so the two cannot differ. Requests are strict: a field that nobody reads is a mistake of the caller.
  */
 import { z } from 'zod';
+import { experimentNames, experimentWords } from '../analysis/experiments/names.ts';
+import { rankings } from '../analysis/population.ts';
+import { stagesSchema } from '../analysis/stages.ts';
 import { maxDocidLength } from '../corpus/documents.ts';
 import { explanation } from './explanation-schema.ts';
 import { modes } from './index-service.ts';
@@ -213,6 +216,66 @@ export const infoResponse = named(
   }),
 );
 export type InfoResponse = z.output<typeof infoResponse>;
+
+export const analysisRequest = named(
+  'AnalysisRequest',
+  z.strictObject({
+    experiments: z
+      .array(z.enum(experimentWords))
+      .min(1)
+      .optional()
+      .describe(
+        'Names, or the numbers of arXiv 2503.19715; all where left out. Those that find the stages are always made.',
+      ),
+    ranking: z
+      .enum(rankings)
+      .default('vocabulary')
+      .describe(
+        'Where a document must be first for its query to be looked at: in the whole vocabulary, or among docids.',
+      ),
+    limit: z.int().min(1).max(limits.analysed).default(400).describe('Correct queries that are looked at, at most.'),
+    seed: z.int().min(0).max(1e9).default(1).describe('Of every draw.'),
+  }),
+);
+export type AnalysisRequest = z.output<typeof analysisRequest>;
+
+const count = z.int().min(0);
+/** What `analysis/` writes as its summary. */
+export const analysisSummary = z.strictObject({
+  date: z.string().meta({ format: 'date-time' }),
+  model: z.strictObject({
+    name: z.string(),
+    digest: z.string().describe('SHA-256 over configuration, tokenizer, docids and weights.'),
+    documents: count,
+    encoderLayers: count,
+    decoderLayers: count,
+    dModel: count,
+  }),
+  corpus: z.string(),
+  split: z.enum(['dev', 'test']).describe('Of the queries.'),
+  population: z.strictObject({
+    ranking: z.enum(rankings),
+    asked: count.describe('Queries with a relevant document in the model.'),
+    correct: z.strictObject({ vocabulary: count, docids: count }).describe('Those whose document has rank 1.'),
+    questions: count.describe('Correct queries that were looked at.'),
+  }),
+  seed: count,
+  stages: stagesSchema.describe('Layers from `from` up to but not including `to`; null where there is no such stage.'),
+  notStored: z
+    .string()
+    .nullable()
+    .describe('Why the stages are not in the genir.json of the model; null where they are.'),
+  findings: z.record(z.string(), z.array(z.string())).describe('Sentences, by section of the report.'),
+  seconds: z.partialRecord(z.enum(experimentNames), z.number()).describe('Time of each experiment when it was made.'),
+});
+
+export const analysisView = named(
+  'Analysis',
+  analysisSummary.extend({
+    links: z.strictObject({ page: z.string(), report: z.string() }).describe('Paths of the whole report.'),
+  }),
+);
+export type AnalysisView = z.output<typeof analysisView>;
 
 const instant = z.string().meta({ format: 'date-time' });
 const taskFields = {

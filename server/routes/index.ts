@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { analysisPageRoute, analysisReportRoute, analysisRoute, latestAnalysisRoute } from './analysis.ts';
 import { documentRoute, documentsRoute } from './documents.ts';
 import { livezRoute, readyzRoute } from './health.ts';
 import { infoRoute } from './info.ts';
@@ -10,6 +11,10 @@ export const routes: readonly Route[] = [
   retrieveRoute,
   documentsRoute,
   documentRoute,
+  analysisRoute,
+  latestAnalysisRoute,
+  analysisPageRoute,
+  analysisReportRoute,
   tasksRoute,
   taskRoute,
   cancelTaskRoute,
