@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import './young-generation.ts';
+import { analyze } from './analyze.ts';
 import { runProgram } from './command.ts';
 import { evaluate } from './evaluate.ts';
 import { explain } from './explain.ts';
@@ -7,4 +8,4 @@ import { index } from './index.ts';
 import { retrieve } from './retrieve.ts';
 import { serve } from './serve.ts';
 
-process.exitCode = await runProgram([serve, index, retrieve, explain, evaluate], process.argv.slice(2));
+process.exitCode = await runProgram([serve, index, retrieve, explain, evaluate, analyze], process.argv.slice(2));
