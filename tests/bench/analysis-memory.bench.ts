@@ -6,7 +6,8 @@
  * The model is random and has the shape of T5-large with 10,000 docids. It is written as float16 to a temporary folder;
  * with --model to DIR, which is used again where it holds a model. A random model answers nothing correctly, so each
  * query is about the document that the model ranks first for it. Stages are thirds of the decoder. JSON on stdout;
- * `peakGib` is the most memory that the process has had resident by the end of that step.
+ * `peakGib` is the most memory that the process has had resident by the end of that step, `cpuSeconds` the time that its
+ * threads computed, which other processes on the machine change less than `seconds`.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os';
@@ -95,6 +96,8 @@ const peakGib = (): number => {
   return Math.round((kib / 2 ** 20) * 100) / 100;
 };
 
+const toSeconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -111,12 +114,13 @@ async function main(): Promise<void> {
     ...{ memoryGib: Math.round(totalmem() / 2 ** 30), node: process.versions.node },
   };
   const scratch = mkdtempSync(join(tmpdir(), 'palimpsest-analysis-bench-'));
-  const steps: { step: string; seconds: number; peakGib: number }[] = [];
+  const steps: { step: string; seconds: number; cpuSeconds: number; peakGib: number }[] = [];
   const timed = async <T>(step: string, work: () => T | Promise<T>): Promise<T> => {
-    const started = performance.now();
+    const [started, cpu] = [performance.now(), process.cpuUsage()];
     const result = await work();
-    const seconds = Math.round((performance.now() - started) / 100) / 10;
-    steps.push({ step, seconds, peakGib: peakGib() });
+    const { user, system } = process.cpuUsage(cpu);
+    const [seconds, cpuSeconds] = [performance.now() - started, (user + system) / 1000].map(toSeconds);
+    steps.push({ step, seconds, cpuSeconds, peakGib: peakGib() });
     console.error(JSON.stringify(steps.at(-1)));
     return result;
   };

@@ -1,5 +1,5 @@
 /**
- * What the whole report of an analysis takes: seconds of each experiment and in all, and peak memory.
+ * What the whole report of an analysis takes: seconds of each experiment, seconds in all, peak memory.
  *
  *     npm run bench -- report [--model DIR] [--corpus DIR] [--donors DIRS] [--threads N] [--rounds N]
  *
@@ -25,11 +25,21 @@ const { values } = parseArgs({
   },
 });
 
-/** Linux: the most that a process has had resident so far; undefined once it has ended. */
-function peakMib(pid: number): number | undefined {
+interface Cost {
+  /** The most that was resident at any moment. */
+  readonly peakMib: number;
+  /** Time that all threads computed: what other processes on the machine change less than the wall's. */
+  readonly cpuSeconds: number;
+}
+
+/** Linux: what a process has cost so far; undefined once it has ended. */
+function costOf(pid: number): Cost | undefined {
   try {
-    const [, kib] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-    return kib === undefined ? undefined : Math.round(Number(kib) / 1024);
+    const [status, stat] = ['status', 'stat'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8'));
+    const [, kib] = /VmHWM:\s+(\d+)/.exec(status) ?? [];
+    if (kib === undefined) return undefined;
+    const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14).map(Number); // in 1/100 s
+    return { peakMib: Math.round(Number(kib) / 1024), cpuSeconds: (user + system) / 100 };
   } catch {
     return undefined;
   }
@@ -43,7 +53,7 @@ interface Analysed {
 }
 
 /** Runs `analyze` to its end. */
-async function analyze(out: string): Promise<{ analysed: Analysed; peakMib: number; wallSeconds: number }> {
+async function analyze(out: string): Promise<Cost & { analysed: Analysed; wallSeconds: number }> {
   const { model, corpus, donors, threads } = values;
   const args = ['analyze', '--model', model, '--corpus', corpus, '--threads', threads, '--out', out, '--no-store'];
   const started = performance.now();
@@ -57,15 +67,15 @@ async function analyze(out: string): Promise<{ analysed: Analysed; peakMib: numb
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
-  let peak = 0;
-  const poll = setInterval(() => (peak = peakMib(child.pid!) ?? peak), POLL_MS);
+  let cost: Cost = { peakMib: 0, cpuSeconds: 0 };
+  const poll = setInterval(() => (cost = costOf(child.pid!) ?? cost), POLL_MS);
   let printed = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
-  const status = await new Promise((resolve) => child.once('close', resolve));
+  const ended = await new Promise((resolve) => child.once('close', (status, signal) => resolve(status ?? signal)));
   clearInterval(poll);
-  if (status !== 0) throw new Error(`analyze: expected exit status 0, got ${String(status)}`);
+  if (ended !== 0) throw new Error(`analyze: expected exit status 0, got ${String(ended)}`);
   const wallSeconds = Math.round((performance.now() - started) / 100) / 10;
-  return { analysed: JSON.parse(printed) as Analysed, peakMib: peak, wallSeconds };
+  return { analysed: JSON.parse(printed) as Analysed, ...cost, wallSeconds };
 }
 
 const rounds = [];
