@@ -113,7 +113,8 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
     const encoded = await lab.encode(population.questions.map(({ text }) => text));
     signal?.throwIfAborted();
     const digest = await digestOf(folder);
-    const inputs = { model: digest, population, test, donors: await Promise.all(donors.map(digestOf)), seed };
+    const dev = options[split];
+    const inputs = { model: digest, population, dev, test, donors: await Promise.all(donors.map(digestOf)), seed };
     const kept = new KeptResults(join(options.out, 'results'));
     const results: { [N in ExperimentName]?: unknown } = {};
     const seconds: Partial<Record<ExperimentName, number>> = {};
@@ -127,7 +128,7 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
       progress(0);
       if (needsStages) stages ??= stagesOf(results as Partial<Results>, seed);
       const subject: Subject = {
-        ...{ lab, population, encoded, test, donors, seed },
+        ...{ lab, population, encoded, dev, test, donors, seed },
         ...(stages && { stages }),
         ...(signal && { signal }),
         onProgress: (done, of) => progress(done / of),

@@ -28,7 +28,7 @@ export async function finalNorm(lab: Lab, resids: readonly FloatTensor[]): Promi
 export async function documentRanks(
   lab: Lab,
   encoded: Encoded,
-  { questions, ranking }: Population,
+  { questions, ranking }: Pick<Population, 'questions' | 'ranking'>,
 ): Promise<Float32Array> {
   const { state } = await lab.decode(encoded);
   const ranks = await lab.ranks(

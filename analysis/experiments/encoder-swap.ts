@@ -7,7 +7,7 @@ import type { FloatTensor } from '../../models/session.ts';
 import { openDonor, untrainedDonor, type Donor } from '../donors.ts';
 import { finalNorm, documentRanks, withStates } from '../encoder-states.ts';
 import type { Encoded, Lab } from '../lab.ts';
-import type { Ranking } from '../population.ts';
+import { answer, questionsFor, type Question, type Ranking } from '../population.ts';
 import { summarizeRanks, type RankSummary } from '../rank-summary.ts';
 import { formatValue } from '../report/format.ts';
 import type { Table } from '../report/section.ts';
@@ -32,7 +32,7 @@ export interface EncoderSwapResult {
       readonly cut: Cut;
       /** Of all correct queries. */
       readonly all: RankSummary;
-      /** Of correct queries about documents that the donor never saw; null where there are none. */
+      /** Of all correct queries of dev and test about documents that the donor never saw; null where there are none. */
       readonly unseen: RankSummary | null;
     }[];
   }[];
@@ -40,7 +40,7 @@ export interface EncoderSwapResult {
 
 export const encoderSwap: Experiment<EncoderSwapResult> = {
   label: 'E1',
-  version: 1,
+  version: 2,
   needsStages: false,
 
   async run(subject) {
@@ -97,15 +97,31 @@ export const encoderSwap: Experiment<EncoderSwapResult> = {
 
 async function swapped(subject: Subject, donor: Donor): Promise<EncoderSwapResult['donors'][number]> {
   const { lab, population, encoded } = subject;
-  const without = new Set(donor.withoutDocs);
+  const unseen = await unseenQuestions(subject, donor);
+  const ofUnseen = await lab.encode(unseen.map(({ text }) => text));
   const states = await donorStates(lab, donor, encoded);
+  const unseenStates = await donorStates(lab, donor, ofUnseen);
+  const { ranking } = population;
   const arms = [];
   for (const cut of cuts) {
     const ranks = await documentRanks(lab, withStates(encoded, states[cut]), population);
-    const unseen = ranks.filter((_, q) => without.has(lab.genir.docids[population.questions[q].document]));
-    arms.push({ cut, all: summarizeRanks(ranks), unseen: unseen.length ? summarizeRanks(unseen) : null });
+    const others = { ranking, questions: unseen };
+    const ofOthers = unseen.length ? await documentRanks(lab, withStates(ofUnseen, unseenStates[cut]), others) : [];
+    arms.push({ cut, all: summarizeRanks(ranks), unseen: ofOthers.length ? summarizeRanks(ofOthers) : null });
   }
-  return { name: donor.name, withoutDocs: without.size, arms };
+  return { name: donor.name, withoutDocs: donor.withoutDocs.length, arms };
+}
+
+/** All queries about documents that the donor was trained without, which this model answers correctly. */
+async function unseenQuestions({ lab, population, dev, test }: Subject, donor: Donor): Promise<Question[]> {
+  const without = new Set(donor.withoutDocs);
+  const about = [...dev, ...test].map((query) => ({
+    ...query,
+    relevant: query.relevant.filter((docid) => without.has(docid)),
+  }));
+  const asked = questionsFor(lab, about);
+  const answered = asked.length ? await answer(lab, asked) : [];
+  return answered.filter(({ rank }) => rank[population.ranking] === 1);
 }
 
 /** What the decoder is given at each cut: float32 [B, S, D] for each batch. */

@@ -15,6 +15,8 @@ export interface Subject {
   readonly population: Population;
   /** Their texts through the encoder, once for all experiments: query q of it is question q of the population. */
   readonly encoded: Encoded;
+  /** The judged queries among which the correct ones were sought, in any number. */
+  readonly dev: readonly JudgedQuery[];
   /** Judged queries of the test split (E4), in any number. */
   readonly test: readonly JudgedQuery[];
   /** Models whose encoders or components take the place of this one's (E1, E3). */

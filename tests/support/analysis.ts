@@ -32,6 +32,7 @@ export async function subjectOf(
     lab,
     population: { ranking, asked: answered.length, correct, questions: answered },
     encoded: await lab.encode(answered.map(({ text }) => text)),
+    dev: judged,
     test: [],
     donors: [],
     seed: 1,
