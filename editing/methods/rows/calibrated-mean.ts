@@ -1,0 +1,77 @@
+/**
+ * @file The row of a new document from the mean state of its queries, by the map that takes old documents' mean states to
+ * the rows that training gave them: M = argmin Σ_d ‖(row_d − r̄) − M(mean_d − m̄)‖² + ρ‖M‖², row = r̄ + g·M(mean − m̄).
+ * A mean as it stands is too near to the mean of all and steals from neighbours; M whitens as a linear discriminant does,
+ * learnt from rows that are known to work. The gain g gives back the length that the ridge takes.
+ */
+import { dot } from '../../../analysis/vectors.ts';
+import { tensor, type FloatTensor } from '../../../models/session.ts';
+import { addOuter, factor, solveFactored } from './cholesky.ts';
+import { addRow, checkOption, checkProblem, dotAt, queriesOf, RowProblemError, type RowProblem } from './problem.ts';
+
+export interface CalibratedMeanOptions {
+  /** ρ > 0 as a share of the mean states' mean variance per dimension, times the number of old documents. */
+  readonly ridge: number;
+}
+
+/** @returns float32 [M, D] */
+export function calibratedMean(problem: RowProblem, { ridge }: CalibratedMeanOptions): FloatTensor {
+  checkProblem(problem);
+  checkOption('ridge', ridge, 'above 0', ridge > 0 && ridge < Infinity);
+  const { rows, fresh, old, prior } = problem;
+  const [[N, D], [M]] = [rows.shape, prior.shape];
+  const lists = queriesOf(old.documents, N);
+  const known = lists.flatMap((list, row) => (list.length ? [row] : []));
+  if (known.length < 2) throw new RowProblemError('old.documents', 'two documents with queries', `${known.length}`);
+
+  const inputs = known.map((row) => meanOf(old.states, lists[row]));
+  const outputs = known.map((row) => Float64Array.from(rows.data.subarray(row * D, (row + 1) * D)));
+  const [inputMean, outputMean] = [center(inputs), center(outputs)];
+  const map = ridgeMap(inputs, outputs, ridge);
+
+  const fitted = inputs.map((input) => apply(map, input));
+  const gain = Math.sqrt(total(outputs) / total(fitted));
+  const result = new Float32Array(M * D);
+  queriesOf(fresh.documents, M).forEach((list, m) => {
+    const mean = meanOf(fresh.states, list).map((v, d) => v - inputMean[d]);
+    const mapped = apply(map, mean);
+    for (let d = 0; d < D; d++) result[m * D + d] = outputMean[d] + gain * mapped[d];
+  });
+  return tensor(result, [M, D]);
+}
+
+/** Mean of the rows of a matrix that are listed: float64 [D]. */
+function meanOf({ data, shape: [, D] }: FloatTensor, list: readonly number[]): Float64Array {
+  const mean = new Float64Array(D);
+  for (const q of list) addRow(mean, 1 / list.length, data, q);
+  return mean;
+}
+
+/** Takes their mean from all vectors, in place, and returns it. */
+function center(vectors: readonly Float64Array[]): Float64Array {
+  const mean = new Float64Array(vectors[0].length);
+  for (const vector of vectors) addRow(mean, 1 / vectors.length, vector, 0);
+  for (const vector of vectors) addRow(vector, -1, mean, 0);
+  return mean;
+}
+
+const total = (vectors: readonly Float64Array[]): number => vectors.reduce((sum, v) => sum + dot(v, v), 0);
+
+/** M = Yᵀ X (XᵀX + ρI)⁻¹ for vectors as rows of X and Y, row by row: float64 [D, D]. */
+function ridgeMap(inputs: readonly Float64Array[], outputs: readonly Float64Array[], ridge: number): Float64Array {
+  const D = inputs[0].length;
+  const gram = new Float64Array(D * D);
+  for (const input of inputs) addOuter(gram, D, 1, input);
+  const rho = (ridge * total(inputs)) / D;
+  for (let d = 0; d < D; d++) gram[d * D + d] += rho;
+  factor(gram, D);
+  const map = new Float64Array(D * D);
+  for (let d = 0; d < D; d++) {
+    const right = new Float64Array(D);
+    inputs.forEach((input, i) => addRow(right, outputs[i][d], input, 0));
+    map.set(solveFactored(gram, right), d * D);
+  }
+  return map;
+}
+
+const apply = (map: Float64Array, x: Float64Array): Float64Array => x.map((_, d) => dotAt(map, d, x, 0, x.length));
