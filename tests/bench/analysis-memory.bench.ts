@@ -139,7 +139,7 @@ async function main(): Promise<void> {
     };
     const subject: Subject = {
       ...{ lab, population, encoded, stages: thirds(lab.layers, queries) },
-      ...{ test: [], donors: [], seed: SEED, onProgress: () => undefined },
+      ...{ dev: [], test: [], donors: [], seed: SEED, onProgress: () => undefined },
     };
     for (const name of names) await timed<unknown>(name, () => EXPERIMENTS[name].run(subject));
     await lab.close();
