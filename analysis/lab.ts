@@ -250,12 +250,13 @@ export class Lab {
   ): Promise<Record<string, Tensor>> {
     const [N, D] = this.rows.shape;
     const M = data.length / D;
+    if (!M) throw new RangeError('lens: expected at least one vector, got none; leave the call out');
     const session = await this.session(JSON.stringify(['lens', [...kinds].sort()]), () =>
       lensGraph(this.config, this.weight, this.words, { kinds, documents: N }),
     );
     const step = Math.max(1, Math.floor(LENS_LOGITS / this.config.vocab_size));
     const parts: Record<string, Tensor>[] = [];
-    for (let i = 0; i < M || !parts.length; i += step) {
+    for (let i = 0; i < M; i += step) {
       const size = Math.min(step, M - i);
       const about = kinds.some(isAboutDocuments) ? Array.from({ length: size }, (_, j) => documents![i + j]) : [];
       parts.push(

@@ -33,11 +33,17 @@ export type WeightSource = (name: string) => { readonly data: Float32Array; read
 
 const plain: Tap = (_name, value) => value;
 
+/** Side of the squares by which a matrix is transposed: they fit the cache, rows and columns of large ones do not. */
+const TILE = 32;
+
 /** [out, in] → [in, out]: ONNX MatMul multiplies from the right. */
 export function transposed({ data, shape }: ReturnType<WeightSource>): Float32Array {
   const [rows, columns] = shape;
   const out = new Float32Array(data.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j];
+  for (let top = 0; top < rows; top += TILE)
+    for (let left = 0; left < columns; left += TILE)
+      for (let i = top; i < Math.min(rows, top + TILE); i++)
+        for (let j = left; j < Math.min(columns, left + TILE); j++) out[j * rows + i] = data[i * columns + j];
   return out;
 }
 

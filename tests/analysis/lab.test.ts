@@ -398,6 +398,10 @@ describe('the lens on constructed logits', async () => {
       assert.deepEqual(read('rank'), [1, V, V]);
       assert.deepEqual(read('docid_rank'), [1, 4, 4]);
     });
+
+    it(`refuses to look at no vector, with ${words} words`, async () => {
+      await assert.rejects(lab.lens(tensor(new Float32Array(0), [0, D]), { kinds: ['split'] }), /got none/);
+    });
   }
 });
 
