@@ -7,37 +7,71 @@
 import { dot } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
 import { addOuter, factor, solveFactored } from './cholesky.ts';
-import { addRow, checkOption, checkProblem, dotAt, queriesOf, RowProblemError, type RowProblem } from './problem.ts';
+import { addRow, checkOption, checkProblem, dotAt, queriesOf, RowProblemError } from './problem.ts';
+import type { NewQueries, OldQueries, RowProblem } from './problem.ts';
 
 export interface CalibratedMeanOptions {
   /** ρ > 0 as a share of the mean states' mean variance per dimension, times the number of old documents. */
   readonly ridge: number;
 }
 
+/** What old documents teach about means and rows. It changes only with them: worth keeping from edit to edit. */
+export interface Calibration {
+  /** m̄, float64 [D] */
+  readonly inputMean: Float64Array;
+  /** r̄, float64 [D] */
+  readonly outputMean: Float64Array;
+  /** g·M, float64 [D, D] */
+  readonly map: Float64Array;
+}
+
 /** @returns float32 [M, D] */
 export function calibratedMean(problem: RowProblem, { ridge }: CalibratedMeanOptions): FloatTensor {
   checkProblem(problem);
-  checkOption('ridge', ridge, 'above 0', ridge > 0 && ridge < Infinity);
   const { rows, fresh, old, prior } = problem;
-  const [[N, D], [M]] = [rows.shape, prior.shape];
+  return calibratedRows(calibrate(rows, old, ridge), fresh, prior.shape[0]);
+}
+
+/**
+ * Fits the map, from documents that have stored queries.
+ *
+ * @param ridge  ρ, see `CalibratedMeanOptions`
+ */
+export function calibrate(rows: FloatTensor, old: OldQueries, ridge: number): Calibration {
+  checkOption('ridge', ridge, 'above 0', ridge > 0 && ridge < Infinity);
+  const [N, D] = rows.shape;
   const lists = queriesOf(old.documents, N);
   const known = lists.flatMap((list, row) => (list.length ? [row] : []));
   if (known.length < 2) throw new RowProblemError('old.documents', 'two documents with queries', `${known.length}`);
-
   const inputs = known.map((row) => meanOf(old.states, lists[row]));
   const outputs = known.map((row) => Float64Array.from(rows.data.subarray(row * D, (row + 1) * D)));
   const [inputMean, outputMean] = [center(inputs), center(outputs)];
   const map = ridgeMap(inputs, outputs, ridge);
+  const gain = Math.sqrt(total(outputs) / total(inputs.map((input) => apply(map, input))));
+  return { inputMean, outputMean, map: map.map((v) => gain * v) };
+}
 
-  const fitted = inputs.map((input) => apply(map, input));
-  const gain = Math.sqrt(total(outputs) / total(fitted));
-  const result = new Float32Array(M * D);
-  queriesOf(fresh.documents, M).forEach((list, m) => {
-    const mean = meanOf(fresh.states, list).map((v, d) => v - inputMean[d]);
-    const mapped = apply(map, mean);
-    for (let d = 0; d < D; d++) result[m * D + d] = outputMean[d] + gain * mapped[d];
+/**
+ * The rows of new documents by a map that was fitted before.
+ *
+ * @param count  M
+ * @returns      float32 [M, D]
+ */
+export function calibratedRows(
+  { inputMean, outputMean, map }: Calibration,
+  { states, documents }: NewQueries,
+  count: number,
+): FloatTensor {
+  const D = inputMean.length;
+  const rows = new Float32Array(count * D);
+  queriesOf(documents, count).forEach((list, m) => {
+    const mapped = apply(
+      map,
+      meanOf(states, list).map((v, d) => v - inputMean[d]),
+    );
+    for (let d = 0; d < D; d++) rows[m * D + d] = outputMean[d] + mapped[d];
   });
-  return tensor(result, [M, D]);
+  return tensor(rows, [count, D]);
 }
 
 /** Mean of the rows of a matrix that are listed: float64 [D]. */

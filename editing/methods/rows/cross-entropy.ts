@@ -19,6 +19,9 @@ export interface CrossEntropyOptions {
   readonly screen: number;
 }
 
+/** Of the gradient's length at the start: rows are float32 in the end. */
+const TOLERANCE = 1e-6;
+
 /** @returns float32 [M, D] */
 export function crossEntropy(problem: RowProblem, options: CrossEntropyOptions): FloatTensor {
   checkProblem(problem);
@@ -32,7 +35,8 @@ export function crossEntropy(problem: RowProblem, options: CrossEntropyOptions):
     const before = working.size;
     if (oldWeight > 0) addTouched(working, problem, x, screen);
     grown = working.size > before;
-    if (grown || before === 0) x = lbfgs(crossEntropyObjective(problem, options, Int32Array.from(working)), x);
+    if (grown || before === 0)
+      x = lbfgs(crossEntropyObjective(problem, options, Int32Array.from(working)), x, { tolerance: TOLERANCE });
   }
   return tensor(Float32Array.from(x), problem.prior.shape);
 }

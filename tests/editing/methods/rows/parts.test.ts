@@ -47,7 +47,7 @@ describe('L-BFGS', () => {
       },
       Float64Array.of(-1.2, 1),
     );
-    assert.ok(Math.hypot(x[0] - 1, x[1] - 1) < 1e-6, `${x.join(", ")}`);
+    assert.ok(Math.hypot(x[0] - 1, x[1] - 1) < 1e-6, `${x.join(', ')}`);
   });
 });
 
