@@ -109,6 +109,7 @@ export class Ledger {
   trial({ add = [], remove = [] }: LedgerChange): Float32Array {
     const twice = remove.find((id, i) => remove.indexOf(id) < i);
     if (twice !== undefined) throw new LedgerEntryError(twice, 'each id once', 'removed twice');
+    for (const pairs of add) this.checkFits(pairs);
     const coming = add.map((pairs) => widen(this.layer, pairs));
     const going = remove.map((id) => widen(this.layer, this.entry(id)));
     const all = [...coming, ...going];

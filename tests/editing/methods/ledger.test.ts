@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { Matrix, solve as leastSquares } from 'ml-matrix';
 import { createRng, shuffle } from '../../../corpus/random.ts';
 import { meanEnergy, outputDrift } from '../../../editing/covariance.ts';
@@ -122,6 +123,23 @@ describe('the ledger', () => {
     assert.deepEqual(changing.delta(), new Float32Array(F * D));
   });
 
+  it('has the bytes of a new ledger with the same entries after any adds and removals', () => {
+    const step = fc.tuple(fc.constantFrom(...all), fc.boolean());
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        const changing = new Ledger(layer, options);
+        for (const [id, ask] of steps) {
+          if (changing.has(id)) changing.remove(id);
+          else changing.add(id, edits.get(id)!);
+          if (ask) changing.delta();
+        }
+        const left = all.filter((id) => changing.has(id));
+        assert.deepEqual(changing.delta(), ledgerOf(left).delta());
+      }),
+      { numRuns: 40, seed: 1 },
+    );
+  });
+
   it('keeps copies, so that what is taken back is what was added', () => {
     const mine = new Ledger(layer, options);
     const before = mine.delta();
@@ -177,6 +195,7 @@ describe('a ledger refuses', () => {
     const large = randomPairs(rng, world, 1);
     large.residuals[0] = MAX_TERM * 1e6;
     assert.throws(() => mine.add('d1', large), InvalidEditError);
+    assert.throws(() => mine.trial({ add: [large] }), InvalidEditError);
     assert.throws(() => mine.add('d1', { ...edits.get('d1')!, keys: edits.get('d1')!.keys.map((x) => x * 1e6) }), {
       name: 'InvalidEditError',
     });
