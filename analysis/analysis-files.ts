@@ -10,12 +10,11 @@ export const analysisFiles = {
   summary: 'summary.json',
 } as const;
 
-/** What was found, in short: a report without its numbers and without paths of this machine. */
+/** What was found, in short: a report without its numbers. */
 export interface AnalysisSummary extends Pick<
   AnalysisReport,
-  'date' | 'corpus' | 'split' | 'population' | 'seed' | 'stages' | 'notStored' | 'seconds'
+  'date' | 'model' | 'corpus' | 'split' | 'population' | 'seed' | 'stages' | 'notStored' | 'seconds'
 > {
-  readonly model: Omit<AnalysisReport['model'], 'dir'>;
   /** Sentences by the section of the page that they stand in. */
   readonly findings: Readonly<Record<string, readonly string[]>>;
 }

@@ -60,9 +60,7 @@ export function analysisPage(report: AnalysisReport): string {
 
 /** Writes `analysisFiles` to a folder, made where it is not there. */
 export function writeAnalysis(out: string, report: AnalysisReport): AnalysisSummary {
-  const { date, corpus, split, population, seed, stages, notStored, seconds } = report;
-  const { name, digest, documents, encoderLayers, decoderLayers, dModel } = report.model;
-  const model = { name, digest, documents, encoderLayers, decoderLayers, dModel };
+  const { date, model, corpus, split, population, seed, stages, notStored, seconds } = report;
   const findings = findingsOf(report);
   const summary = { date, model, corpus, split, population, seed, stages, notStored, seconds, findings };
   const contents = {

@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { JudgedQuery } from '../corpus/documents.ts';
 import { createRng } from '../corpus/random.ts';
 import { readModelFolder, type ModelFolder } from '../models/folder.ts';
@@ -50,14 +50,13 @@ export interface AnalysisProgress {
   readonly message: string;
 }
 
-/** `report.json`. */
+/** `report.json`. Models go by their names, since a server shows it to everyone: no paths of this machine. */
 export interface AnalysisReport {
   readonly version: 1;
   /** ISO 8601 */
   readonly date: string;
   readonly model: {
     readonly name: string;
-    readonly dir: string;
     /** SHA-256 over configuration, tokenizer, docids and weights. */
     readonly digest: string;
     readonly documents: number;
@@ -69,6 +68,7 @@ export interface AnalysisReport {
   /** Of the queries of `population`. */
   readonly split: 'dev' | 'test';
   readonly population: Omit<Population, 'questions'> & { readonly questions: number };
+  /** Names of their folders. */
   readonly donors: readonly string[];
   readonly seed: number;
   readonly stages: Stages;
@@ -145,14 +145,16 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
       version: 1,
       date: new Date().toISOString(),
       model: {
-        ...{ name: options.modelName, dir: folder.dir, digest },
+        ...{ name: options.modelName, digest },
         ...{ documents: lab.genir.docids.length, encoderLayers, decoderLayers, dModel },
       },
       ...{ corpus: options.corpusName, split },
       population: { ...population, questions: population.questions.length },
-      donors: donors.map(({ dir }) => dir),
+      donors: donors.map(({ dir }) => basename(dir)),
       ...{ seed, stages, seconds },
-      notStored: options.store ? store(folder.dir, stages, results as Partial<Results>) : 'not asked for',
+      notStored: options.store
+        ? store(options.modelName, folder.dir, stages, results as Partial<Results>)
+        : 'not asked for',
       results: results as Partial<Results>,
     };
     onProgress({ done: total, total, message: 'done' });
@@ -163,13 +165,13 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
 }
 
 /** A model that cannot be written to is no reason to lose a report. @returns why nothing was stored; null where it was */
-function store(dir: string, stages: Stages, results: Partial<Results>): string | null {
+function store(name: string, dir: string, stages: Stages, results: Partial<Results>): string | null {
   try {
     storeStages(dir, stages);
     if (results['minimal-circuit']) storeCircuit(dir, results['minimal-circuit'].stored);
     return null;
   } catch (error) {
-    if (error instanceof GenirWriteError) return error.message;
+    if (error instanceof GenirWriteError) return error.message.replaceAll(dir, name);
     throw error;
   }
 }

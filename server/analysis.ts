@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { analysisFiles } from '../analysis/analysis-files.ts';
-import { analyzeInThread } from '../analysis/analysis-thread.ts';
+import { AnalysisError, analyzeInThread } from '../analysis/analysis-thread.ts';
 import { experimentNames, experimentsNamed } from '../analysis/experiments/names.ts';
 import { AnalysisNotFoundError } from './http-error.ts';
 import type { IndexService } from './index-service.ts';
@@ -38,8 +38,18 @@ export async function analyzeIndex(
     threads: Math.max(1, availableParallelism() >> 1),
     store: true,
   };
-  await analyzeInThread(setup, signal, report);
+  try {
+    await analyzeInThread(setup, signal, report);
+  } catch (error) {
+    throw error instanceof AnalysisError ? withoutPaths(error, index) : error;
+  }
   return latestAnalysis(index);
+}
+
+/** What is told to everyone: names in place of where things lie on this machine. The stack, for the log, keeps them. */
+function withoutPaths({ message, stack }: AnalysisError, index: IndexService): AnalysisError {
+  const { dir, name } = index.model;
+  return new AnalysisError(message.replaceAll(folderOf(index), 'analysis').replaceAll(dir, name), stack);
 }
 
 /** What the last analysis that came to its end found. @throws AnalysisNotFoundError */

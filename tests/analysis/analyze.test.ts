@@ -203,7 +203,11 @@ describe('analyze', () => {
     // A folder in the place of the new file: that stops every user, also one who may write everywhere.
     mkdirSync(join(locked, `genir.json.tmp-${process.pid}`));
     const { notStored, stages } = await run({ modelDir: locked, store: true });
-    assert.match(notStored!, /genir\.json: expected to store what was found, got .*; make the folder writable/);
+    assert.match(
+      notStored!,
+      /^planted.genir\.json: expected to store what was found, got .*; make the folder writable/,
+    );
+    assert.ok(!notStored!.includes(scratch), notStored!);
     assert.notEqual(stages.interaction, null);
     assert.equal(readModelFolder(locked).genir!.stages, undefined);
   });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { experimentNames } from '../../analysis/experiments/names.ts';
+import { packageRoot } from '../../server/paths.ts';
 import type { AnalysisView, Problem, TaskView } from '../../server/schemas.ts';
 import { writePlantedCorpus, writePlantedWorld } from '../support/planted-world.ts';
 import { get, post, startTestServer, tempFolder, type TestServer } from '../support/server.ts';
@@ -53,7 +54,7 @@ describe('POST /analysis', () => {
     const other = await startTestServer({ modelDir: world.modelDir, corpus });
     const { state, error } = await analysed({}, other);
     assert.deepEqual([state, error?.code], ['failed', 'analysis_failed']);
-    assert.match(error!.message, /got 0 of 21 over the vocabulary and 0 of 21 among docids/);
+    assert.match(error!.message, /^model: .*got 0 of 21 over the vocabulary and 0 of 21 among docids/);
     assert.match(other.lines.join('\n'), /NothingCorrectError.*\n +at .*population/);
     await other.close();
   });
@@ -65,7 +66,7 @@ describe('POST /analysis', () => {
     const { state, result, error } = await analysed({ experiments: ['E2'], limit: 7 });
     rmSync(blocked, { recursive: true });
     assert.equal(state, 'succeeded', error?.message);
-    assert.match((result as AnalysisView).notStored!, /genir\.json: expected to store what was found/);
+    assert.match((result as AnalysisView).notStored!, /^model.genir\.json: expected to store what was found/);
     assert.equal(stored(), undefined);
   });
 
@@ -105,6 +106,9 @@ describe('POST /analysis', () => {
     assert.match(page.headers.get('content-security-policy')!, /^default-src 'none'; style-src 'unsafe-inline'/);
     assert.match(page.body, /<section id="head-words">/);
     const report = await get<{ results: object }>(server.url + view.links.report);
+    for (const { body } of [page, report])
+      for (const folder of [world.modelDir, where.dataDir, packageRoot])
+        assert.ok(!JSON.stringify(body).includes(folder), folder);
     assert.match(report.headers.get('content-type')!, /^application\/json/);
     assert.deepEqual(Object.keys(report.body.results).sort(), Object.keys(view.seconds).sort());
   });
