@@ -66,6 +66,7 @@ export async function answer(
   lab: Lab,
   asked: readonly { readonly id: string; readonly text: string; readonly documents: readonly number[] }[],
 ): Promise<(Question & { readonly rank: { readonly [R in Ranking]: number } })[]> {
+  if (!asked.length) return [];
   const { state } = await lab.decode(await lab.encode(asked.map(({ text }) => text)));
   const D = lab.config.d_model;
   const pairs = asked.flatMap(({ documents }, q) => documents.map((document) => ({ q, document })));
