@@ -1,11 +1,12 @@
 /**
  * What a circuit saves: the decoder of the circuit that is stored with a model against the whole decoder.
  *
- *     node --import tsx tests/bench/circuit.bench.ts --model DIR [--corpus DIR] [--rounds N] [--threads N]
+ *     npm run bench -- circuit [--model DIR] [--corpus DIR] [--rounds N] [--threads N]
  *
- * Store a circuit first: analyze --model DIR. JSON on stdout, for batches of 1 and 32 test queries: median milliseconds
- * of the decoder with the scoring of docids, given what the encoder makes of the queries; of that scoring alone; and of
- * whole retrievals. The variants take turns, in an order that rotates. Beside them Success@1 of both on the test split.
+ * The built-in model has a circuit; into others `analyze` puts one. JSON on stdout, for batches of 1 and 32 test queries:
+ * median milliseconds of the decoder with the scoring of docids, given what the encoder makes of the queries; of that
+ * scoring alone; and of whole retrievals. The variants take turns, in an order that rotates. Beside them Success@1 of
+ * both on the test split.
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
