@@ -77,7 +77,7 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
         ({ docid, rank, score }) =>
           `${String(rank).padStart(3)}  ${score!.toFixed(3).padStart(8)}  ${docid}  ${titles.get(docid)}`,
       ),
-      `${candidates.length} candidates in ${tookMs.toFixed(1)} ms`,
+      `${candidates.length} ${candidates.length === 1 ? 'candidate' : 'candidates'} in ${tookMs.toFixed(1)} ms`,
     ].join('\n'),
 });
 

@@ -52,6 +52,8 @@ describe('palimpsest retrieve', () => {
     const { code, out } = await palimpsest([...base(), '--query', 'compass', '--mode', 'bm25']);
     assert.equal(code, 0);
     assert.match(out, /^ {2}1 +\d+\.\d{3} {2}d11 {2}The compass\n {2}2 .* The lantern\n2 candidates in [\d.]+ ms\n$/);
+    const one = await palimpsest([...base(), '--query', 'compass', '--mode', 'bm25', '--k', '1']);
+    assert.match(one.out, /The compass\n1 candidate in [\d.]+ ms\n$/);
   });
 });
 
