@@ -1,5 +1,6 @@
 /** @file The section on stages: what was found, by which curves, and what other experiments show beside it. */
 import { createRng } from '../corpus/random.ts';
+import { clopperPearson } from './binomial.ts';
 import { bootstrapIntervals } from './bootstrap.ts';
 import { componentNames, componentTypes, type ComponentType } from './components.ts';
 import type { Contributions } from './experiments/contributions.ts';
@@ -20,10 +21,10 @@ export interface Beside {
 
 const percent = (share: number): string => formatValue(share, 'percent');
 
-/** The mean of a cost over queries with its 95 % interval, in words. */
-function told(values: Float64Array): string {
-  const [{ low, high }] = bootstrapIntervals([values], { rng: createRng(1) });
-  return `${percent(meanOf(values))} (${percent(low)} to ${percent(high)})`;
+/** The share of queries that left rank 1 with its exact 95 % interval, in words. @param left 1 or 0 for each query */
+function told(left: Float64Array): string {
+  const { low, high } = clopperPearson(left.filter(Boolean).length, left.length);
+  return `${percent(meanOf(left))} (${percent(low)} to ${percent(high)})`;
 }
 const meanOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length;
 
@@ -38,7 +39,7 @@ export function stagesSection(sweeps: LayerSweeps, stages: Stages, beside: Besid
       `There is a stage of a kind where this makes more than ${percent(TOLERANCE)} of the queries leave rank 1, clearly so over resampled queries. ` +
       `Its boundaries are drawn by how far the document falls against the best other entry: replacing the layers outside costs at most ${percent(IDLE)} of the fall with all layers replaced, replacing those inside at least ${percent(CARRIED)}. ` +
       'Priming is the run of first layers that can all be replaced by their means but whose MLPs cannot be set to zero.\n\n' +
-      'Intervals of boundaries hold 95 % of the resampled sets of queries.',
+      'Intervals of boundaries hold 95 % of the resampled sets of queries; those of shares are exact (Clopper–Pearson, 95 %).',
     findings: stageNames.map((name) => findings[name](evidence, stages)),
     figures: [boundaries(evidence, stages), effects(stages)],
     tables: [
@@ -96,7 +97,7 @@ const findings = {
     const effect = `all MLPs replaced by their means make ${told(cost('mean', 'mlp', 0, layers).left)} of the queries leave rank 1`;
     const [first] = mlps;
     if (!interaction)
-      return `There is no interaction stage: ${effect}. The documents are found without MLPs that answer to the query; the one whose mean costs most of the margin is that of layer ${first.layer}.`;
+      return `There is no interaction stage that shows: ${effect}. The MLP whose mean costs most of the margin is that of layer ${first.layer}.`;
     const alone = mlps.filter(({ keptAlone }) => keptAlone >= 1 - TOLERANCE).map(({ layer }) => layer);
     const enough = alone.length
       ? ` Each alone suffices: ${layersText([...alone].sort((a, b) => a - b))}.`

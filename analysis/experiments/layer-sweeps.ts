@@ -1,12 +1,11 @@
+import { clopperPearson } from '../binomial.ts';
 import { componentNames, componentTypes, type ComponentType } from '../components.ts';
-import { bootstrapIntervals } from '../bootstrap.ts';
 import { componentMeans, layersFrom, patchesFor, runPatched } from '../patch-runs.ts';
 import { stageBands } from '../report/bands.ts';
 import { formatValue } from '../report/format.ts';
 import type { Figure, HeatmapFigure, Line, Section } from '../report/section.ts';
 import type { Stages } from '../stages.ts';
 import { settingKey, sweepEvidence, type Cost, type LayerSweeps, type Setting } from '../sweep-evidence.ts';
-import { createRng } from '../../corpus/random.ts';
 import type { Experiment } from './experiment.ts';
 
 /**
@@ -121,7 +120,7 @@ function singleLayers(
   };
 }
 
-/** Share leaving rank 1 when the layers up to, or from, each layer are replaced; 95 % intervals over queries. */
+/** Share leaving rank 1 when the layers up to, or from, each layer are replaced; exact 95 % intervals (Clopper and Pearson). */
 function cumulative(
   which: 'prefix' | 'suffix',
   all: readonly number[],
@@ -131,7 +130,7 @@ function cumulative(
   const ends = (layer: number): [number, number] => (which === 'prefix' ? [0, layer + 1] : [layer, all.length]);
   const line = (name: string, by: Setting['by'], types: ComponentType | readonly ComponentType[]): Line => {
     const columns = all.map((layer) => cost(by, types, ...ends(layer)).left);
-    const intervals = bootstrapIntervals(columns, { rng: createRng(1) });
+    const intervals = columns.map((left) => clopperPearson(left.filter(Boolean).length, left.length));
     return {
       name,
       values: columns.map(meanOf),

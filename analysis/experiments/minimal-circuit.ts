@@ -5,6 +5,7 @@
 import { createRng, shuffle } from '../../corpus/random.ts';
 import type { LayerCircuit, StoredCircuit } from '../../models/circuit-record.ts';
 import type { ActivationName } from '../../models/activations.ts';
+import { clopperPearson } from '../binomial.ts';
 import { bootstrapIntervals, type Interval } from '../bootstrap.ts';
 import {
   circuitMeans,
@@ -55,7 +56,7 @@ interface Described {
   readonly layers: readonly LayerCircuit[];
   /** Components that work, of 3 L. */
   readonly kept: number;
-  /** Share of the searched queries that lose rank 1 among docids, with its 95 % interval. */
+  /** Share of the searched queries that lose rank 1 among docids, with its exact 95 % interval (Clopper and Pearson). */
   readonly lost: { readonly mean: number } & Interval;
 }
 
@@ -79,7 +80,7 @@ export interface MinimalCircuit {
 
 export const minimalCircuit: Experiment<MinimalCircuit> = {
   label: 'E4',
-  version: 1,
+  version: 2,
   needsStages: true,
   run,
   section,
@@ -130,7 +131,11 @@ async function run(subject: Subject): Promise<MinimalCircuit> {
     const layers = candidates[name];
     if (!layers) continue;
     const lost = isLost(await outcomeOf(layers));
-    circuits[name] = { layers, kept: keptIn(layers), lost: { mean: share(lost), ...interval(lost, seed) } };
+    circuits[name] = {
+      layers,
+      kept: keptIn(layers),
+      lost: { mean: share(lost), ...clopperPearson(lost.filter(Boolean).length, lost.length) },
+    };
   }
   const test = await testCircuits(subject, candidates, mean);
   const stored = toStored(
@@ -166,8 +171,8 @@ const expectedRuns = (layers: number): number => 20 * layers;
 /** log(1 + eˣ) */
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
-const interval = (values: readonly (boolean | number)[], seed: number): Interval =>
-  bootstrapIntervals([Float64Array.from(values, Number)], { rng: createRng(seed) })[0];
+const interval = (values: readonly number[], seed: number): Interval =>
+  bootstrapIntervals([Float64Array.from(values)], { rng: createRng(seed) })[0];
 
 async function testCircuits(
   { lab, test, seed, signal }: Subject,
@@ -239,10 +244,10 @@ function section(result: MinimalCircuit, stages: Stages | undefined): Section {
     id: 'minimal-circuit',
     title: 'The smallest part of the decoder that still answers',
     about: [
-      'A circuit keeps some of the decoder’s components; each of the others is a constant for all queries: zero, or its mean over the correct queries of the dev split. ' +
+      'A circuit keeps some of the decoder’s components; each of the others is a constant for all queries: zero, or its mean over the correct queries. ' +
         'The published circuit follows the stages: self-attention is zero everywhere; cross-attention is zero and the MLP its mean in the priming stage; the MLP is its mean in the bridging stage; all else works. Layers of no stage are kept whole.',
       `The circuit found comes from a greedy search: again and again the replacement of least log loss is made, as long as at most ${percent(maxLoss)} of the queries lose rank 1; then components are made to work again where that makes two others needless. ` +
-        `The search saw ${searched} of the ${queries} correct queries of the dev split and no wrong ones, so that queries which a circuit sets right do not count for it. ` +
+        `The search saw ${searched} of the ${queries} correct queries and no wrong ones, so that queries which a circuit sets right do not count for it. ` +
         (keys ? `It had to keep what edits write to: ${keys}. ` : '') +
         'Ranks are those among docids, since the circuit is for serving (`serve --circuit`), where decoding is constrained; over the whole vocabulary, where words compete, it may lose more. ' +
         'The figures to judge by are those of the test split, which it did not see. Success@5 is the R@5 of arXiv 2503.19715 where a query has one relevant document. There the published circuit keeps 78 to 94 % of Success@1.',
@@ -282,7 +287,7 @@ function section(result: MinimalCircuit, stages: Stages | undefined): Section {
         ),
       },
       {
-        title: `Correct queries of the dev split that lose rank 1 among docids`,
+        title: 'Correct queries seen by the search that lose rank 1 among docids',
         columns: [
           { name: 'circuit' },
           { name: `components of ${components}`, format: 'integer' },
@@ -323,7 +328,7 @@ function findings({ circuits, test }: MinimalCircuit, stages: Stages | undefined
     const onTest =
       tested && full
         ? ` On the test split Success@1 is ${percent(tested.success[RANKING][0])} against ${percent(full)} of the whole decoder, a difference of ${percent(-tested.loss.mean)} (95 % interval ${percent(-tested.loss.high)} to ${percent(-tested.loss.low)}), ${percent(-tested.loss.mean / full)} of it.`
-        : ' There is no test split to measure it on.';
+        : ' There is no other split to measure it on.';
     return [
       `The ${titles[name]} keeps ${circuit.kept} of ${components} components; ${percent(lost.mean)} of the correct queries lose rank 1 (95 % interval ${percent(lost.low)} to ${percent(lost.high)}).${onTest}`,
     ];
@@ -333,7 +338,7 @@ function findings({ circuits, test }: MinimalCircuit, stages: Stages | undefined
     ...told('published'),
     ...(circuits.published && absent.length
       ? [
-          `This model has no ${absent.join(' and no ')} stage${free ? `; ${free} layers of no stage are kept whole in the published circuit` : ''}.`,
+          `This model has no ${absent.join(' and no ')} stage${free ? `; ${free === 1 ? 'the layer' : `the ${free} layers`} of no stage ${free === 1 ? 'is' : 'are'} kept whole in the published circuit` : ''}.`,
         ]
       : []),
   ];

@@ -205,7 +205,10 @@ describe('on a planted model', () => {
           kept.join(),
         );
         assert.equal(kept.length, await fewest(found, name));
-        assert.deepEqual(circuit.lost, { mean: 0, low: 0, high: 0 });
+        const { mean, low, high } = circuit.lost;
+        assert.deepEqual([mean, low], [0, 0]);
+        // None of n lost: the share under which that has a probability of 2.5 %.
+        assert.ok(Math.abs(high - (1 - 0.025 ** (1 / found.result.searched))) < 1e-9, `${high}`);
         assert.deepEqual(found.result.test!.circuits.found!.success.docids, [1, 1, 1]);
       });
 
