@@ -206,15 +206,18 @@ const meanShares = (all: readonly DocidShares[]): DocidShares => {
   return [mean(0), mean(1), mean(2)];
 };
 
-/** Layers by the stages they belong to; all of them where no stages are known. */
+/** Layers by the stages they belong to, those of no stage behind them; all of them where there are no stages. */
 function groupsOf({ layers }: HeadWords, stages: Stages | undefined) {
   const numbered = layers.map((one, layer) => ({ ...one, layer }));
-  const groups = stages
-    ? stageNames.map((name) => ({
-        name: `the ${name} stage`,
-        members: numbered.filter(({ layer }) => stageOf(stages, layer) === name),
-      }))
-    : [{ name: 'all layers', members: numbered }];
+  const stage = (layer: number) => stages && stageOf(stages, layer);
+  const others = numbered.filter(({ layer }) => !stage(layer));
+  const groups = [
+    ...stageNames.map((name) => ({
+      name: `the ${name} stage`,
+      members: numbered.filter(({ layer }) => stage(layer) === name),
+    })),
+    { name: others.length < layers.length ? 'layers of no stage' : 'all layers', members: others },
+  ];
   return groups
     .filter(({ members }) => members.length)
     .map(({ name, members }) => ({

@@ -149,6 +149,26 @@ describe('words of cross-attention in planted models', () => {
       assert.match(findings.join('\n'), new RegExp(`of the bridging stage writes ${crossAttentionWrites}:`));
     });
 
+  it('tells of layers that belong to no stage', () => {
+    const shares = (ten: number) => [ten, ten, ten] as const;
+    const layers = [0.1, 0.9, 0.3].map((ten) => ({ component: shares(ten), heads: [shares(ten)] }));
+    const result = { queries: 1, headQueries: 1, chance: 0.5, layers, examples: [] };
+    const rows = (stages: Stages | undefined) =>
+      headWords.section(result, stages).tables[0].rows.map(([name, ten]) => [name, ten]);
+    const partial = stagesOf({ priming: null, bridging: [1, 2], interaction: null });
+    assert.deepEqual(rows(partial), [
+      ['the bridging stage', 0.9],
+      ['layers of no stage', 0.2],
+      ['chance', 0.5],
+    ]);
+    const all = [
+      ['all layers', 1.3 / 3],
+      ['chance', 0.5],
+    ];
+    assert.deepEqual(rows(stagesOf({ priming: null, bridging: null, interaction: null })), all);
+    assert.deepEqual(rows(undefined), all);
+  });
+
   it('takes a stage from its first layer to the one before its end', async () => {
     const planted = writePlantedModel(join(scratch, 'span'), { mechanism: mechanisms['three-stages'], noise: 0.005 });
     const result = await headWords.run(await plantedSubject(planted));
