@@ -79,6 +79,8 @@ export function storedStages(dir: string, genir: Genir, layers: number): Stages 
     if (stage && (stage.to > layers || stage.from >= stage.to))
       throw new StagesError(dir, `${name} within layers 0 to ${layers}`, `[${stage.from}, ${stage.to})`);
   }
+  const outside = data.mlps.find((mlp) => mlp.layer >= layers);
+  if (outside) throw new StagesError(dir, `MLPs within layers 0 to ${layers}`, `that of layer ${outside.layer}`);
   return data;
 }
 

@@ -112,6 +112,8 @@ describe('storedStages', () => {
     );
     assert.throws(() => check({ bridging: { ...stages.bridging, from: 2 } }), StagesError);
     assert.throws(() => check({ mlps: [{}] }), StagesError);
+    const [mlp] = stages.mlps;
+    assert.throws(() => check({ mlps: [mlp, { ...mlp, layer: 4 }] }), /MLPs within layers 0 to 4, got that of layer 4/);
   });
 
   it('knows the stage of a layer', () => {
