@@ -75,11 +75,19 @@ export function checkActivation(config: T5Config, name: string, stack?: Stack): 
   const known = activationNames(config).filter((one) => !stack || one.startsWith(`${stack}.`));
   if ((known as string[]).includes(name)) return;
   const words = new Set(name.split(/[._]/));
-  const shared = (a: string): number => a.split(/[._]/).filter((word) => words.has(word)).length;
+  const likeness = (one: string): number =>
+    one.split(/[._]/).filter((word) => words.has(word)).length + letterPairsShared(one, name);
   throw new UnknownActivationError(
     name,
-    [...known].sort((a, b) => shared(b) - shared(a)),
+    [...known].sort((a, b) => likeness(b) - likeness(a)),
   );
+}
+
+/** Dice's coefficient of the pairs of neighbouring letters in two names, 0 to 1. */
+function letterPairsShared(a: string, b: string): number {
+  const pairs = (text: string): Set<string> => new Set(Array.from(text.slice(1), (letter, i) => text[i] + letter));
+  const [ofA, ofB] = [pairs(a), pairs(b)];
+  return (2 * [...ofA].filter((pair) => ofB.has(pair)).length) / (ofA.size + ofB.size || 1);
 }
 
 /** The run-time shape of an activation in the letters of `t5.ts`. */

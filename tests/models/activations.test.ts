@@ -136,6 +136,22 @@ describe('activations', () => {
     assert.throws(() => encoderGraph(config, weights, { read: [unknown] }), UnknownActivationError);
   });
 
+  it('are found by a misspelt name', () => {
+    const nearest = (name: string): unknown => {
+      try {
+        checkActivation(config, name);
+      } catch (error) {
+        return error instanceof UnknownActivationError && error.nearest[0];
+      }
+      return undefined;
+    };
+    assert.equal(nearest('decoder.1.residpost'), 'decoder.1.resid_post');
+    assert.equal(nearest('decoder.1.cross_attention_out'), 'decoder.1.cross_attn_out');
+    assert.equal(nearest('encoder.0.mlpout'), 'encoder.0.mlp_out');
+    assert.equal(nearest('decoder.finalnorm'), 'decoder.final_norm');
+    assert.equal(nearest('decoder.1.hook_resid_mid'), 'decoder.1.resid_mid');
+  });
+
   it('of the encoder are not in the decoder’s graph', () => {
     assert.throws(
       () => decoderGraph(config, weights, { read: ['encoder.0.mlp_out'] }),
