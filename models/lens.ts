@@ -35,13 +35,12 @@ export const SHARE_DEPTHS = [10, 100, 1000] as const;
  * (0 … N−1) and then the entries of `words`, as rival and docid_rival int64 [M] do; docid_share [M, 3].
  *
  * @param words  float32 [W, D], the unembedding of all that is no docid
- * @param normed the states went through the final norm already
  */
 export function lensGraph(
   config: T5Config,
   weights: WeightSource,
   words: Float32Array,
-  { kinds, documents: N, normed = false }: { kinds: readonly LensKind[]; documents: number; normed?: boolean },
+  { kinds, documents: N }: { kinds: readonly LensKind[]; documents: number },
 ): Graph {
   const g = new Graph();
   const D = config.d_model;
@@ -49,9 +48,7 @@ export function lensGraph(
   const states = g.input('states', 'float32', ['M', D]);
   const p = parts(config, g, weights);
   const gain = 'decoder.final_layer_norm.weight';
-  const x = normed
-    ? states
-    : op.SimplifiedLayerNormalization(states, p.parameters(gain, [D]), config.layer_norm_epsilon);
+  const x = op.SimplifiedLayerNormalization(states, p.parameters(gain, [D]), config.layer_norm_epsilon);
   const ready = readyForUnembed(p, x);
   const rows = g.input('rows', 'float32', [N, D]);
   const ofDocids = op.Gemm(ready, rows, { transB: true }); // [M, N]
