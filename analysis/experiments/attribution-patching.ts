@@ -189,18 +189,18 @@ export const attributionPatching: Experiment<AttributionPatchingResult> = {
         correlation === null || byQuery === null
           ? `With ${name} in their place no component has an effect that differs from the others’.`
           : `With ${name} in their place, estimated and actual effects of components correlate by ${formatNumber(correlation)} (over pairs of query and component by ${formatNumber(byQuery)}).`;
-      const sizable = components.filter((other) => Math.abs(other[name].actual) >= SIZABLE * Math.abs(margin));
+      const sizable = components.filter((other) => Math.abs(other[name].actual) > SIZABLE * Math.abs(margin));
       const reversed = sizable.filter((other) => other[name].actual * other[name].estimated < 0);
       return [
         agreeing,
-        `Of ${sizable.length} components and heads that change the margin by ${formatValue(SIZABLE, 'percent')} or more, ${reversed.length || 'none'} ${reversed.length > 1 ? 'have' : 'has'} an estimate of the wrong sign.`,
+        `Of ${sizable.length} components and heads that change the margin by more than ${formatValue(SIZABLE, 'percent')}, ${reversed.length || 'none'} ${reversed.length > 1 ? 'have' : 'has'} an estimate of the wrong sign.`,
         `The worst estimate there is ${nameOf(one)}: ${formatNumber(one[name].estimated)} where it is ${formatNumber(one[name].actual)}, off by ${formatNumber(Math.abs(error))} of a margin of ${formatNumber(margin)}.`,
       ];
     }
   },
 };
 
-/** Share of the margin from which on an effect's sign is worth telling. */
+/** Share of the margin beyond which an effect's sign is worth telling. */
 const SIZABLE = 0.01;
 
 /** The correct queries, or some of them drawn by the seed. */
