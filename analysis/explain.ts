@@ -8,6 +8,7 @@ import { tensor, type FloatTensor } from '../models/session.ts';
 import { outputOf, writers, type Writer } from './components.ts';
 import type { Effect, Entry, Explanation } from './explanation.ts';
 import type { Lab } from './lab.ts';
+import { logitDirections } from './logit-attribution.ts';
 import type { Patch } from './patch.ts';
 import { stageOf, type Stages } from './stages.ts';
 import { dot } from './vectors.ts';
@@ -155,17 +156,12 @@ export class Explainer {
     return first.docid_rank.data[0] === 1 ? 0 : Number(first.docid_rival.data[0]);
   }
 
-  /**
-   * Direct logit attribution: under the final norm's rms of this very state, a document's logit is linear in the residual
-   * stream, so that the dot product of a part of the stream with this direction [D] is the part's share.
-   */
+  /** The direction [D] along which a document's logit grows at this state. */
   private readout(state: Float32Array): (document: number) => Float32Array {
-    const { d_model: D, layer_norm_epsilon, scale_decoder_outputs } = this.lab.config;
-    const gain = this.lab.weight('decoder.final_layer_norm.weight').data;
-    const rms = Math.sqrt(dot(state, state) / D + layer_norm_epsilon);
-    const scale = (scale_decoder_outputs ? D ** -0.5 : 1) / rms;
-    const rows = this.lab.rows.data;
-    return (document) => rows.subarray(document * D, (document + 1) * D).map((x, d) => x * gain[d] * scale);
+    const { lab } = this;
+    const { d_model: D } = lab.config;
+    return (document) =>
+      logitDirections(lab, stack([state]), stack([lab.rows.data.subarray(document * D, (document + 1) * D)])).data;
   }
 
   private heads(pass: Pass, effect: (vector: Float32Array) => Effect) {
