@@ -19,7 +19,7 @@ export interface Run {
  * What stands in the activation's place:
  *   'zero'       zero ablation
  *   Float32Array one vector [width] for all queries and positions: a mean, or any given value
- *   FloatTensor  [Q, …] a vector for each query, another run's reading for instance
+ *   FloatTensor  [Q, …] a vector for each query, another run's reading for instance; not for scores and patterns
  *   function     of the batch, for what depends on the padded length: a tensor that broadcasts to the activation
  */
 export type Replacement = 'zero' | Float32Array | FloatTensor | ((run: Run) => FloatTensor);
@@ -91,7 +91,7 @@ function maskOf(config: T5Config, { at, queries, positions, heads }: Patch, run:
 }
 
 function valueOf(config: T5Config, { at, by }: Patch, run: Run): FloatTensor {
-  const { sizes } = axesOf(config, at);
+  const { sizes, headAxis } = axesOf(config, at);
   const width = sizes.at(-1)!;
   const ones = sizes.slice(0, -1).map(() => 1);
   if (by === 'zero')
@@ -103,7 +103,13 @@ function valueOf(config: T5Config, { at, by }: Patch, run: Run): FloatTensor {
     if (by.length !== width) throw new TypeError(`${at}: expected a vector of ${width} values, got ${by.length}`);
     return tensor(by, [...ones, width]);
   }
-  const each = by.data.length / by.shape[0];
+  if (headAxis === 1)
+    throw new TypeError(`${at}: expected a function of the batch, got one tensor; its sizes follow the padded length`);
+  const [count] = by.shape;
+  const missing = run.queries.find((q) => q >= count);
+  if (missing !== undefined)
+    throw new TypeError(`${at}: expected a vector for each query, got ${count} and none for query ${missing}`);
+  const each = by.data.length / count;
   const data = new Float32Array(run.queries.length * each);
   run.queries.forEach((q, b) => data.set(by.data.subarray(q * each, (q + 1) * each), b * each));
   return tensor(data, [run.queries.length, 1, ...by.shape.slice(1)]);

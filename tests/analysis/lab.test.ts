@@ -257,6 +257,13 @@ for (const [kind, options] of Object.entries(kinds)) {
         /mlp_out: expected one patch for it, got two; join their masks/,
       );
       await assert.rejects(decodePatched([{ at, by: new Float32Array(3) }]), /expected a vector of 32 values, got 3/);
+      const few = tensor(new Float32Array(32), [1, 32]);
+      await assert.rejects(decodePatched([{ at, by: few }]), /expected a vector for each query, got 1 and none for/);
+      const pattern = 'decoder.0.cross_attn_pattern';
+      await assert.rejects(
+        decodePatched([{ at: pattern, by: few }]),
+        /expected a function of the batch, got one tensor/,
+      );
     });
   });
 
