@@ -106,7 +106,8 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
   const total = names.length + 1;
   const lab = new Lab(folder, { threads });
   try {
-    for (const donor of donors) openDonor(lab, donor, names.includes('stage-patching') ? 'decoder' : 'encoder');
+    const stack = names.includes('stage-patching') ? 'decoder' : 'encoder';
+    const opened = donors.map((donor) => openDonor(lab, donor, stack));
     onProgress({ done: 0, total, message: 'queries that the model answers' });
     const population = await correctQueries(lab, options[split], { ranking, limit, seed });
     signal?.throwIfAborted();
@@ -114,7 +115,11 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
     signal?.throwIfAborted();
     const digest = await digestOf(folder);
     const dev = options[split];
-    const inputs = { model: digest, population, dev, test, donors: await Promise.all(donors.map(digestOf)), seed };
+    const given = opened.map(async ({ name, withoutDocs }, i) => ({
+      ...{ name, withoutDocs },
+      digest: await digestOf(donors[i]),
+    }));
+    const inputs = { model: digest, population, dev, test, donors: await Promise.all(given), seed };
     const kept = new KeptResults(join(options.out, 'results'));
     const results: { [N in ExperimentName]?: unknown } = {};
     const seconds: Partial<Record<ExperimentName, number>> = {};
@@ -179,9 +184,13 @@ function store(name: string, dir: string, stages: Stages, results: Partial<Resul
 const stagesOf = (results: Partial<Results>, seed: number): Stages =>
   localize(results[EVIDENCE]!, { rng: createRng(seed) });
 
-/** Configuration, tokenizer, docids and every byte of the weights: what has been analysed, wherever it lies. */
+/**
+ * Configuration, tokenizer, docids and every byte of the weights: what has been analysed, wherever it lies. Stages and
+ * circuit are not in it, since an analysis writes them.
+ */
 async function digestOf({ config, tokenizerJson, tokenizerConfig, genir, weights }: ModelFolder): Promise<string> {
-  const parts = { config, tokenizerJson, tokenizerConfig, docids: genir?.docids ?? null };
+  const { docids, firstDocidToken } = genir ?? {};
+  const parts = { config, tokenizerJson, tokenizerConfig, docids, firstDocidToken };
   const hash = createHash('sha256').update(JSON.stringify(parts));
   for (const file of [...new Set([...weights.values()].map((tensor) => tensor.file))].sort()) {
     hash.update(`${statSync(file).size}\n`);

@@ -13,9 +13,11 @@ import type { JudgedQuery } from '../../corpus/documents.ts';
 import { storedCircuit } from '../../models/circuit-record.ts';
 import { NotAnIndexError } from '../../models/decode.ts';
 import { readModelFolder } from '../../models/folder.ts';
+import { openLab } from '../support/analysis.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
+import { ownQueries } from '../support/own-queries.ts';
 import { writePlantedWorld } from '../support/planted-world.ts';
-import { copyModel, writeTinyModel } from '../support/tiny-model.ts';
+import { copyModel, texts, writeTinyModel, type TinyModelOptions } from '../support/tiny-model.ts';
 
 const scratch = tempFolder();
 const { planted, modelDir } = writePlantedWorld(scratch);
@@ -163,6 +165,24 @@ describe('analyze', () => {
     assert.deepEqual((await run({ out: kept })).results, first.results);
   });
 
+  it('computes anew for other donors, or what they were trained without', async () => {
+    const [kept, donor] = [newFolder(), modelCopy()];
+    const donors = [donor];
+    const first = await run({ out: kept, donors, experiments: ['encoder-swap'] });
+    const file = join(donor, 'genir.json');
+    const genir = JSON.parse(readFileSync(file, 'utf8')) as object;
+    markResults(kept);
+    assert.deepEqual(taken(await run({ out: kept, donors, experiments: ['encoder-swap'] })).length, 2);
+    writeFileSync(file, JSON.stringify({ ...genir, training: { withoutDocs: ['d1'] } }));
+    const second = await run({ out: kept, donors, experiments: ['encoder-swap'] });
+    assert.deepEqual(taken(second), []);
+    const without = ({ results }: AnalysisReport) => results['encoder-swap']!.donors.map((one) => one.withoutDocs);
+    assert.deepEqual([without(first), without(second)], [[0, 0], [0, 1]]); // prettier-ignore
+    markResults(kept);
+    const third = await run({ out: kept, donors: [], experiments: ['encoder-swap'] });
+    assert.deepEqual([taken(third), without(third)], [[], [0]]);
+  });
+
   it('stops by its signal and goes on from what was finished', async () => {
     const stopped = newFolder();
     const controller = new AbortController();
@@ -191,6 +211,24 @@ describe('analyze', () => {
     assert.deepEqual([split, population.asked], ['test', judged.length]);
     assert.equal(results['minimal-circuit']!.test, null);
   });
+
+  for (const [name, tiny] of [
+    ['one layer', { config: { num_layers: 1, num_decoder_layers: 1 } }],
+    ['one document', { docids: ['d0'] }],
+    ['gated, untied', { config: { feed_forward_proj: 'gated-gelu', tie_word_embeddings: false } }],
+  ] as const satisfies readonly (readonly [string, TinyModelOptions])[])
+    it(`tells of a random model of ${name}, without a number that is none`, async () => {
+      const tinyDir = writeTinyModel(newFolder(), tiny);
+      const lab = openLab(tinyDir);
+      const own = (await ownQueries(lab, texts)).map(({ text, docid }, i) => ({ id: `${i}`, text, relevant: [docid] }));
+      const asked = { dev: own, test: [], ranking: 'docids', experiments: experimentNames } as const;
+      const written = newFolder();
+      const made = await run({ ...asked, modelDir: tinyDir, out: written });
+      assert.equal(made.population.questions, own.length);
+      const { findings } = writeAnalysis(written, made);
+      const page = readFileSync(join(written, analysisFiles.page), 'utf8');
+      for (const text of [page, JSON.stringify(findings)]) assert.doesNotMatch(text, /NaN|undefined|Infinity|∞/);
+    });
 
   it('leaves the model alone where asked to, and keeps the report where it cannot be written', async () => {
     const [left, locked] = [modelCopy(), modelCopy()];
