@@ -1,5 +1,6 @@
 import type { JudgedQuery } from '../corpus/documents.ts';
 import { createRng, shuffle } from '../corpus/random.ts';
+import type { FloatTensor } from '../models/session.ts';
 import type { Lab } from './lab.ts';
 
 /**
@@ -61,33 +62,50 @@ export function questionsFor(
     .filter(({ documents }) => documents.length > 0);
 }
 
-/** Each question with its best ranked document and that document's ranks. */
-export async function answer(
+/** Of several relevant documents the best one. */
+interface Best {
+  readonly document: number;
+  /** Counted from 1. */
+  readonly rank: { readonly [R in Ranking]: number };
+}
+
+/**
+ * The best ranked of each query's documents. Both rankings are by the same logits, and agree on which it is.
+ *
+ * @param state  float32 [Q, D], the decoder's last state of each query
+ */
+export async function bestDocuments(
   lab: Lab,
-  asked: readonly { readonly id: string; readonly text: string; readonly documents: readonly number[] }[],
-): Promise<(Question & { readonly rank: { readonly [R in Ranking]: number } })[]> {
-  if (!asked.length) return [];
-  const { state } = await lab.decode(await lab.encode(asked.map(({ text }) => text)));
+  { data }: FloatTensor,
+  asked: readonly { readonly documents: readonly number[] }[],
+): Promise<Best[]> {
   const D = lab.config.d_model;
   const pairs = asked.flatMap(({ documents }, q) => documents.map((document) => ({ q, document })));
   const states = new Float32Array(pairs.length * D);
-  pairs.forEach(({ q }, i) => states.set(state.data.subarray(q * D, (q + 1) * D), i * D));
+  pairs.forEach(({ q }, i) => states.set(data.subarray(q * D, (q + 1) * D), i * D));
   const ranks = await lab.ranks(
     { data: states, shape: [pairs.length, D] },
     pairs.map(({ document }) => document),
   );
   let at = 0;
-  return asked.map(({ id, text, documents }) => {
+  return asked.map(({ documents }) => {
     let best = at;
     for (let i = at; i < at + documents.length; i++) if (ranks.rank[i] < ranks.rank[best]) best = i;
     at += documents.length;
-    return {
-      id,
-      text,
-      document: pairs[best].document,
-      rank: { vocabulary: ranks.rank[best], docids: ranks.docidRank[best] },
-    };
+    const rank = { vocabulary: ranks.rank[best], docids: ranks.docidRank[best] };
+    return { document: pairs[best].document, rank };
   });
+}
+
+/** Each question with its best ranked document and that document's ranks. */
+export async function answer(
+  lab: Lab,
+  asked: readonly { readonly id: string; readonly text: string; readonly documents: readonly number[] }[],
+): Promise<(Question & Best)[]> {
+  if (!asked.length) return [];
+  const { state } = await lab.decode(await lab.encode(asked.map(({ text }) => text)));
+  const best = await bestDocuments(lab, state, asked);
+  return asked.map(({ id, text }, q) => ({ id, text, ...best[q] }));
 }
 
 /**

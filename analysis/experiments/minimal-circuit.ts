@@ -21,9 +21,8 @@ import {
   type Step,
 } from '../circuit.ts';
 import { componentNames, componentTypes } from '../components.ts';
-import type { Encoded, Lab } from '../lab.ts';
 import { componentMeans, ranksIn, runPatched, type Outcome } from '../patch-runs.ts';
-import { questionsFor, rankings, type Ranking } from '../population.ts';
+import { bestDocuments, questionsFor, rankings, type Ranking } from '../population.ts';
 import { formatValue } from '../report/format.ts';
 import type { Section } from '../report/section.ts';
 import { stageNames, stageOf, type Stages } from '../stages.ts';
@@ -188,41 +187,18 @@ async function testCircuits(
     const layers = candidates[name];
     if (!layers) continue;
     signal?.throwIfAborted();
-    const ranks = await bestRanks(lab, encoded, asked, circuitPatches(layers, mean));
-    const first = ranks[RANKING].map((rank) => rank === 1);
+    const { state } = await lab.decode(encoded, { patches: circuitPatches(layers, mean) });
+    const best = await bestDocuments(lab, state, asked);
+    const first = best.map(({ rank }) => rank[RANKING] === 1);
     if (name === 'full') whole = first;
     const losses = first.map((found, q) => Number(whole[q]) - Number(found));
-    const success = (by: Ranking): number[] => DEPTHS.map((depth) => share(ranks[by].map((rank) => rank <= depth)));
+    const success = (by: Ranking): number[] => DEPTHS.map((depth) => share(best.map(({ rank }) => rank[by] <= depth)));
     circuits[name] = {
       success: { vocabulary: success('vocabulary'), docids: success('docids') },
       loss: { mean: losses.reduce((a, b) => a + b, 0) / losses.length, ...interval(losses, seed) },
     };
   }
   return { queries: asked.length, circuits };
-}
-
-/** The rank of the best of each query's relevant documents. */
-async function bestRanks(
-  lab: Lab,
-  encoded: Encoded,
-  asked: readonly { readonly documents: readonly number[] }[],
-  patches: ReturnType<typeof circuitPatches>,
-): Promise<{ readonly [R in Ranking]: readonly number[] }> {
-  const { state } = await lab.decode(encoded, { patches });
-  const D = lab.config.d_model;
-  const pairs = asked.flatMap(({ documents }, q) => documents.map((document) => ({ q, document })));
-  const states = new Float32Array(pairs.length * D);
-  pairs.forEach(({ q }, i) => states.set(state.data.subarray(q * D, (q + 1) * D), i * D));
-  const { rank, docidRank } = await lab.ranks(
-    { data: states, shape: [pairs.length, D] },
-    pairs.map(({ document }) => document),
-  );
-  const best = (ranks: Float32Array): number[] => {
-    const least = asked.map(() => Infinity);
-    pairs.forEach(({ q }, i) => (least[q] = Math.min(least[q], ranks[i])));
-    return least;
-  };
-  return { vocabulary: best(rank), docids: best(docidRank) };
 }
 
 // ---------------------------------------------------------------------------------------------- report
