@@ -18,7 +18,7 @@ export function formatNumber(value: number): string {
   if (Math.abs(value) >= 100) return grouped(Math.round(value));
   const text =
     value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : Number(value.toPrecision(3)).toString();
-  return text.replace('-', '−');
+  return text.replaceAll('-', '−');
 }
 
 const formats = {
