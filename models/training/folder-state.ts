@@ -41,9 +41,8 @@ export function stateOfFolder(
     weights.set(name, isLinear(name) ? transposed(weight) : weight.data);
   }
   const start = config.decoder_start_token_id * d;
-  return {
-    ...trainingState({ embeddings: shared.slice(0, words * d), start: shared.slice(start, start + d), rows, weights }),
-  };
+  const embeddings = shared.slice(0, words * d);
+  return trainingState({ embeddings, start: shared.slice(start, start + d), rows, weights });
 }
 
 /** The words' part of the table that tokens are read from, float32 [W, D]: the start token has a row in it. */
