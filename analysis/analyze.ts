@@ -3,12 +3,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { JudgedQuery } from '../corpus/documents.ts';
 import { createRng } from '../corpus/random.ts';
 import { readModelFolder, type ModelFolder } from '../models/folder.ts';
 import { storeCircuit } from './circuit.ts';
-import { openDonor } from './donors.ts';
+import { openDonors } from './donors.ts';
 import type { Experiment, Subject } from './experiments/experiment.ts';
 import { EXPERIMENTS, experimentNames, type ExperimentName, type Results } from './experiments/table.ts';
 import { KeptResults } from './kept-results.ts';
@@ -68,7 +68,7 @@ export interface AnalysisReport {
   /** Of the queries of `population`. */
   readonly split: 'dev' | 'test';
   readonly population: Omit<Population, 'questions'> & { readonly questions: number };
-  /** Names of their folders. */
+  /** What sections call them: the names of their folders. */
   readonly donors: readonly string[];
   readonly seed: number;
   readonly stages: Stages;
@@ -107,7 +107,7 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
   const lab = new Lab(folder, { threads });
   try {
     const stack = names.includes('stage-patching') ? 'decoder' : 'encoder';
-    const opened = donors.map((donor) => openDonor(lab, donor, stack));
+    const opened = openDonors(lab, donors, stack);
     onProgress({ done: 0, total, message: 'queries that the model answers' });
     const population = await correctQueries(lab, options[split], { ranking, limit, seed });
     signal?.throwIfAborted();
@@ -155,7 +155,7 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
       },
       ...{ corpus: options.corpusName, split },
       population: { ...population, questions: population.questions.length },
-      donors: donors.map(({ dir }) => basename(dir)),
+      donors: opened.map(({ name }) => name),
       ...{ seed, stages, seconds },
       notStored: options.store
         ? store(options.modelName, folder.dir, stages, results as Partial<Results>)

@@ -16,7 +16,7 @@ import type { Lab } from './lab.ts';
 
 /** A model that reads the subject's token ids and writes to a residual stream of the subject's width. */
 export interface Donor {
-  /** For people: the folder's name, or "untrained". */
+  /** For people: the folder's name, with a number where it is not the first of that name; or "untrained". */
   readonly name: string;
   /** Says which model it is, for the keys of sessions: the folder's path, or the seed. */
   readonly key: string;
@@ -61,6 +61,20 @@ export function openDonor(lab: Lab, folder: ModelFolder, stack: Stack): Donor {
   };
 }
 
+const UNTRAINED = 'untrained';
+
+/** Donors with names of their own. @throws DonorError */
+export function openDonors(lab: Lab, folders: readonly ModelFolder[], stack: Stack): Donor[] {
+  const taken = new Set([UNTRAINED]);
+  return folders.map((folder) => {
+    const donor = openDonor(lab, folder, stack);
+    let { name } = donor;
+    for (let i = 2; taken.has(name); i++) name = `${donor.name} (${i})`;
+    taken.add(name);
+    return { ...donor, name };
+  });
+}
+
 function checkShapes(lab: Lab, { dir, config }: ModelFolder, stack: Stack): void {
   const fields = stack === 'encoder' ? (['d_model'] as const) : (['d_model', 'num_decoder_layers'] as const);
   const shape = (c: T5Config): string => fields.map((field) => `${field} ${c[field]}`).join(' and ');
@@ -95,7 +109,7 @@ export function untrainedDonor({ config, folder }: Lab, seed: number): Donor {
   const shapes = new Map(expectedWeights(config).map(({ name, shape }) => [name, shape]));
   const order = [...shapes.keys()];
   return {
-    name: 'untrained',
+    name: UNTRAINED,
     key: `untrained:${seed}`,
     config,
     weight(name) {

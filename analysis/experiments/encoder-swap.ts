@@ -4,7 +4,7 @@
  */
 import { encoderGraph } from '../../models/graphs.ts';
 import type { FloatTensor } from '../../models/session.ts';
-import { openDonor, untrainedDonor, type Donor } from '../donors.ts';
+import { openDonors, untrainedDonor, type Donor } from '../donors.ts';
 import { finalNorm, documentRanks, withStates } from '../encoder-states.ts';
 import type { Encoded, Lab } from '../lab.ts';
 import { answer, questionsFor, type Question, type Ranking } from '../population.ts';
@@ -45,7 +45,7 @@ export const encoderSwap: Experiment<EncoderSwapResult> = {
 
   async run(subject) {
     const { lab, population, donors: folders, seed } = subject;
-    const donors = [untrainedDonor(lab, seed), ...folders.map((folder) => openDonor(lab, folder, 'encoder'))];
+    const donors = [untrainedDonor(lab, seed), ...openDonors(lab, folders, 'encoder')];
     const found: EncoderSwapResult['donors'][number][] = [];
     for (const [i, donor] of donors.entries()) {
       subject.signal?.throwIfAborted();

@@ -1,15 +1,18 @@
-/** @file E3 (arXiv 2503.19715 §5.1, Table 3): what is lost when all components of one type in one stage are replaced. */
+/**
+ * @file E3 (arXiv 2503.19715 §5.1, Table 3): what is lost when all components of one type in one stage are replaced; by
+ * donors also in each layer alone, which the layer sweeps do for zero and means.
+ */
 import type { ActivationName } from '../../models/activations.ts';
 import { clopperPearson } from '../binomial.ts';
 import type { Interval } from '../bootstrap.ts';
 import { componentNames, componentTypes, outputOf, type ComponentType } from '../components.ts';
 import { donorOutputs } from '../donor-outputs.ts';
-import { openDonor } from '../donors.ts';
-import type { Replacement } from '../patch.ts';
+import { openDonors } from '../donors.ts';
+import type { Patch, Replacement } from '../patch.ts';
 import { componentMeans, layersFrom, patchesFor, ranksIn, runPatched, type Outcome } from '../patch-runs.ts';
 import type { Ranking } from '../population.ts';
 import { formatValue } from '../report/format.ts';
-import type { Section } from '../report/section.ts';
+import type { HeatmapFigure, Section } from '../report/section.ts';
 import { stageNames, type StageName, type Stages } from '../stages.ts';
 import type { Experiment, Subject } from './experiment.ts';
 
@@ -35,6 +38,12 @@ export interface StagePatching {
     /** 'zero'; 'mean' over the correct queries; or a donor's output on the same query. */
     readonly by: 'zero' | 'mean' | { readonly donor: string };
   })[];
+  /** One component of one layer replaced by a donor's output on the same query. */
+  readonly layers: readonly (Loss & {
+    readonly layer: number;
+    readonly type: ComponentType;
+    readonly donor: string;
+  })[];
 }
 
 function lossOf(outcome: Outcome, ranking: Ranking): Loss {
@@ -50,16 +59,21 @@ async function run(subject: Subject): Promise<StagePatching> {
   const { lab, encoded, population, stages, signal } = subject;
   const { ranking, questions } = population;
   const means = await componentMeans(lab, encoded);
-  const donors = subject.donors.map((folder) => openDonor(lab, folder, 'decoder'));
+  const donors = openDonors(lab, subject.donors, 'decoder');
   const replacements: { by: StagePatching['rows'][number]['by']; at: (name: ActivationName) => Replacement }[] = [
     { by: 'zero', at: () => 'zero' },
     { by: 'mean', at: means },
   ];
-  const read = componentTypes.flatMap((type) => layersFrom(0, lab.layers).map((layer) => outputOf(type, layer)));
+  const places = componentTypes.flatMap((type) => layersFrom(0, lab.layers).map((layer) => ({ type, layer })));
+  const read = places.map(({ type, layer }) => outputOf(type, layer));
+  const singles: { layer: number; type: ComponentType; donor: string; patches: Patch[] }[] = [];
   for (const donor of donors) {
     signal?.throwIfAborted();
     const outputs = await donorOutputs(lab, donor, encoded, read);
-    replacements.push({ by: { donor: donor.name }, at: (name) => outputs.get(name)! });
+    const at = (name: ActivationName): Replacement => outputs.get(name)!;
+    replacements.push({ by: { donor: donor.name }, at });
+    for (const { type, layer } of places)
+      singles.push({ layer, type, donor: donor.name, patches: patchesFor([type], [layer], at) });
   }
   const table = stageNames.flatMap((stage) => {
     const layers = stages?.[stage] ? layersFrom(stages[stage].from, stages[stage].to) : [];
@@ -68,7 +82,8 @@ async function run(subject: Subject): Promise<StagePatching> {
       types.map((type) => ({ stage, type, by, patches: patchesFor([type], layers, at) })),
     );
   });
-  const [baseline, ...outcomes] = await runPatched(lab, [[], ...table.map(({ patches }) => patches)], {
+  const runs = [[], ...[...table, ...singles].map(({ patches }) => patches)];
+  const [baseline, ...outcomes] = await runPatched(lab, runs, {
     encoded,
     documents: questions.map(({ document }) => document),
     ranking,
@@ -80,6 +95,10 @@ async function run(subject: Subject): Promise<StagePatching> {
     ranking,
     baseline: lossOf(baseline, ranking),
     rows: table.map(({ stage, type, by }, i) => ({ stage, type, by, ...lossOf(outcomes[i], ranking) })),
+    layers: singles.map(({ layer, type, donor }, i) => ({
+      ...{ layer, type, donor },
+      ...lossOf(outcomes[table.length + i], ranking),
+    })),
   };
 }
 
@@ -110,6 +129,26 @@ function findings({ rows, baseline, queries }: StagePatching, absent: readonly S
   return [...missing, ...worst, ...same];
 }
 
+/** Documents leaving rank 1 when a donor's output stands in one layer, a figure for each donor. */
+function singleLayers({ layers }: StagePatching): HeatmapFigure[] {
+  return [...new Set(layers.map(({ donor }) => donor))].map((donor) => {
+    const own = layers.filter((one) => one.donor === donor);
+    const of = (type: ComponentType) => own.filter((one) => one.type === type);
+    return {
+      kind: 'heatmap',
+      title: `One component of one layer replaced by donor ${donor}`,
+      caption: 'Share of documents leaving rank 1.',
+      xLabel: 'layer',
+      yLabel: 'component',
+      xs: of('mlp').map(({ layer }) => String(layer)),
+      ys: [...componentTypes],
+      values: componentTypes.map((type) => of(type).map(({ beyond }) => beyond[0])),
+      format: 'percent',
+      domain: [0, 1],
+    };
+  });
+}
+
 function section(result: StagePatching, stages: Stages | undefined): Section {
   const { rows, baseline, queries, ranking } = result;
   const present = stageNames.filter((stage) => rows.some((row) => row.stage === stage));
@@ -121,6 +160,17 @@ function section(result: StagePatching, stages: Stages | undefined): Section {
     const stage = stages?.[name];
     return stage ? `${name}, ${stage.from}–${stage.to - 1}` : name;
   };
+  const byStage: HeatmapFigure = {
+    kind: 'heatmap',
+    title: 'Documents leaving rank 1',
+    xLabel: 'stage',
+    yLabel: 'component, replaced by',
+    xs: present.map(layersOf),
+    ys: kinds,
+    values: kinds.map((kind) => present.map((stage) => shareOf(kind, stage))),
+    format: 'percent',
+    domain: [0, 1],
+  };
   return {
     id: 'stage-patching',
     title: 'What each stage is needed for',
@@ -129,21 +179,7 @@ function section(result: StagePatching, stages: Stages | undefined): Section {
       'Zero takes away all that a component does; its mean over the queries takes away only what differs between queries; a donor puts in what another model computes there for the same query.\n\n' +
       `Padding is masked. Without any replacement, in the same batches, ${percent(baseline.beyond[0])} are not at rank 1.`,
     findings: findings(result, absent),
-    figures: present.length
-      ? [
-          {
-            kind: 'heatmap',
-            title: 'Documents leaving rank 1',
-            xLabel: 'stage',
-            yLabel: 'component, replaced by',
-            xs: present.map(layersOf),
-            ys: kinds,
-            values: kinds.map((kind) => present.map((stage) => shareOf(kind, stage))),
-            format: 'percent',
-            domain: [0, 1],
-          },
-        ]
-      : [],
+    figures: [...(present.length ? [byStage] : []), ...singleLayers(result)],
     tables: [
       {
         title: 'Share of documents beyond a rank',
@@ -174,7 +210,7 @@ function section(result: StagePatching, stages: Stages | undefined): Section {
 /** E3. A component that a stage has in every layer is replaced in all of them at once. */
 export const stagePatching: Experiment<StagePatching> = {
   label: 'E3',
-  version: 1,
+  version: 2,
   needsStages: true,
   run,
   section,

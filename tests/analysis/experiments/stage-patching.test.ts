@@ -86,10 +86,10 @@ describe('stage patching, donors', () => {
 
   it('loses nothing by its own outputs', async () => {
     const donors = [readModelFolder(model.dir)];
-    const { rows } = await stagePatching.run(await plantedSubject(model, { stages, donors }));
+    const { rows, layers } = await stagePatching.run(await plantedSubject(model, { stages, donors }));
     const own = rows.filter(({ by }) => typeof by !== 'string');
-    assert.equal(own.length, 9);
-    for (const { beyond } of own)
+    assert.deepEqual([own.length, layers.length], [9, 18]);
+    for (const { beyond } of [...own, ...layers])
       assert.deepEqual(
         beyond,
         DEPTHS.map(() => 0),
@@ -112,6 +112,24 @@ describe('stage patching, donors', () => {
       ({ stage, type, by }) => stage === 'bridging' && type === 'cross_attn' && typeof by !== 'string',
     );
     assert.equal(cross?.beyond[0], 1); // it does not read before layer 4
+  });
+
+  it('loses by single layers what a donor does not do there, a figure for each donor also without stages', async () => {
+    const subject = writePlantedModel(join(scratch, 'one layer each'), { mechanism: threeStages(1, 2, 3) });
+    const other = writePlantedModel(join(scratch, 'elsewhere', 'model'), { mechanism: threeStages(2, 3, 4) });
+    const same = writePlantedModel(join(scratch, 'alike', 'model'), { mechanism: threeStages(1, 2, 3) });
+    const donors = [other, same].map(({ dir }) => readModelFolder(dir));
+    const none = { ...stagesOf(subject, 6), priming: null, bridging: null, interaction: null };
+    const result = await stagePatching.run(await plantedSubject(subject, { stages: none, donors }));
+    const losing = (donor: string): string[] =>
+      result.layers.flatMap((one) => (one.donor === donor && one.beyond[0] === 1 ? [`${one.type} ${one.layer}`] : []));
+    assert.deepEqual(losing('model'), ['cross_attn 1', 'mlp 2']); // the donor reads in layer 2, translates in 3
+    assert.deepEqual(losing('model (2)'), []);
+    const { figures } = stagePatching.section(result, none);
+    assert.deepEqual(
+      figures.map(({ title }) => title.replace('One component of one layer replaced by donor ', '')),
+      ['model', 'model (2)'],
+    );
   });
 
   it('refuses a donor of another shape by both shapes', async () => {
