@@ -8,7 +8,7 @@ import { tensor, type FloatTensor } from '../models/session.ts';
 import { outputOf, writers, type Writer } from './components.ts';
 import type { Effect, Entry, Explanation } from './explanation.ts';
 import type { Lab } from './lab.ts';
-import { logitDirections } from './logit-attribution.ts';
+import { documentRows, logitDirections } from './logit-attribution.ts';
 import type { Patch } from './patch.ts';
 import { stageOf, type Stages } from './stages.ts';
 import { dot } from './vectors.ts';
@@ -158,10 +158,7 @@ export class Explainer {
 
   /** The direction [D] along which a document's logit grows at this state. */
   private readout(state: Float32Array): (document: number) => Float32Array {
-    const { lab } = this;
-    const { d_model: D } = lab.config;
-    return (document) =>
-      logitDirections(lab, stack([state]), stack([lab.rows.data.subarray(document * D, (document + 1) * D)])).data;
+    return (document) => logitDirections(this.lab, stack([state]), documentRows(this.lab, [document])).data;
   }
 
   private heads(pass: Pass, effect: (vector: Float32Array) => Effect) {

@@ -8,6 +8,7 @@ import { gradientOutput } from '../models/graphs.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
 import { componentTypes, outputOf, type ComponentType } from './components.ts';
 import type { Encoded, Lab, Reading } from './lab.ts';
+import { leadRows } from './logit-attribution.ts';
 import type { Patch } from './patch.ts';
 import { layersFrom } from './patch-runs.ts';
 import { dot } from './vectors.ts';
@@ -47,24 +48,15 @@ export interface MarginMetric {
  * @param documents  [Q]
  */
 export async function marginMetric(lab: Lab, clean: Reading, documents: readonly number[]): Promise<MarginMetric> {
-  const { docid_rival } = await lab.lens(clean.state, { kinds: ['rivals'], documents });
+  const direction = await leadRows(lab, clean.state, documents);
   const D = lab.config.d_model;
-  const row = (document: number): Float32Array => lab.rows.data.subarray(document * D, (document + 1) * D);
-  const direction = new Float32Array(documents.length * D);
-  documents.forEach((document, q) => {
-    const rival = row(Number(docid_rival.data[q]));
-    direction.set(
-      row(document).map((x, j) => x - rival[j]),
-      q * D,
-    );
-  });
   const scale = lab.config.scale_decoder_outputs ? D ** -0.5 : 1;
   return {
-    direction: tensor(direction, [documents.length, D]),
+    direction,
     of: ({ data }) =>
       Float64Array.from(documents, (_, q) => {
         const at = [q * D, (q + 1) * D] as const;
-        return scale * dot(data.subarray(...at), direction.subarray(...at));
+        return scale * dot(data.subarray(...at), direction.data.subarray(...at));
       }),
   };
 }

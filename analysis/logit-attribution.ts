@@ -7,6 +7,28 @@ import { tensor, type FloatTensor } from '../models/session.ts';
 import type { Lab } from './lab.ts';
 import { dot } from './vectors.ts';
 
+/** Rows of the unembedding, float32 [M, D]: for logits. */
+export function documentRows({ rows, config: { d_model: D } }: Lab, documents: readonly number[]): FloatTensor {
+  const data = new Float32Array(documents.length * D);
+  documents.forEach((n, i) => data.set(rows.data.subarray(n * D, (n + 1) * D), i * D));
+  return tensor(data, [documents.length, D]);
+}
+
+/**
+ * Each document's row minus that of the best other document at its state, float32 [M, D]: for margins. Zero where the model
+ * has no other.
+ *
+ * @param states  float32 [M, D] final residual streams before the final norm
+ */
+export async function leadRows(lab: Lab, states: FloatTensor, documents: readonly number[]): Promise<FloatTensor> {
+  const { docid_rival } = await lab.lens(states, { kinds: ['rivals'], documents });
+  const [own, other] = [documents, Array.from(docid_rival.data, Number)].map((of) => documentRows(lab, of));
+  return tensor(
+    own.data.map((x, i) => x - other.data[i]),
+    own.shape,
+  );
+}
+
 /**
  * The directions of the residual stream along which logits grow: gain ⊙ row · scale / rms(state).
  *

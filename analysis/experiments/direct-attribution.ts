@@ -8,8 +8,7 @@ import type { ActivationName } from '../../models/activations.ts';
 import { tensor, type FloatTensor } from '../../models/session.ts';
 import { bootstrapIntervals } from '../bootstrap.ts';
 import { componentTypes, writers, type Writer } from '../components.ts';
-import type { Lab } from '../lab.ts';
-import { attributeLogit, logitDirections } from '../logit-attribution.ts';
+import { attributeLogit, documentRows, leadRows, logitDirections } from '../logit-attribution.ts';
 import { stageBands } from '../report/bands.ts';
 import { formatNumber } from '../report/format.ts';
 import type { LinesFigure, Section } from '../report/section.ts';
@@ -50,7 +49,8 @@ async function run(subject: Subject): Promise<DirectAttribution> {
   const H = lab.config.num_heads;
   const layers = Array.from({ length: lab.layers }, (_, layer) => layer);
   const documents = population.questions.map(({ document }) => document);
-  const rivals = await bestOthers(lab, subject, documents);
+  const { state } = await lab.decode(encoded);
+  const readouts = { logit: documentRows(lab, documents), margin: await leadRows(lab, state, documents) };
   const all = writers(lab.layers);
   const last: ActivationName = `decoder.${lab.layers - 1}.resid_post`;
 
@@ -64,21 +64,8 @@ async function run(subject: Subject): Promise<DirectAttribution> {
   let done = 0;
   for await (const { batch, out } of lab.decodeBatches(encoded, { read })) {
     subject.signal?.throwIfAborted();
-    const rowsOf = (of: readonly number[]): FloatTensor =>
-      rowsFor(
-        lab,
-        Array.from(batch.queries, (q) => of[q]),
-      );
-    const [own, other] = [rowsOf(documents), rowsOf(rivals)];
-    const lead = tensor(
-      own.data.map((x, i) => x - other.data[i]),
-      own.shape,
-    );
-    for (const [to, rows] of [
-      ['logit', own],
-      ['margin', lead],
-    ] as const) {
-      const shares = attributeLogit(out, logitDirections(lab, out[last], rows));
+    for (const to of ['logit', 'margin'] as const) {
+      const shares = attributeLogit(out, logitDirections(lab, out[last], rowsOf(readouts[to], batch.queries)));
       batch.queries.forEach((q, b) => {
         all.forEach(({ at }, i) => (ofWriters[i][to][q] = shares[at][b]));
         for (const layer of layers)
@@ -107,18 +94,11 @@ async function run(subject: Subject): Promise<DirectAttribution> {
   };
 }
 
-/** For each query the best document other than its own; its own where the model has no other. */
-async function bestOthers(lab: Lab, { encoded }: Subject, documents: readonly number[]): Promise<number[]> {
-  const { state } = await lab.decode(encoded);
-  const { docid_rival } = await lab.lens(state, { kinds: ['rivals'], documents });
-  return Array.from(docid_rival.data, Number);
-}
-
-/** Rows of the unembedding, float32 [M, D]. */
-function rowsFor({ rows, config: { d_model: D } }: Lab, documents: readonly number[]): FloatTensor {
-  const data = new Float32Array(documents.length * D);
-  documents.forEach((n, i) => data.set(rows.data.subarray(n * D, (n + 1) * D), i * D));
-  return tensor(data, [documents.length, D]);
+/** Rows of some queries. @param all float32 [Q, D] */
+function rowsOf({ data, shape: [, D] }: FloatTensor, queries: Int32Array): FloatTensor {
+  const rows = new Float32Array(queries.length * D);
+  queries.forEach((q, i) => rows.set(data.subarray(q * D, (q + 1) * D), i * D));
+  return tensor(rows, [queries.length, D]);
 }
 
 function section(result: DirectAttribution, stages: Stages | undefined): Section {
