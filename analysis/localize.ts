@@ -17,7 +17,8 @@
  * The core [s, e) of [m, n), with W the fall when the components of all of [m, n) are replaced: e is the first layer, and
  * then s the last, for which replacing what is inside costs at least `CARRIED`·W and replacing what is outside, before
  * or behind, at most `IDLE`·W. The second condition alone would leave out a component that others can make up for, the
- * first alone one that is needed together with another.
+ * first alone one that is needed together with another. Where the document does not fall on average (W ≤ 0), though some
+ * queries leave rank 1, nothing says where: the core is all of [m, n).
  *
  * The whole search is repeated on resampled queries. A stage that is missing in more than 2.5 % of the resamples is not
  * claimed: its effect is not clearly above the tolerance.
@@ -113,6 +114,7 @@ function findPriming({ layers, cost }: SweepEvidence, mean: Mean, next: Range | 
 /** The layers of [m, n) that matter; see the head of this file. @param loss when the components of a range are replaced */
 function core(m: number, n: number, loss: (from: number, to: number) => number): Range {
   const whole = loss(m, n);
+  if (whole <= 0) return [m, n];
   const carries = (from: number, to: number): boolean => loss(from, to) >= CARRIED * whole;
   const isIdle = (from: number, to: number): boolean => loss(from, to) <= IDLE * whole;
   let to = m + 1;

@@ -179,6 +179,16 @@ describe('localize, evidence by hand', () => {
     );
   });
 
+  it('draws no boundaries where documents rise on average, though some leave rank 1', () => {
+    const stages = found(
+      sweepsOf(4, 50, (query, replaced) => {
+        if (query % 5 === 0) return replaced('mlp', 2) ? -1 : 10;
+        return replaced('mlp', 0) ? 30 : 10;
+      }),
+    );
+    assert.deepEqual(boundaries(stages).interaction, [0, 4]);
+  });
+
   it('says the same again for the same seed', () => {
     const sweeps = sweepsOf(4, 50, (query, replaced) => (replaced('mlp', query % 3) ? -query : 10));
     assert.deepEqual(found(sweeps), found(sweeps));
