@@ -10,7 +10,7 @@ import type { Section } from './report/section.ts';
 import { stagesSection } from './stages-section.ts';
 
 /** The sections of a report: the stages, then every experiment that was made. */
-export function sectionsOf({ results, stages, seconds }: AnalysisReport): Section[] {
+function sectionsOf({ results, stages, seconds }: AnalysisReport): Section[] {
   const sections: Section[] = [];
   if (results['layer-sweeps'])
     sections.push(
@@ -35,7 +35,7 @@ function findingsOf(report: AnalysisReport): Record<string, readonly string[]> {
 }
 
 /** `report.html`: the report as one page that stands alone. */
-export function analysisPage(report: AnalysisReport): string {
+function analysisPage(report: AnalysisReport): string {
   const { model, population, corpus, split, date, donors, seed } = report;
   const { asked, correct, questions, ranking } = population;
   const share = (count: number): string => `${count} of ${asked} (${((100 * count) / asked).toFixed(1)} %)`;

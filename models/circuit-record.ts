@@ -29,10 +29,10 @@ export const circuitSchema = z.object({
   layers: z.array(z.object({ attn: treatment, cross_attn: treatment, mlp: treatment })).min(1),
   /** `means` of `Circuit`, one after the other: little-endian float32 as base64. */
   means: z.base64(),
-  /** Correct queries that the means were taken over and the circuit was searched with. */
+  /** Correct queries that the means were taken over. */
   queries: z.int().positive(),
   loss: z.object({
-    /** Share of those queries that lose rank 1, with its 95 % interval. */
+    /** Share of the queries seen by the search, all or some of those, that lose rank 1; with its exact 95 % interval. */
     searched: z.object({ mean: share, low: share, high: share }),
     /** Success@1 among docids on the test split; null where there is none. */
     test: z.object({ queries: z.int().positive(), full: share, circuit: share }).nullable(),

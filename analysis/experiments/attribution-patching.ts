@@ -53,7 +53,7 @@ export interface AttributionPatchingResult {
 }
 
 /** Queries taken, at most: true patching needs two runs for each component and head. */
-export const MOST_QUERIES = 128;
+const MOST_QUERIES = 128;
 
 export const attributionPatching: Experiment<AttributionPatchingResult> = {
   label: 'AtP',

@@ -32,7 +32,7 @@ import type { Experiment, Subject } from './experiment.ts';
 export const DEPTHS = [1, 5, 10] as const;
 
 /** Share of Success@1 that the search may give up on the queries it sees. */
-export const MAX_LOSS = 0.02;
+const MAX_LOSS = 0.02;
 
 /** What counts: the rank among docids, since a circuit is served with constrained decoding. */
 const RANKING: Ranking = 'docids';
@@ -40,7 +40,7 @@ const RANKING: Ranking = 'docids';
 /** Queries that the search sees at most. */
 const SEARCHED = 400;
 
-export const circuitNames = ['full', 'published', 'found'] as const;
+const circuitNames = ['full', 'published', 'found'] as const;
 export type CircuitName = (typeof circuitNames)[number];
 
 /** A circuit on the test split. */
