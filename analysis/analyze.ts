@@ -15,7 +15,7 @@ import { KeptResults } from './kept-results.ts';
 import { Lab } from './lab.ts';
 import { localize } from './localize.ts';
 import { correctQueries, type Population, type Ranking } from './population.ts';
-import { GenirWriteError, storeStages, type Stages } from './stages.ts';
+import { GenirWriteError, stagesSchema, storeStages, type Stages } from './stages.ts';
 
 export interface AnalyzeOptions {
   readonly modelDir: string;
@@ -158,7 +158,7 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
       donors: opened.map(({ name }) => name),
       ...{ seed, stages, seconds },
       notStored: options.store
-        ? store(options.modelName, folder.dir, stages, results as Partial<Results>)
+        ? store(folder, options.modelName, stages, results as Partial<Results>)
         : 'not asked for',
       results: results as Partial<Results>,
     };
@@ -169,8 +169,15 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
   }
 }
 
-/** A model that cannot be written to is no reason to lose a report. @returns why nothing was stored; null where it was */
-function store(name: string, dir: string, stages: Stages, results: Partial<Results>): string | null {
+/**
+ * What more queries found is not replaced by what fewer did. A model that cannot be written to is no reason to lose a report.
+ *
+ * @returns why nothing was stored; null where it was
+ */
+function store({ dir, genir }: ModelFolder, name: string, stages: Stages, results: Partial<Results>): string | null {
+  const known = stagesSchema.safeParse(genir!.stages).data;
+  if (known && known.layers === stages.layers && known.queries > stages.queries)
+    return `stages found on ${known.queries} queries are stored with ${name}, these were found on ${stages.queries}; analyse as many to replace them`;
   try {
     storeStages(dir, stages);
     if (results['minimal-circuit']) storeCircuit(dir, results['minimal-circuit'].stored);

@@ -70,7 +70,11 @@ export function storedStages(dir: string, genir: Genir, layers: number): Stages 
   const parsed = stagesSchema.safeParse(genir.stages);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new StagesError(dir, `a valid ${issue.path.join('.') || 'record'}`, issue.message);
+    throw new StagesError(
+      dir,
+      'a valid record',
+      `one whose ${issue.path.join('.') || 'value'} is not: ${issue.message}`,
+    );
   }
   const { data } = parsed;
   if (data.layers !== layers) throw new StagesError(dir, `those of ${layers} decoder layers`, `${data.layers} layers`);

@@ -58,7 +58,11 @@ export function storedCircuit(dir: string, genir: Genir, config: T5Config): Stor
   const parsed = circuitSchema.safeParse(genir.circuit);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new CircuitError(dir, `a valid ${issue.path.join('.') || 'record'}`, issue.message);
+    throw new CircuitError(
+      dir,
+      'a valid record',
+      `one whose ${issue.path.join('.') || 'value'} is not: ${issue.message}`,
+    );
   }
   const { layers, means } = parsed.data;
   if (layers.length !== config.num_decoder_layers)

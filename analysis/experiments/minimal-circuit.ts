@@ -23,7 +23,7 @@ import {
 import { componentNames, componentTypes } from '../components.ts';
 import { componentMeans, ranksIn, runPatched, type Outcome } from '../patch-runs.ts';
 import { bestDocuments, questionsFor, rankings, type Ranking } from '../population.ts';
-import { formatValue } from '../report/format.ts';
+import { formatNumber, formatValue } from '../report/format.ts';
 import type { Section } from '../report/section.ts';
 import { stageNames, stageOf, type Stages } from '../stages.ts';
 import type { Experiment, Subject } from './experiment.ts';
@@ -204,6 +204,8 @@ async function testCircuits(
 // ---------------------------------------------------------------------------------------------- report
 
 const percent = (value: number): string => formatValue(value, 'percent');
+/** Of a difference of shares, in percentage points. */
+const points = (difference: number): string => formatNumber(difference * 100);
 
 const titles = {
   full: 'whole decoder',
@@ -303,7 +305,7 @@ function findings({ circuits, test }: MinimalCircuit, stages: Stages | undefined
     const { lost } = circuit;
     const onTest =
       tested && full
-        ? ` On the test split Success@1 is ${percent(tested.success[RANKING][0])} against ${percent(full)} of the whole decoder, a difference of ${percent(-tested.loss.mean)} (95 % interval ${percent(-tested.loss.high)} to ${percent(-tested.loss.low)}), ${percent(-tested.loss.mean / full)} of it.`
+        ? ` On the test split Success@1 is ${percent(tested.success[RANKING][0])} against ${percent(full)} of the whole decoder, a difference of ${points(-tested.loss.mean)} percentage points (95 % interval ${points(-tested.loss.high)} to ${points(-tested.loss.low)}), ${percent(-tested.loss.mean / full)} of it.`
         : ' There is no other split to measure it on.';
     return [
       `The ${titles[name]} keeps ${circuit.kept} of ${components} components; ${percent(lost.mean)} of the correct queries lose rank 1 (95 % interval ${percent(lost.low)} to ${percent(lost.high)}).${onTest}`,

@@ -219,7 +219,7 @@ function split(result: RankDevelopment): string {
   const last = result.development.findLast(({ point }) => point === 'resid_post')!;
   return where
     ? `Docids have parted from words after ${where}; from there on a docid is above a word in 99 % of all pairs or more.`
-    : `Docids do not part from words: in the end a docid is above a word in ${formatNumber((last.docidsAbove ?? 0) * 100)} % of all pairs.`;
+    : `Docids do not part from words altogether: in the end a docid is above a word in ${formatNumber((last.docidsAbove ?? 0) * 100)} % of all pairs.`;
 }
 
 function reached(result: RankDevelopment, rank: number): string {

@@ -250,6 +250,15 @@ describe('analyze', () => {
     assert.equal(readModelFolder(locked).genir!.stages, undefined);
   });
 
+  it('does not replace stages by those that fewer queries show', async () => {
+    const modelDir = modelCopy();
+    assert.equal((await run({ modelDir, store: true })).notStored, null);
+    const stored = readModelFolder(modelDir).genir!.stages;
+    const { notStored } = await run({ modelDir, store: true, limit: 5 });
+    assert.match(notStored!, /^stages found on \d+ queries are stored with planted, these were found on 5;/);
+    assert.deepEqual(readModelFolder(modelDir).genir!.stages, stored);
+  });
+
   it('refuses before the work what cannot be analysed', async () => {
     const silent = judged.map((query) => ({ ...query, relevant: ['d7'] }));
     const numbers = /^NothingCorrectError: .* got 0 of 21 over the vocabulary and 0 of 21 among docids/;

@@ -279,7 +279,10 @@ describe('a stored circuit', () => {
     const good = stored(randomCircuit(createRng(11)));
     const bad: [RegExp, unknown][] = [
       [/expected a circuit that an analysis found, got none; run "analyze --model .*without --circuit$/, undefined],
-      [/expected a valid layers\.0\.mlp/, { ...good, layers: [layer('keep', 'keep', 'half' as 'keep')] }],
+      [
+        /expected a valid record, got one whose layers\.0\.mlp is not/,
+        { ...good, layers: [layer('keep', 'keep', 'half' as 'keep')] },
+      ],
       [/expected one of 3 decoder layers, got 2 layers/, { ...good, layers: good.layers.slice(1) }],
       [/expected means of \d+ bytes, got 4/, { ...good, means: 'AAAAAA==' }],
     ];

@@ -97,7 +97,7 @@ describe('rank development', async () => {
     const level = { ...at(result, 0, 'resid_post'), docidsAbove: 0.5, rank: { mean: 50, median: 50 } };
     const flat = { ...result, development: result.development.map(({ layer, point }) => ({ ...level, layer, point })) };
     assert.deepEqual(rankDevelopment.section(flat, undefined).findings, [
-      'Docids do not part from words: in the end a docid is above a word in 50 % of all pairs.',
+      'Docids do not part from words altogether: in the end a docid is above a word in 50 % of all pairs.',
       "The document's median rank does not reach the best 10.",
       "The document's median rank does not reach rank 1.",
     ]);
