@@ -25,6 +25,8 @@ export class LexicalTeacher {
   readonly #offsets: Int32Array;
   readonly #rows: Int32Array;
   readonly #impacts: Float32Array;
+  /** Words of a document on average. */
+  readonly #averageLength: number;
   /** Scratch: the score of each row, all 0 between two calls. */
   readonly #scores: Float32Array;
 
@@ -38,14 +40,14 @@ export class LexicalTeacher {
     this.#rows = new Int32Array(postings);
     this.#impacts = new Float32Array(postings);
     const averageLength = counted.lengths.reduce((sum, length) => sum + length, 0) / this.size;
+    this.#averageLength = averageLength;
     for (const [term, rows] of counted.rows.entries()) {
       const start = this.#offsets[term];
-      const idf = Math.log(1 + (this.size - rows.length + 0.5) / (rows.length + 0.5));
+      const idf = this.#idf(rows.length);
       for (const [i, row] of rows.entries()) {
         const tf = counted.frequencies[term][i];
-        const norm = k1 * (1 - b + (b * counted.lengths[row]) / averageLength);
         this.#rows[start + i] = row;
-        this.#impacts[start + i] = (idf * tf * (k1 + 1)) / (tf + norm);
+        this.#impacts[start + i] = impact(idf, tf, counted.lengths[row] / averageLength);
       }
       this.#offsets[term + 1] = start + rows.length;
     }
@@ -57,6 +59,33 @@ export class LexicalTeacher {
       const [start, end] = [this.#offsets[term], this.#offsets[term + 1]];
       yield { stem, rows: this.#rows.subarray(start, end), impacts: this.#impacts.subarray(start, end) };
     }
+  }
+
+  /** Of a word that so many of the documents have. */
+  #idf(documents: number): number {
+    return Math.log(1 + (this.size - documents + 0.5) / (documents + 0.5));
+  }
+
+  /**
+   * What each stemmed word of a text adds to its score for a query, with the statistics of the documents given: for one of
+   * them what `postings` says of it. The text is not counted.
+   */
+  impacts({ title, text }: { title: string; text: string }): Map<string, number> {
+    const list = [...words(title), ...words(text)];
+    const frequencies = new Map<string, number>();
+    for (const word of list) {
+      const name = stem(word);
+      frequencies.set(name, (frequencies.get(name) ?? 0) + 1);
+    }
+    const length = list.length / this.#averageLength;
+    for (const [name, tf] of frequencies) frequencies.set(name, Math.fround(impact(this.idf(name), tf, length)));
+    return frequencies;
+  }
+
+  /** How telling a stemmed word is: above 0, most for one that no document has. */
+  idf(name: string): number {
+    const term = this.#terms.get(name);
+    return this.#idf(term === undefined ? 0 : this.#offsets[term + 1] - this.#offsets[term]);
   }
 
   /** The n best rows with a score above 0, best first, ties by row. A word that a query repeats counts each time. */
@@ -73,6 +102,10 @@ export class LexicalTeacher {
     return best;
   }
 }
+
+/** @param length  of the document, as a share of the average */
+const impact = (idf: number, tf: number, length: number): number =>
+  (idf * tf * (k1 + 1)) / (tf + k1 * (1 - b + b * length));
 
 interface TermCounts {
   terms: Map<string, number>;
