@@ -38,7 +38,8 @@ export interface OpenOptions {
 
 /**
  * A connection with the pragmas every writer needs, the schema at its newest version.
- * WAL lets readers work while one writes; FULL makes a commit survive a power cut (WAL alone would mean NORMAL).
+ * WAL lets readers work while one writes; FULL makes a commit survive a power cut (WAL alone would mean NORMAL). What is
+ * deleted is overwritten with zeros, so that nothing that was forgotten can be read from the file.
  *
  * @throws StoreOpenError, StoreVersionError
  */
@@ -51,6 +52,7 @@ export function openDatabase(path: string, { readonly = false }: OpenOptions = {
     if (!readonly) {
       db.pragma('journal_mode = WAL');
       db.pragma('synchronous = FULL');
+      db.pragma('secure_delete = ON');
       migrate(db, path);
     } else if (isNew) {
       throw new StoreOpenError(path, 'an empty file');

@@ -122,6 +122,11 @@ export class Store {
     return row && toDocument(row);
   }
 
+  /** The number of a document, live or deleted, which it keeps when it is renamed. */
+  numberOf(docid: string): number | undefined {
+    return this.#row(docid)?.id;
+  }
+
   /** Whether a document, live or deleted, has this docid. */
   has(docid: string): boolean {
     return this.#statement('SELECT 1 FROM documents WHERE docid = ?').get(docid) !== undefined;
@@ -222,24 +227,26 @@ export class Store {
 
   /**
    * Adds a document. A docid whose document was deleted comes back to life at its old place, one version on.
+   *
+   * @param version  of a docid that the store does not have; above 1 where a document that was renamed had it
    * @throws DocidTakenError, InvalidDocumentError
    */
-  insert(document: NewDocument): Document {
+  insert(document: NewDocument, version = 1): Document {
     return this.transaction(() => {
       if (this.#row(document.docid)?.state === 'live') throw new DocidTakenError(document.docid);
-      return this.put(document);
+      return this.put(document, version);
     });
   }
 
   /** Adds a document, or replaces title, text and metadata of the one that has its docid. @throws InvalidDocumentError */
-  put(document: NewDocument): Document {
+  put(document: NewDocument, version = 1): Document {
     const { docid, title, text, metadata } = checkDocument(document);
     const row = this.#statement(
-      `INSERT INTO documents AS d (docid, title, text, metadata) VALUES (?, ?, ?, ?)
+      `INSERT INTO documents AS d (docid, title, text, metadata, version) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (docid) DO UPDATE SET title = excluded.title, text = excluded.text, metadata = excluded.metadata,
          state = 'live', version = d.version + 1, updated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
        RETURNING id, docid, title, text, metadata, version, state`,
-    ).get(docid, title, text, JSON.stringify(metadata)) as DocumentRow;
+    ).get(docid, title, text, JSON.stringify(metadata), version) as DocumentRow;
     return toDocument(row);
   }
 
@@ -261,6 +268,52 @@ export class Store {
       if (!row) throw new UnknownDocidError('delete', docid);
       return toDocument(row);
     });
+  }
+
+  /**
+   * Gives a live document another docid, which no document may have or have had.
+   *
+   * @param version  that the document has at least afterwards
+   * @throws UnknownDocidError, DocidTakenError, InvalidDocumentError
+   */
+  rename(docid: string, to: string, version = 1): Document {
+    return this.transaction(() => {
+      const problem = identifierProblem(to);
+      if (problem) throw new InvalidDocumentError('docid', problem.expected, problem.actual);
+      this.#live('rename', docid);
+      if (this.has(to)) throw new DocidTakenError(to);
+      const row = this.#statement(
+        `UPDATE documents SET docid = ?, version = max(version + 1, ?), updated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+          WHERE docid = ? RETURNING id, docid, title, text, metadata, version, state`,
+      ).get(to, version, docid) as DocumentRow;
+      return toDocument(row);
+    });
+  }
+
+  /**
+   * Erases what a deleted document said, and the queries that were judged for it alone; its docid stays. The pages of the
+   * file are overwritten; `forgetLog` does the same for the log beside it.
+   *
+   * @throws UnknownDocidError  where it is live, or never was
+   */
+  erase(docid: string): void {
+    this.transaction(() => {
+      const row = this.#row(docid);
+      if (row?.state !== 'deleted') throw new UnknownDocidError('erase', docid);
+      const judged = this.#statement('SELECT DISTINCT query FROM qrels WHERE document = ?').pluck().all(row.id);
+      this.#statement('DELETE FROM qrels WHERE document = ?').run(row.id);
+      for (const query of judged)
+        this.#statement('DELETE FROM queries WHERE id = ? AND id NOT IN (SELECT query FROM qrels)').run(query);
+      this.#statement(`UPDATE documents SET title = '', text = '', metadata = '{}' WHERE id = ?`).run(row.id);
+      // The index marks words of deleted documents as such, until its segments are merged.
+      this.database.exec(`INSERT INTO documents_fts (documents_fts) VALUES ('optimize')`);
+    });
+  }
+
+  /** Empties the write-ahead log, which may hold what was erased. False where a reader kept some of it. */
+  forgetLog(): boolean {
+    const [{ busy }] = this.database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+    return busy === 0;
   }
 
   // ---- queries and judgements

@@ -59,6 +59,55 @@ describe('documents in the store', () => {
     assert.deepEqual([store.insert(oak).version, store.document('oak')?.state], [5, 'live']);
   });
 
+  it('keep number, judgements and place when they are renamed', () => {
+    const store = filled();
+    store.putQuery({ id: 'q', text: 'what are acorns' });
+    store.putQrel({ queryId: 'q', docid: 'oak', score: 1 }, 'test');
+    const number = store.numberOf('oak');
+    assert.deepEqual(store.rename('oak', 'quercus'), {
+      ...{ ...oak, docid: 'quercus', metadata: {} },
+      ...{ version: 2, state: 'live' },
+    });
+    assert.deepEqual([store.numberOf('oak'), store.numberOf('quercus')], [undefined, number]);
+    assert.deepEqual(store.liveDocids(), ['whale', 'quercus', 'iron']);
+    assert.deepEqual(store.queries('test')[0].relevant, ['quercus']);
+    assert.deepEqual(store.searchBm25('acorns', 3)[0].docid, 'quercus');
+    assert.equal(store.rename('quercus', 'oak', 7).version, 7);
+    assert.equal(store.insert({ docid: 'quercus', text: 'again' }, 4).version, 4);
+    store.delete('iron');
+    for (const taken of ['whale', 'iron', 'oak'])
+      assert.throws(() => store.rename('oak', taken), { name: 'DocidTakenError', docid: taken });
+    assert.throws(() => store.rename('iron', 'fe'), { name: 'UnknownDocidError' });
+    assert.throws(() => store.rename('oak', 'a\tb'), { name: 'InvalidDocumentError', path: 'docid' });
+  });
+
+  it('leave no byte in the files once they are erased', () => {
+    const store = filled();
+    const path = store.database.name;
+    const secret = 'zyzzogeton';
+    const long = Array.from({ length: 3000 }, (_, i) => `${secret}${i}`).join(' ');
+    const said = (): boolean => [path, `${path}-wal`].some((file) => readFileSync(file).includes(secret));
+    store.insert({ docid: 'bug', text: long, metadata: { kind: secret } });
+    store.putQuery({ id: 'alone', text: `what is a ${secret}` });
+    store.putQuery({ id: 'shared', text: 'which animals are there' });
+    store.putQrel({ queryId: 'alone', docid: 'bug', score: 1 }, 'test');
+    for (const docid of ['bug', 'whale']) store.putQrel({ queryId: 'shared', docid, score: 1 }, 'test');
+    assert.throws(() => store.erase('bug'), { name: 'UnknownDocidError' });
+    store.update('bug', { title: secret });
+    store.delete('bug');
+    assert.ok(said());
+    store.erase('bug');
+    assert.ok(store.forgetLog());
+    assert.ok(!said());
+    assert.deepEqual(store.allQueries(), [{ id: 'shared', text: 'which animals are there' }]);
+    assert.deepEqual(store.document('bug'), {
+      ...{ docid: 'bug', title: '', text: '', metadata: {} },
+      ...{ version: 3, state: 'deleted' },
+    });
+    assert.equal(store.insert({ docid: 'bug', text: 'another' }).version, 4);
+    assert.deepEqual(store.searchBm25('another', 1)[0].docid, 'bug');
+  });
+
   it('are refused a taken docid, and changes of what is not live', () => {
     const store = filled();
     assert.throws(() => store.insert(oak), { name: 'DocidTakenError', docid: 'oak' });
