@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AtomicDocids } from '../corpus/docids/atomic.ts';
 import { count, storedCircuit, type StoredCircuit } from '../models/circuit-record.ts';
 import { readModelFolder } from '../models/folder.ts';
+import { modelVersion } from '../models/model-version.ts';
 import { nameOf } from './paths.ts';
 
 /** What the server knows of a model without opening a session. */
 export interface ModelInfo {
   readonly dir: string;
   readonly name: string;
-  /** Short hash of all that the model is read from: equal folders, equal versions. What an analysis stored is left out. */
+  /** `modelVersion` of the folder. */
   readonly version: string;
   readonly sizeBytes: number;
   readonly parameters: number;
@@ -48,7 +48,7 @@ export async function readModelInfo(path: string, { circuit = false } = {}): Pro
   return {
     dir,
     name: nameOf(dir),
-    version: await versionOf(dir),
+    version: await modelVersion(dir),
     sizeBytes: files.reduce((sum, file) => sum + statSync(join(dir, file)).size, 0),
     parameters: [...weights.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     scheme: genir.scheme,
@@ -69,40 +69,6 @@ function weightFiles(dir: string): string[] {
     .filter((file) => file.endsWith('.safetensors'))
     .sort();
 }
-
-/** The files that say what a model answers; notes and checkpoints beside them are not part of it. */
-const modelFile = /^(config|generation_config|genir|tokenizer[^/]*)\.json$|\.safetensors$/;
-
-/** Reads the weights in full, a piece at a time: a copy that differs in one byte is another model. */
-async function versionOf(dir: string): Promise<string> {
-  const hash = createHash('sha256');
-  const files = readdirSync(dir).filter((file) => modelFile.test(file));
-  for (const file of files.sort()) {
-    if (file === 'genir.json') {
-      const model = withoutFindings(readFileSync(join(dir, file), 'utf8'));
-      hash.update(`${file}\n${Buffer.byteLength(model)}\n${model}`);
-      continue;
-    }
-    hash.update(`${file}\n${statSync(join(dir, file)).size}\n`);
-    for await (const piece of createReadStream(join(dir, file), { highWaterMark: pieceBytes }))
-      hash.update(piece as Buffer);
-  }
-  return hash.digest('hex').slice(0, 12);
-}
-
-/**
- * `genir.json` as it was written with the model, whatever an analysis has put into it since: a model that was analysed
- * is the same model, and its data folders still belong to it.
- */
-function withoutFindings(genir: string): string {
-  const fields = Object.entries(JSON.parse(genir) as object).filter(([field]) => !findings.has(field));
-  return `${JSON.stringify(Object.fromEntries(fields), null, 2)}\n`;
-}
-
-const findings: ReadonlySet<string> = new Set(['stages', 'circuit']);
-
-/** A millisecond of hashing, so that the server answers `/livez` between two pieces. */
-const pieceBytes = 1024 * 1024;
 
 const sampleBytes = 64 * 1024;
 

@@ -3,7 +3,9 @@
  *
  * An entry never changes once it is written; which entries are in force is told by `edit_activations`, from one edit up
  * to the edit that ended it, so that the set after any edit can be read. Ids cascade, since an entry that is forgotten
- * gets an id that says nothing of its text. `edit_rows` and `edit_deltas` are the weights of the newest edit.
+ * gets an id that says nothing of its text. `edit_rows` and `edit_deltas` are the weights of the newest edit. `edit_base`
+ * says which document each row of the base model stood for before the first edit, `edit_bank` by what queries edits are
+ * solved and judged.
  */
 export const sql = `
 CREATE TABLE edits (
@@ -68,6 +70,11 @@ CREATE TABLE edit_rows (
 CREATE TABLE edit_deltas (
   weight TEXT PRIMARY KEY,
   delta  BLOB NOT NULL
+);
+
+CREATE TABLE edit_base (
+  row      INTEGER PRIMARY KEY,
+  document INTEGER NOT NULL REFERENCES documents (id)
 );
 
 CREATE TABLE edit_bank (
