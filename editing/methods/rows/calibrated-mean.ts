@@ -59,7 +59,7 @@ export function calibrate(rows: FloatTensor, old: OldQueries, ridge: number): Ca
  */
 export function calibratedRows(
   { inputMean, outputMean, map }: Calibration,
-  { states, documents }: NewQueries,
+  { states, documents, weights }: NewQueries,
   count: number,
 ): FloatTensor {
   const D = inputMean.length;
@@ -67,7 +67,7 @@ export function calibratedRows(
   queriesOf(documents, count).forEach((list, m) => {
     const mapped = apply(
       map,
-      meanOf(states, list).map((v, d) => v - inputMean[d]),
+      meanOf(states, list, weights).map((v, d) => v - inputMean[d]),
     );
     for (let d = 0; d < D; d++) rows[m * D + d] = outputMean[d] + mapped[d];
   });
@@ -75,9 +75,11 @@ export function calibratedRows(
 }
 
 /** Mean of the rows of a matrix that are listed: float64 [D]. */
-function meanOf({ data, shape: [, D] }: FloatTensor, list: readonly number[]): Float64Array {
+function meanOf({ data, shape: [, D] }: FloatTensor, list: readonly number[], weights?: Float64Array): Float64Array {
+  const weight = (q: number): number => weights?.[q] ?? 1;
+  const all = list.reduce((sum, q) => sum + weight(q), 0);
   const mean = new Float64Array(D);
-  for (const q of list) addRow(mean, 1 / list.length, data, q);
+  for (const q of list) addRow(mean, weight(q) / all, data, q);
   return mean;
 }
 

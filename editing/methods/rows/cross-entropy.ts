@@ -1,9 +1,9 @@
 /**
  * @file Docid rows by cross-entropy over all documents, as training would find them if everything else stood still:
  *
- *   F(X) = Σ_q −log p(document of q | q) + w Σ_h −log p(document of h | h) + μ‖X − X0‖²
+ *   F(X) = Σ_q w_q·−log p(document of q | q) + w Σ_h w_h·−log p(document of h | h) + μ‖X − X0‖²
  *
- * over the queries q of M new documents and old queries h. The rows that stay enter by one number per query, log Σ exp of
+ * over the queries q of M new documents and old queries h, each with its weight. The rows that stay enter by one number per query, log Σ exp of
  * their scores. F is convex in all new rows at once; its gradient is exact.
  */
 import { tensor, type FloatTensor } from '../../../models/session.ts';
@@ -22,15 +22,22 @@ export interface CrossEntropyOptions {
 /** Of the gradient's length at the start: rows are float32 in the end. */
 const TOLERANCE = 1e-6;
 
-/** @returns float32 [M, D] */
-export function crossEntropy(problem: RowProblem, options: CrossEntropyOptions): FloatTensor {
+/**
+ * @param start  float32 [M, D], where the search begins; the prior where left out
+ * @returns      float32 [M, D]
+ */
+export function crossEntropy(
+  problem: RowProblem,
+  options: CrossEntropyOptions,
+  start: FloatTensor = problem.prior,
+): FloatTensor {
   checkProblem(problem);
   const { oldWeight, pull, screen } = options;
   checkOption('oldWeight', oldWeight, 'at least 0', oldWeight >= 0 && oldWeight < Infinity);
   checkOption('pull', pull, 'above 0', pull > 0 && pull < Infinity);
   checkOption('screen', screen, 'from 0 to below 1', screen >= 0 && screen < 1);
   const working = new Set<number>();
-  let x: Float64Array = Float64Array.from(problem.prior.data);
+  let x: Float64Array = Float64Array.from(start.data);
   for (let grown = true; grown;) {
     const before = working.size;
     if (oldWeight > 0) addTouched(working, problem, x, screen);
@@ -98,8 +105,9 @@ export function crossEntropyObjective(
         for (let d = 0; d < D; d++) gradient[m * D + d] += slope * states[q * D + d];
       }
     };
-    fresh.documents.forEach((m, q) => add(fresh.states.data, q, fresh.logSumExp[q], m, 0, 1));
-    for (const p of working) add(old.states.data, p, old.logSumExp[p], -1, old.own[p], oldWeight);
+    fresh.documents.forEach((m, q) => add(fresh.states.data, q, fresh.logSumExp[q], m, 0, fresh.weights?.[q] ?? 1));
+    for (const p of working)
+      add(old.states.data, p, old.logSumExp[p], -1, old.own[p], oldWeight * (old.weights?.[p] ?? 1));
     return value;
   };
 }

@@ -2,7 +2,7 @@
  * @file IncDSI's docid row (Kishore et al., ICML 2023, arXiv 2307.10323): the new document wins its queries by a margin and
  * stays below the owners of the old ones by another, both as squared hinges,
  *
- *   L(x) = λ Σ_i [best_i + m1 − q_i·x]₊² + (1−λ) Σ_j [h_j·x − own_j + m2]₊² + μ‖x − x0‖²,  ‖x‖ ≤ cap.
+ *   L(x) = λ Σ_i w_i [best_i + m1 − q_i·x]₊² + (1−λ) Σ_j w_j [h_j·x − own_j + m2]₊² + μ‖x − x0‖²,  ‖x‖ ≤ cap.
  *
  * The paper uses L-BFGS. L is piecewise quadratic, so Newton's method with the active hinges is exact after a few steps
  * (Qi and Sun 1993), and its system has as many unknowns as hinges are active (Woodbury).
@@ -75,19 +75,19 @@ export function incdsi(problem: RowProblem, options: IncdsiOptions): FloatTensor
     for (let q = 0; q < best.length; q++) best[q] = Math.max(best[q], dotAt(fresh.states.data, q, result, 0, D));
     for (const q of lists[m]) {
       const own = dotAt(fresh.states.data, q, result, 0, D);
-      settled.push(oldHinge(fresh.states.data, q, own, options));
+      settled.push(oldHinge(fresh.states.data, q, own, options, fresh.weights?.[q]));
     }
   }
   return tensor(solved, [M, D]);
 }
 
-const oldHinge = (data: Float32Array, at: number, own: number, { newWeight, oldMargin }: IncdsiOptions): Hinge => ({
-  data,
-  at,
-  bound: own - oldMargin,
-  side: -1,
-  weight: 1 - newWeight,
-});
+const oldHinge = (
+  data: Float32Array,
+  at: number,
+  own: number,
+  { newWeight, oldMargin }: IncdsiOptions,
+  weight = 1,
+): Hinge => ({ data, at, bound: own - oldMargin, side: -1, weight: weight * (1 - newWeight) });
 
 /**
  * The row of document m alone.
@@ -107,7 +107,7 @@ export function solveIncdsi(
   fresh.documents.forEach((document, q) => {
     if (document !== m) return;
     const bound = among.best[q] + newMargin;
-    own.push({ data: fresh.states.data, at: q, bound, side: 1, weight: newWeight });
+    own.push({ data: fresh.states.data, at: q, bound, side: 1, weight: newWeight * (fresh.weights?.[q] ?? 1) });
   });
   const x0: Float64Array = Float64Array.from(takeRows(prior, [m]).data);
   const working = new Set<number>();
@@ -120,13 +120,14 @@ export function solveIncdsi(
   touch(x0, screen);
   for (let x = x0; ;) {
     const kept = [...working];
-    const hinges = [...own, ...among.settled, ...kept.map((p) => oldHinge(old.states.data, p, old.own[p], options))];
+    const hingeOf = (p: number): Hinge => oldHinge(old.states.data, p, old.own[p], options, old.weights?.[p]);
+    const hinges = [...own, ...among.settled, ...kept.map(hingeOf)];
     const { row, multiplier } = capped(hinges, { prior: x0, mu: pull, nu: 0 }, x, cap);
     if (touch(row, 0) > 0) {
       x = row; // hinges that nobody looked at hold here: once more with them
       continue;
     }
-    const active = kept.filter((p) => violation(oldHinge(old.states.data, p, old.own[p], options), row) > 0);
+    const active = kept.filter((p) => violation(hingeOf(p), row) > 0);
     const loss = lossOf(hinges, { prior: x0, mu: pull, nu: 0 }, row);
     return { row, loss, active: active.sort((a, b) => a - b), multiplier };
   }

@@ -19,6 +19,8 @@ export interface NewQueries {
   readonly best: Float64Array;
   /** [Q] log Σ exp of the scores of all rows that stay. */
   readonly logSumExp: Float64Array;
+  /** [Q] what each query counts, above 0. All 1 where left out. */
+  readonly weights?: Float64Array;
 }
 
 /** Stored queries of documents whose rows stay. Their scores are worth keeping from edit to edit. */
@@ -31,6 +33,8 @@ export interface OldQueries {
   readonly own: Float64Array;
   /** [P] log Σ exp of the scores of all rows that stay. */
   readonly logSumExp: Float64Array;
+  /** [P] what each query counts, above 0. All 1 where left out. */
+  readonly weights?: Float64Array;
 }
 
 export interface RowProblem {
@@ -173,6 +177,9 @@ export function takeRows({ data, shape: [, D] }: FloatTensor, list: ArrayLike<nu
   return tensor(taken, [list.length, D]);
 }
 
+/** Matrices that were found finite: those of the base model come with every problem. */
+const finite = new WeakSet<FloatTensor>();
+
 /**
  * Every solver calls this first.
  *
@@ -182,15 +189,18 @@ export function checkProblem({ rows, fresh, old, prior }: RowProblem): void {
   const [M, D] = prior.shape;
   const N = rows.shape[0];
   const matrices = { rows, prior, 'fresh.states': fresh.states, 'old.states': old.states };
-  for (const [part, { data, shape }] of Object.entries(matrices)) {
+  for (const [part, matrix] of Object.entries(matrices)) {
+    const { data, shape } = matrix;
     if (shape.length !== 2 || shape[1] !== D || data.length !== shape[0] * D)
       throw new RowProblemError(
         part,
         `float32 [n, ${D}], as prior has columns`,
         `${data.length} numbers as [${shape.join(', ')}]`,
       );
+    if (finite.has(matrix)) continue;
     const bad = data.findIndex((x) => !Number.isFinite(x));
     if (bad >= 0) throw new RowProblemError(part, 'finite numbers', `${data[bad]} in row ${Math.floor(bad / D)}`);
+    finite.add(matrix);
   }
   const lists = {
     'fresh.documents': { list: fresh.documents, states: fresh.states, limit: M },
@@ -211,6 +221,13 @@ export function checkProblem({ rows, fresh, old, prior }: RowProblem): void {
   for (const [part, { list, count }] of Object.entries(scores))
     if (list.length !== count)
       throw new RowProblemError(part, `one score for each of ${count} queries`, `${list.length}`);
+  for (const [part, { weights, documents }] of Object.entries({ fresh, old }))
+    if (weights && (weights.length !== documents.length || !weights.every((w) => w > 0 && w < Infinity)))
+      throw new RowProblemError(
+        `${part}.weights`,
+        `${documents.length} numbers above 0`,
+        `${weights.length}, or others`,
+      );
   const silent = queriesOf(fresh.documents, M).findIndex((list) => list.length === 0);
   if (silent >= 0)
     throw new RowProblemError('fresh.documents', 'a query for each document', `none for document ${silent}`);

@@ -13,8 +13,15 @@ export interface RowOptions {
 
 export type RowMethod = keyof RowOptions;
 
-/** @returns float32 [M, D], the rows of the M documents */
-export type RowSolver<R extends RowMethod> = (problem: RowProblem, options: RowOptions[R]) => FloatTensor;
+/**
+ * @param start  float32 [M, D], where a search may begin: what it finds is the same but for rounding
+ * @returns      float32 [M, D], the rows of the M documents
+ */
+export type RowSolver<R extends RowMethod> = (
+  problem: RowProblem,
+  options: RowOptions[R],
+  start?: FloatTensor,
+) => FloatTensor;
 
 export const rowSolvers: { readonly [R in RowMethod]: RowSolver<R> } = {
   incdsi,

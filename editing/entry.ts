@@ -1,0 +1,189 @@
+/**
+ * @file Entries: what one edit brings, computed from the base model, the bank and the edit's own text and queries alone. An
+ * entry never changes; which of them are in force makes a model (`edited-model.ts`).
+ */
+import { tensor, type FloatTensor } from '../models/session.ts';
+import type { EditModel, Observed } from './edit-model.ts';
+import type { EditPairs } from './methods/method.ts';
+import type { EditSettings } from './presets.ts';
+import type { QueryBank } from './query-bank.ts';
+import { solveRow, type FurtherQueries, type OwnQueries } from './solve-row.ts';
+import { marginTargets } from './targets/margin.ts';
+
+/** A document that is added, or the new state of one that changes. */
+export interface DocumentEntry {
+  readonly kind: 'document';
+  readonly id: string;
+  readonly docid: string;
+  /** Queries that the row is solved for. */
+  readonly observed: Observed;
+  /** What the base rows make of them, and what each counts. */
+  readonly own: OwnQueries;
+  /** Queries that nothing was solved for: whether they find the document tells whether the edit does. */
+  readonly heldOut: Observed;
+  /** The base row whose place it takes, and which is therefore no rival; −1: none. */
+  readonly replaces: number;
+  /** Queries of the text that it takes the place of and does not answer. */
+  readonly obsolete: FurtherQueries & { readonly texts: readonly string[] };
+  /** float32 [D] the row of the text, to which others are pulled. */
+  readonly prior: Float32Array;
+  /** float32 [D] the row, solved against the base alone. */
+  readonly provisional: Float32Array;
+  /** Bank queries that it was solved against. */
+  readonly touched: Int32Array;
+  /** By edited layer. */
+  readonly pairs: ReadonlyMap<number, EditPairs>;
+}
+
+/** A base document that is gone. */
+export interface RemovalEntry {
+  readonly kind: 'removal';
+  readonly id: string;
+  readonly row: number;
+  /** What takes its trace out of the weights. */
+  readonly pairs: ReadonlyMap<number, EditPairs>;
+}
+
+/** Another docid for a row: nothing to compute. */
+export interface RenameEntry {
+  readonly kind: 'rename';
+  readonly id: string;
+  readonly of: { readonly row: number } | { readonly entry: string };
+  readonly docid: string;
+}
+
+export type Entry = DocumentEntry | RemovalEntry | RenameEntry;
+
+/** A text that no query can be made of. */
+export class NothingToIndexError extends Error {
+  override readonly name = 'NothingToIndexError';
+  readonly docid: string;
+  constructor(docid: string) {
+    super(`document '${docid}': expected a text with words, or queries for it, got neither; give one of them`);
+    this.docid = docid;
+  }
+}
+
+export interface DocumentSource {
+  readonly id: string;
+  readonly docid: string;
+  readonly title: string;
+  readonly text: string;
+  /** Real ones, beside those that the text gives. */
+  readonly queries?: readonly string[];
+  /** What had this docid before. */
+  readonly replaces?: { readonly row: number } | { readonly entry: DocumentEntry };
+}
+
+/** Of a query's words, by idf, so much less must be in the new text than in the old one for it to be obsolete. */
+const OBSOLETE_BELOW = 0.6;
+
+/**
+ * The same bytes for the same model, bank, source and settings.
+ *
+ * @throws NothingToIndexError
+ */
+export async function makeDocumentEntry(
+  model: EditModel,
+  bank: QueryBank,
+  source: DocumentSource,
+  settings: EditSettings,
+): Promise<DocumentEntry> {
+  const { solved, heldOut, given } = settings.queries;
+  const real = [...new Set(source.queries?.filter((query) => query.trim()))];
+  const drawn = bank.corpus.pseudoQueries(source.docid, source, solved + heldOut, new Set(real));
+  const kept = drawn.slice(0, Math.max(1, Math.round((drawn.length * solved) / (solved + heldOut))));
+  const texts = [...real, ...kept];
+  if (!texts.length) throw new NothingToIndexError(source.docid);
+  const all = await model.observe([...texts, ...drawn.slice(kept.length)]);
+  const observed = slice(all, 0, texts.length);
+  const replaces = source.replaces && 'row' in source.replaces ? source.replaces.row : -1;
+  const aside = new Set(replaces < 0 ? [] : [replaces]);
+  const scores = await model.scores(observed.states, undefined, aside);
+  const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1));
+  const total = counts.reduce((sum, x) => sum + x, 0);
+  const own: OwnQueries = {
+    states: observed.states,
+    weights: counts.map((x) => x / total),
+    rivals: scores.rivals,
+    best: scores.best,
+    logSumExp: scores.logSumExp,
+  };
+  const obsolete = await obsoleteQueries(model, bank, source, aside);
+  const prior = bank.textRows.row(source);
+  const { row, touched } = solveRow(model, bank, settings.rows, {
+    prior,
+    own,
+    aside,
+    further: obsolete.texts.length ? obsolete : undefined,
+  });
+  return {
+    kind: 'document',
+    id: source.id,
+    docid: source.docid,
+    observed,
+    own,
+    heldOut: slice(all, texts.length, all.texts.length),
+    replaces,
+    obsolete,
+    prior,
+    provisional: row,
+    touched,
+    pairs: await targetPairs(model, settings, observed, own.weights, row, [...aside]),
+  };
+}
+
+/** What the weights should do for the queries: their keys, and changes of the stream that give the row its margin. */
+async function targetPairs(
+  model: EditModel,
+  { weights: settings }: EditSettings,
+  observed: Observed,
+  weights: Float64Array,
+  row: Float32Array,
+  aside: readonly number[],
+): Promise<ReadonlyMap<number, EditPairs>> {
+  if (!settings) return new Map();
+  const [Q, D] = observed.states.shape;
+  const own = new Float32Array(Q * D);
+  for (let q = 0; q < Q; q++) own.set(row, q * D);
+  const lists = Array.from({ length: Q }, () => aside);
+  const change = await marginTargets(model, observed, tensor(own, [Q, D]), settings.target, lists);
+  const layer = model.layers[model.layers.length - 1];
+  return new Map([[layer, { keys: observed.keys.get(layer)!.data, residuals: change.data, weights }]]);
+}
+
+/**
+ * Queries that the old text answers and the new one does not, judged by the words of each. They should lead to the best of
+ * the other documents.
+ */
+async function obsoleteQueries(
+  model: EditModel,
+  bank: QueryBank,
+  source: DocumentSource,
+  aside: ReadonlySet<number>,
+): Promise<DocumentEntry['obsolete']> {
+  const { replaces } = source;
+  const texts = !replaces
+    ? []
+    : 'row' in replaces
+      ? bank.ofRow[replaces.row].map((p) => bank.observed.texts[p])
+      : replaces.entry.observed.texts;
+  const before = (query: string): number =>
+    replaces && 'row' in replaces ? bank.corpus.coverage(query, bank.corpus.documents[replaces.row]) : 1;
+  const gone = texts.filter((query) => bank.corpus.coverage(query, source) < OBSOLETE_BELOW * before(query));
+  const { states } = await model.observe(gone);
+  const { best, logSumExp } = await model.scores(states, undefined, aside);
+  return { texts: gone, states, own: best, logSumExp, weights: new Float64Array(gone.length).fill(1 / gone.length) };
+}
+
+/** Queries [from, to). */
+function slice(observed: Observed, from: number, to: number): Observed {
+  const cut = ({ data, shape: [, width] }: FloatTensor): FloatTensor =>
+    tensor(data.slice(from * width, to * width), [to - from, width]);
+  return {
+    texts: observed.texts.slice(from, to),
+    states: cut(observed.states),
+    residual: cut(observed.residual),
+    keys: new Map([...observed.keys].map(([layer, keys]) => [layer, cut(keys)])),
+  };
+}

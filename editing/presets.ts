@@ -1,0 +1,130 @@
+/** @file How edits are made: named settings, each complete. */
+import type { PriorOptions } from './methods/method.ts';
+import type { RowOptions } from './methods/rows/table.ts';
+import type { EditMethodName, EditOptions } from './methods/table.ts';
+import type { MarginOptions } from './targets/margin.ts';
+
+/** How a document gets its row: a solver with its options, or the row of its text as it is. */
+export type RowSettings =
+  | { readonly method: 'text' }
+  | {
+      [R in keyof RowOptions]: {
+        readonly method: R;
+        readonly options: RowOptions[R];
+        /** What an old document weighs against the new one. */
+        readonly oldDocument: number;
+      };
+    }[keyof RowOptions];
+
+/** How the MLP output matrices are edited. */
+export type WeightSettings = {
+  [M in EditMethodName]: {
+    readonly method: M;
+    readonly options: EditOptions[M];
+    /** λ and ε count old documents in `options`, as shares of all there are. */
+    readonly target: MarginOptions;
+  };
+}[EditMethodName];
+
+export interface EditSettings {
+  readonly queries: {
+    /** Pseudo-queries that a row is solved for. */
+    readonly solved: number;
+    /** Others that only tell whether the edit does. */
+    readonly heldOut: number;
+    /** What a query given with the document counts; a pseudo-query counts 1. */
+    readonly given: number;
+  };
+  readonly rows: RowSettings;
+  /** null: weights stay as they are. */
+  readonly weights: WeightSettings | null;
+  readonly bank: { readonly size: number; readonly seed: number };
+  /** Other added documents that a row is solved against. */
+  readonly neighbours: {
+    readonly most: number;
+    /** Least share of its queries that one would take from the other, to be a neighbour. */
+    readonly least: number;
+  };
+}
+
+const shared = {
+  queries: { solved: 45, heldOut: 15, given: 3 },
+  bank: { size: 8000, seed: 1 },
+  neighbours: { most: 8, least: 0.003 },
+} as const;
+
+const crossEntropyRows: RowSettings = {
+  method: 'cross-entropy',
+  options: { oldWeight: 1, pull: 0.01, screen: 1e-4 },
+  oldDocument: 5,
+};
+
+const ledgerPrior: PriorOptions = { lambda: 0.0225, ridge: 2e-5 };
+const target: MarginOptions = { margin: 8, steps: 3, clamp: 0.75 };
+
+export type EditMethodPreset =
+  'ledger' | 'rows' | 'mlp' | 'rome' | 'memit' | 'memit-history' | 'alpha-edit' | 'emmet' | 'incdsi' | 'mean';
+
+export const presets: Readonly<Record<EditMethodPreset, EditSettings & { readonly meaning: string }>> = {
+  ledger: {
+    ...shared,
+    meaning: 'rows by cross-entropy, then MLP outputs by the ledger',
+    rows: crossEntropyRows,
+    weights: { method: 'ledger', options: ledgerPrior, target },
+  },
+  rows: { ...shared, meaning: 'rows by cross-entropy alone', rows: crossEntropyRows, weights: null },
+  mlp: {
+    ...shared,
+    meaning: 'rows of the text as they are, MLP outputs by the ledger',
+    rows: { method: 'text' },
+    weights: { method: 'ledger', options: { lambda: 0.0045, ridge: 2e-5 }, target: { ...target, margin: 12 } },
+  },
+  rome: {
+    ...shared,
+    meaning: 'rows by cross-entropy, then ROME on each document’s mean key, one after the other',
+    rows: crossEntropyRows,
+    weights: { method: 'rome', options: { ridge: 0.01 }, target },
+  },
+  memit: {
+    ...shared,
+    meaning: 'rows by cross-entropy, then MEMIT, each edit without those before it',
+    rows: crossEntropyRows,
+    weights: { method: 'memit', options: { ...ledgerPrior, history: false }, target },
+  },
+  'memit-history': {
+    ...shared,
+    meaning: 'rows by cross-entropy, then MEMIT with the keys of earlier edits',
+    rows: crossEntropyRows,
+    weights: { method: 'memit', options: { ...ledgerPrior, history: true }, target },
+  },
+  'alpha-edit': {
+    ...shared,
+    meaning: 'rows by cross-entropy, then AlphaEdit in the directions with the least energy',
+    rows: crossEntropyRows,
+    weights: { method: 'alphaEdit', options: { energy: 0.98, ridge: 0.1 }, target },
+  },
+  emmet: {
+    ...shared,
+    meaning: 'rows by cross-entropy, then EMMET: each edit’s keys get their values',
+    rows: crossEntropyRows,
+    weights: { method: 'emmet', options: { ...ledgerPrior, slack: 0.1 }, target },
+  },
+  incdsi: {
+    ...shared,
+    meaning: 'rows by IncDSI’s squared hinges',
+    rows: {
+      method: 'incdsi',
+      options: { newWeight: 0.5, newMargin: 2, oldMargin: 2, pull: 0.001, cap: Infinity, screen: 5 },
+      oldDocument: 5,
+    },
+    weights: null,
+  },
+  mean: {
+    ...shared,
+    meaning: 'rows by the calibrated mean of the queries’ states',
+    rows: { method: 'calibrated-mean', options: { ridge: 0.1 }, oldDocument: 0 },
+    weights: null,
+  },
+};
+
+export const DEFAULT_PRESET: EditMethodPreset = 'ledger';

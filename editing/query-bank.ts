@@ -1,0 +1,199 @@
+/**
+ * @file Old queries: what a new row must not steal, and by what canaries an edit is judged. Drawn and observed once per base
+ * model; edits only read them.
+ */
+import type { JudgedQuery } from '../corpus/documents.ts';
+import type { QueryableText } from '../corpus/pseudo-queries.ts';
+import { createRng, shuffle } from '../corpus/random.ts';
+import { BaseCorpus } from './base-corpus.ts';
+import { CovarianceFitter, type Covariance } from './covariance.ts';
+import type { EditModel, Observed, Scores } from './edit-model.ts';
+import { TextRowMaker } from './text-row.ts';
+
+export interface BankQuery {
+  readonly text: string;
+  /** Row of the base document that answers it. */
+  readonly row: number;
+  readonly kind: 'train' | 'pseudo' | 'canary';
+}
+
+/** A base document by row: its place in `genir.json`. */
+export type BaseDocument = QueryableText & { readonly docid: string };
+
+export interface BankOptions {
+  /** Queries without canaries; at most `PER_DOCUMENT` for each document. */
+  readonly size: number;
+  readonly seed: number;
+}
+
+const PER_DOCUMENT = 8;
+/** One canary for so many queries of the bank. */
+const CANARY_EVERY = 8;
+
+/**
+ * Half train queries, half pseudo-queries, spread over all documents; canaries from the dev queries, from train queries that
+ * are not in the bank where there are none, else other pseudo-queries.
+ *
+ * @param documents  by row
+ */
+export function drawBank(
+  documents: readonly BaseDocument[],
+  train: readonly JudgedQuery[],
+  dev: readonly JudgedQuery[],
+  { size, seed }: BankOptions,
+): BankQuery[] {
+  const rows = new Map(documents.map(({ docid }, row) => [docid, row]));
+  const rng = createRng(seed);
+  const listsOf = (queries: readonly JudgedQuery[]): string[][] => {
+    const lists = documents.map((): string[] => []);
+    for (const { text, relevant } of queries) {
+      const known = relevant.flatMap((docid) => rows.get(docid) ?? []);
+      if (known.length) lists[known[rng.int(known.length)]].push(text);
+    }
+    return lists.map((list) => shuffle(list, rng));
+  };
+  const order = shuffle(Int32Array.from(documents.keys()), rng);
+  /** One query of each document, then a second of each, … */
+  const deal = (lists: readonly string[][], count: number, kind: BankQuery['kind']): BankQuery[] => {
+    const dealt: BankQuery[] = [];
+    for (let round = 0, more = true; more && dealt.length < count; round++) {
+      more = false;
+      for (const row of order) {
+        const text = lists[row][round];
+        if (text === undefined || dealt.length >= count) continue;
+        dealt.push({ text, row, kind });
+        more = true;
+      }
+    }
+    return dealt;
+  };
+  const wanted = Math.min(size, PER_DOCUMENT * documents.length);
+  const canaries = Math.max(1, Math.floor(wanted / CANARY_EVERY));
+  const real = listsOf(train);
+  const trained = deal(real, wanted >> 1, 'train');
+  const used = new Set(trained.map(({ text }) => text));
+  const corpus = new BaseCorpus(
+    documents,
+    trained.map(({ text }) => text),
+  );
+  const pseudoLists = documents.map((document) => corpus.pseudoQueries(`bank ${seed}`, document, PER_DOCUMENT));
+  const drawn = deal(pseudoLists, wanted - trained.length, 'pseudo');
+  const held = [listsOf(dev), real.map((list) => list.filter((text) => !used.has(text)))]
+    .map((lists) => deal(lists, canaries, 'canary'))
+    .find((list) => list.length);
+  const others = (): string[][] =>
+    documents.map((document, row) => corpus.pseudoQueries(`canary ${seed}`, document, 1, new Set(pseudoLists[row])));
+  return [...trained, ...drawn, ...(held ?? deal(others(), canaries, 'canary'))];
+}
+
+/** Queries with the row that answers each. */
+export interface Answered {
+  readonly observed: Observed;
+  /** [Q] */
+  readonly rowOf: Int32Array;
+}
+
+export interface BankOpenOptions {
+  readonly onProgress?: (done: number, of: number) => void;
+}
+
+/** Queries that are observed between two reports of progress. */
+const STEP = 1024;
+
+export class QueryBank {
+  /** Of the P queries that are no canaries. */
+  readonly observed: Observed;
+  readonly rowOf: Int32Array;
+  /** Their scores for the base rows, the own one being no rival. */
+  readonly scores: Scores;
+  readonly canaries: Answered;
+  readonly corpus: BaseCorpus;
+  readonly textRows: TextRowMaker;
+  /** Places in the bank of each row's queries. */
+  readonly ofRow: readonly (readonly number[])[];
+  private readonly covariances = new Map<number, Covariance>();
+
+  private constructor(
+    model: EditModel,
+    documents: readonly QueryableText[],
+    answered: Answered,
+    scores: Scores,
+    canaries: Answered,
+    questions: readonly string[],
+  ) {
+    this.observed = answered.observed;
+    this.rowOf = answered.rowOf;
+    this.scores = scores;
+    this.canaries = canaries;
+    this.corpus = new BaseCorpus(documents, questions);
+    this.textRows = new TextRowMaker(model, this.corpus.teacher);
+    const ofRow = Array.from({ length: model.rows.shape[0] }, (): number[] => []);
+    answered.rowOf.forEach((row, p) => ofRow[row].push(p));
+    this.ofRow = ofRow;
+  }
+
+  /** @param documents  the base documents by row */
+  static async open(
+    model: EditModel,
+    queries: readonly BankQuery[],
+    documents: readonly QueryableText[],
+    { onProgress }: BankOpenOptions = {},
+  ): Promise<QueryBank> {
+    const bank = queries.filter(({ kind }) => kind !== 'canary');
+    const canaries = queries.filter(({ kind }) => kind === 'canary');
+    let done = 0;
+    const observe = async (list: readonly BankQuery[]): Promise<Answered> => {
+      const parts: Observed[] = [];
+      for (let at = 0; at < list.length || !parts.length; at += STEP) {
+        const part = list.slice(at, at + STEP);
+        parts.push(await model.observe(part.map(({ text }) => text)));
+        onProgress?.((done += part.length), queries.length);
+      }
+      return { observed: joinObserved(parts), rowOf: Int32Array.from(list, ({ row }) => row) };
+    };
+    const answered = await observe(bank);
+    const scores = await model.scores(answered.observed.states, answered.rowOf);
+    const questions = bank.flatMap(({ text, kind }) => (kind === 'train' ? [text] : []));
+    return new QueryBank(model, documents, answered, scores, await observe(canaries), questions);
+  }
+
+  /** P, without canaries. */
+  get size(): number {
+    return this.rowOf.length;
+  }
+
+  /** Second moments of the bank's keys at a layer: what an edit should leave alone. */
+  covariance(layer: number): Covariance {
+    let known = this.covariances.get(layer);
+    if (!known) {
+      const { data, shape } = this.observed.keys.get(layer)!;
+      const fitter = new CovarianceFitter(shape[1]);
+      fitter.update(data);
+      this.covariances.set(layer, (known = fitter.finish().fitted));
+    }
+    return known;
+  }
+}
+
+/** One after the other. */
+export function joinObserved(parts: readonly Observed[]): Observed {
+  if (parts.length === 1) return parts[0];
+  const join = (of: (part: Observed) => Observed['states']): Observed['states'] => {
+    const all = parts.map(of);
+    const width = all[0].shape[1];
+    const rows = all.reduce((sum, { shape }) => sum + shape[0], 0);
+    const data = new Float32Array(rows * width);
+    let at = 0;
+    for (const part of all) {
+      data.set(part.data, at);
+      at += part.data.length;
+    }
+    return { data, shape: [rows, width] };
+  };
+  return {
+    texts: parts.flatMap(({ texts }) => texts),
+    states: join(({ states }) => states),
+    residual: join(({ residual }) => residual),
+    keys: new Map([...parts[0].keys.keys()].map((layer) => [layer, join(({ keys }) => keys.get(layer)!)])),
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * @file The row of one document from its queries and those it must leave alone. Queries of the bank that a row cannot touch
+ * are left out: a row is solved against those it gives some probability, until there are no others.
+ */
+import { tensor, type FloatTensor } from '../models/session.ts';
+import type { EditModel } from './edit-model.ts';
+import { dotAt, takeRows, type OldQueries } from './methods/rows/problem.ts';
+import { rowSolvers, type RowMethod, type RowOptions } from './methods/rows/table.ts';
+import type { RowSettings } from './presets.ts';
+import type { QueryBank } from './query-bank.ts';
+
+/** The document's queries. */
+export interface OwnQueries {
+  /** float32 [Q, D] */
+  readonly states: FloatTensor;
+  /** [Q] they sum to 1. */
+  readonly weights: Float64Array;
+  /** [Q] the best row other than the document's. */
+  readonly rivals: Int32Array;
+  /** [Q] its score. */
+  readonly best: Float64Array;
+  /** [Q] log Σ exp of the scores of all rows but the document's. */
+  readonly logSumExp: Float64Array;
+}
+
+/** Old queries that are not in the bank: of other added documents, and obsolete ones of the document itself. */
+export interface FurtherQueries {
+  /** float32 [E, D] */
+  readonly states: FloatTensor;
+  /** [E] score of the row that answers each. */
+  readonly own: Float64Array;
+  /** [E] log Σ exp of the scores of all rows but the document's. */
+  readonly logSumExp: Float64Array;
+  /** [E] those of one document sum to 1. */
+  readonly weights: Float64Array;
+}
+
+export interface RowQuestion {
+  /** float32 [D] where the row is pulled to. */
+  readonly prior: Float32Array;
+  readonly own: OwnQueries;
+  readonly further?: FurtherQueries | undefined;
+  /** Base rows that are not there: neither rivals nor owners of old queries. */
+  readonly aside: ReadonlySet<number>;
+}
+
+export interface SolvedRow {
+  /** float32 [D] */
+  readonly row: Float32Array;
+  /** Bank queries that it was solved against, ascending. */
+  readonly touched: Int32Array;
+}
+
+/** Bank queries are looked at from this probability of theirs on. */
+const LOOK = 1e-4;
+
+/** @param start  where the search begins: the row and what it touched */
+export function solveRow(
+  model: EditModel,
+  bank: QueryBank,
+  settings: RowSettings,
+  question: RowQuestion,
+  start?: SolvedRow,
+): SolvedRow {
+  const { prior, own, aside } = question;
+  const D = prior.length;
+  if (settings.method === 'text') return { row: prior, touched: new Int32Array(0) };
+  const problem = {
+    rows: model.rows,
+    prior: tensor(prior, [1, D]),
+    fresh: { ...own, documents: new Int32Array(own.rivals.length) },
+  };
+  const touched = new Set<number>(start?.touched);
+  let row = start?.row ?? prior;
+  for (let first = true; ; first = false) {
+    if (!touch(touched, bank, row, aside) && !first) break;
+    const old = oldQueries(bank, Int32Array.from(touched).sort(), question, settings.oldDocument, model.rows.shape[0]);
+    row = run(settings.method, { ...problem, old }, settings.options, tensor(row, [1, D]));
+  }
+  return { row, touched: Int32Array.from(touched).sort() };
+}
+
+/** The table's solver for a method; the union of settings pairs method and options. */
+function run<R extends RowMethod>(
+  method: R,
+  problem: Parameters<(typeof rowSolvers)[R]>[0],
+  options: RowOptions[RowMethod],
+  start: FloatTensor,
+): Float32Array {
+  const solver = rowSolvers[method];
+  return solver(problem, options as RowOptions[R], start).data;
+}
+
+/** Adds the bank's queries that give the row some probability; tells whether there were any. */
+function touch(touched: Set<number>, bank: QueryBank, row: Float32Array, aside: ReadonlySet<number>): boolean {
+  const { observed, scores, rowOf } = bank;
+  const bar = Math.log(LOOK);
+  const before = touched.size;
+  for (let p = 0; p < rowOf.length; p++) {
+    if (touched.has(p) || aside.has(rowOf[p])) continue;
+    if (dotAt(observed.states.data, p, row, 0, row.length) - scores.logSumExp[p] >= bar) touched.add(p);
+  }
+  return touched.size > before;
+}
+
+function oldQueries(
+  bank: QueryBank,
+  touched: Int32Array,
+  { further, aside }: RowQuestion,
+  oldDocument: number,
+  documents: number,
+): OldQueries {
+  const kept = touched.filter((p) => !aside.has(bank.rowOf[p]));
+  const [B, E] = [kept.length, further?.own.length ?? 0];
+  const D = bank.observed.states.shape[1];
+  const states = new Float32Array((B + E) * D);
+  states.set(takeRows(bank.observed.states, kept).data);
+  if (further) states.set(further.states.data, B * D);
+  const join = (from: (p: number) => number, more: Float64Array | undefined, scale = 1): Float64Array => {
+    const all = new Float64Array(B + E);
+    kept.forEach((p, i) => (all[i] = from(p)));
+    more?.forEach((x, i) => (all[B + i] = scale * x));
+    return all;
+  };
+  const each = (oldDocument * documents) / bank.size;
+  return {
+    states: tensor(states, [B + E, D]),
+    // Which row answers a query is only asked by methods that learn from old documents; others stand for no row.
+    documents: Int32Array.from({ length: B + E }, (_, i) => (i < B ? bank.rowOf[kept[i]] : 0)),
+    own: join((p) => bank.scores.own[p], further?.own),
+    logSumExp: join((p) => bank.scores.logSumExp[p], further?.logSumExp),
+    weights: join(() => each, further?.weights, oldDocument),
+  };
+}
