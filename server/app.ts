@@ -4,6 +4,9 @@ import express, { type Express, type RequestHandler, type Response } from 'expre
 import helmet from 'helmet';
 import type { z } from 'zod';
 import { MediaTypeError, problemHandler, RouteNotFoundError, validationError } from './http-error.ts';
+import { authorize } from './keys/authorize.ts';
+import type { ApiKey } from './keys/keys.ts';
+import type { Access } from './keys/scope.ts';
 import { limits } from './limits.ts';
 import { refuseOtherMethods } from './methods.ts';
 import type { Method, Operation, Route, ServerState } from './route.ts';
@@ -16,6 +19,9 @@ export function createApp(state: ServerState, log: (line: string) => void): Expr
   app.set('etag', false); // Only documents have versions worth a header.
   app.use(requestId, closeWhenClosing(state), securityHeaders, compression());
   for (const route of routes) serve(app, route, state);
+  // After all of them: a document called `import` is found beside POST /documents/import.
+  for (const { path, operations } of routes)
+    app.route(path).all(refuseOtherMethods(Object.keys(operations) as Method[]));
   app.use(pages(routes));
   app.use((request) => {
     throw new RouteNotFoundError(request.path);
@@ -27,15 +33,29 @@ export function createApp(state: ServerState, log: (line: string) => void): Expr
 function serve(app: Express, { path, operations }: Route, state: ServerState): void {
   const handlers = app.route(path);
   for (const [method, spec] of Object.entries(operations) as [Method, Operation][])
-    handlers[method](...(spec.body ? [requireJson, parseJson] : []), answer(spec, state));
-  handlers.all(refuseOtherMethods(Object.keys(operations) as Method[]));
+    handlers[method](checkKey(spec.access, state), ...bodyHandlers(spec), answer(spec, state));
+}
+
+/** Before the body is read: nobody sends megabytes without a key. */
+const checkKey =
+  (access: Access, state: ServerState): RequestHandler =>
+  (request, response, next) => {
+    response.locals.caller = authorize(request, access, () => state.keys, state.searchLocked);
+    next();
+  };
+
+function bodyHandlers({ body, bodyBytes = limits.bodyBytes }: Operation): RequestHandler[] {
+  // strict: false, so that a body like `3` gets to the schema, which says what was expected.
+  return body ? [requireJson, express.json({ limit: bodyBytes, strict: false })] : [];
 }
 
 function answer(spec: Operation, state: ServerState): RequestHandler {
   return async (request, response) => {
     const query = spec.query && check(spec.query, request.query);
     const body = spec.body && check(spec.body, request.body);
-    const answer = await spec.handle({ state, request, response, query, body });
+    const caller = response.locals.caller as ApiKey | undefined;
+    const answer = await spec.handle({ state, request, response, caller, query, body });
+    if (response.headersSent) return void response.end(); // It wrote its answer line by line.
     endConnection(state, response); // The server may have begun to close meanwhile.
     if (answer === undefined) response.end();
     else if (typeof answer === 'string') response.send(answer);
@@ -49,9 +69,6 @@ function check<T>(schema: z.ZodType<T>, value: unknown): T {
   if (!parsed.success) throw validationError(parsed.error);
   return parsed.data;
 }
-
-// strict: false, so that a body like `3` gets to the schema, which says what was expected.
-const parseJson = express.json({ limit: limits.bodyBytes, strict: false });
 
 const requireJson: RequestHandler = (request, _, next) => {
   if (!request.is('application/json')) throw new MediaTypeError(request.get('content-type'));

@@ -15,7 +15,7 @@ function circuitLine({ kept, components, loss: { searched, test } }: CircuitInfo
 }
 
 /** What an admin wants to see at a start, one line each. */
-export function banner({ url, index, data }: RunningServer): string {
+export function banner({ url, index, data, newAdminKey, state }: RunningServer): string {
   const { model, store, liveRows } = index;
   const documents = store.count();
   const outside = documents - liveRows;
@@ -37,6 +37,8 @@ export function banner({ url, index, data }: RunningServer): string {
     ...(model.circuit ? [['circuit', circuitLine(model.circuit)]] : []),
     ['corpus', `${data.corpusName} (${number(documents)} documents${notes.map((note) => `; ${note}`).join('')})`],
     ['data', `${data.dir}${data.isNew ? ' (new)' : ''}`],
+    ...(state.searchLocked ? [['locked', 'searches too need a key']] : []),
+    ...(newAdminKey === undefined ? [] : [['key', `${newAdminKey} (for admins; keep it now, it is not shown again)`]]),
   ];
   return [`Palimpsest ${packageVersion}`, ...lines.map(([name, value]) => `  ${name.padEnd(8)}${value}`)].join('\n');
 }

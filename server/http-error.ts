@@ -6,7 +6,7 @@ import { ExplainerBusyError, ExplainerError } from '../analysis/explainer-thread
 import { describeJson, UnknownDocidError } from '../corpus/documents.ts';
 import { InvalidFilterError } from '../corpus/filter.ts';
 import { PoolError, QueueFullError } from '../models/pool.ts';
-import { limits } from './limits.ts';
+import { KeyRequiredError, ScopeError } from './keys/authorize.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
 import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError } from './tasks/errors.ts';
@@ -78,6 +78,8 @@ const kinds = {
   malformedRequest: { status: 400, code: 'malformed_request', title: 'The request cannot be read' },
   invalidFilter: { status: 400, code: 'invalid_filter', title: 'The filter says nothing clear' },
   unknownDocid: { status: 400, code: 'unknown_docid', title: 'A docid is not in the corpus' },
+  unauthorized: { status: 401, code: 'unauthorized', title: 'A key is needed' },
+  insufficientScope: { status: 403, code: 'insufficient_scope', title: 'The key does not permit this' },
   documentNotFound: { status: 404, code: 'document_not_found', title: 'No such document' },
   analysisNotFound: { status: 404, code: 'analysis_not_found', title: 'No analysis yet' },
   taskNotFound: { status: 404, code: 'task_not_found', title: 'No such task' },
@@ -115,6 +117,11 @@ const retryLater = { 'Retry-After': '5' };
 
 const answers = [
   row(ValidationError, ({ errors }) => ({ kind: kinds.invalidRequest, errors })),
+  row(KeyRequiredError, ({ challenge }) => ({
+    kind: kinds.unauthorized,
+    headers: { 'WWW-Authenticate': challenge },
+  })),
+  row(ScopeError, ({ challenge }) => ({ kind: kinds.insufficientScope, headers: { 'WWW-Authenticate': challenge } })),
   row(InvalidFilterError, ({ path, expected, actual }) => ({
     kind: kinds.invalidFilter,
     errors: [{ path, message: `expected ${expected}, got ${actual}` }],
@@ -150,18 +157,24 @@ const answers = [
 ];
 
 /** What express and its body parser throw, told by their `type` or, without one, by their status. */
-const expressSchema = z.object({ status: z.int().min(400).max(499), type: z.string().optional(), message: z.string() });
+const expressSchema = z.object({
+  status: z.int().min(400).max(499),
+  type: z.string().optional(),
+  message: z.string(),
+  /** Bytes of a body that was too large. */
+  limit: z.number().optional(),
+});
 
 function answerOfExpress(error: unknown): Answer | undefined {
   const parsed = expressSchema.safeParse(error);
   if (!parsed.success) return undefined;
-  const { status, type, message } = parsed.data;
+  const { status, type, message, limit } = parsed.data;
   if (type === 'entity.parse.failed')
     return { kind: kinds.malformedJson, detail: `request: expected a body of JSON, got ${message}` };
   if (status === 413)
     return {
       kind: kinds.bodyTooLarge,
-      detail: `request: expected a body of at most ${limits.bodyBytes} bytes, got more; send fewer queries at a time`,
+      detail: `request: expected a body of at most ${limit} bytes, got more; send less at a time`,
     };
   if (status === 415) return { kind: kinds.mediaType, detail: `request: ${message}` };
   return { kind: kinds.malformedRequest, detail: `request: ${message}` };

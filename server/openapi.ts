@@ -1,19 +1,31 @@
 import { z } from 'zod';
+import type { Access } from './keys/scope.ts';
 import { namedSchemas } from './named-schemas.ts';
-import type { Method, Operation, Route } from './route.ts';
-import { problem } from './schemas.ts';
+import type { Method, Operation, RequestHeader, Route } from './route.ts';
+import { jsonLines, problem } from './schemas.ts';
 
 type Json = Record<string, unknown>;
 
 const statusTexts: { readonly [status: number]: string } = {
   400: 'The request does not fit',
+  401: 'A key is needed, or the one that came is unknown',
+  403: 'The key does not permit this',
   404: 'Not found',
-  409: 'Too late',
+  409: 'Not as things are now',
+  412: 'The document is not as the request expects it',
   413: 'The body is too large',
-  415: 'The body is not application/json',
+  415: 'The body is of another type',
+  422: 'The edit would do too much harm, or the idempotency key belongs to another request',
   429: 'Too much waits; see Retry-After',
   500: 'The server failed',
   503: 'Not ready',
+};
+
+const headerTexts: { readonly [H in RequestHeader]: string } = {
+  'If-Match': 'ETag of the document as the caller knows it; 412 where it has changed since.',
+  'If-None-Match': '`*`: only where there is no such document; 412 where there is one.',
+  'Idempotency-Key':
+    'Up to 200 visible characters that name this request: sent again, it is answered as the first time and edits nothing twice.',
 };
 
 /** The routes as an OpenAPI 3.1 document; its schemas are the ones that requests are checked against. */
@@ -27,7 +39,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths: Object.fromEntries(routes.map((route) => [route.path.replace(/:(\w+)/g, '{$1}'), pathItem(route)])),
-    components: { schemas: components() },
+    components: { schemas: components(), securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
   };
 }
 
@@ -46,23 +58,36 @@ function pathItem({ path, operations }: Route): Json {
 }
 
 function operationObject(method: Method, path: string, spec: Operation, inPath: readonly Json[]): Json {
-  const statuses = [...new Set([400, ...(spec.problems ?? []), 500])].filter((status) => !(status in spec.responses));
-  const parameters = [...inPath, ...(spec.query ? queryParameters(spec.query) : [])];
+  const statuses = [...new Set([400, ...keyProblems[spec.access], ...(spec.problems ?? []), 500])].filter(
+    (status) => !(status in spec.responses),
+  );
+  const parameters = [
+    ...inPath,
+    ...(spec.query ? queryParameters(spec.query) : []),
+    ...(spec.headers ?? []).map((name) => ({
+      name,
+      in: 'header',
+      description: headerTexts[name],
+      schema: { type: 'string' },
+    })),
+  ];
   return {
     operationId: [method, ...path.split(/[/:]+/).filter(Boolean)].join('_'),
     tags: [tagOf(path)],
     summary: spec.summary,
     ...(spec.description && { description: spec.description }),
+    ...(spec.access !== 'open' && { security: securityOf(spec.access) }),
     ...(parameters.length > 0 && { parameters }),
-    ...(spec.body && { requestBody: { required: true, content: jsonContent([spec.body]) } }),
+    ...(spec.body && { requestBody: { required: true, content: content([spec.body]) } }),
+    ...(spec.line && { requestBody: { required: true, content: content([spec.line], jsonLines) } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(spec.responses).map(([status, { description, schemas, type }]) => [
           status,
           {
             description,
-            ...(schemas && { content: jsonContent(schemas) }),
-            ...(type && { content: { [type]: {} } }),
+            ...(schemas && { content: content(schemas, type) }),
+            ...(type && !schemas && { content: { [type]: {} } }),
           },
         ]),
       ),
@@ -76,17 +101,31 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
   };
 }
 
-/** Groups of the reference: search, documents, the inside of the model, what takes its time, how the server does. */
+const keyProblems: { readonly [A in Access]: readonly number[] } = {
+  open: [],
+  search: [401],
+  read: [401],
+  edit: [401, 403],
+  admin: [401, 403],
+};
+
+/** A search needs a key only where it is locked. */
+function securityOf(access: Access): Json[] {
+  return access === 'search' ? [{}, { bearer: ['read'] }] : [{ bearer: [access] }];
+}
+
+/** Groups of the reference: search, documents, edits, the inside of the model, what takes its time, how the server does. */
 function tagOf(path: string): string {
   if (path.startsWith('/retrieve')) return 'retrieve';
   if (path.startsWith('/analysis')) return 'analysis';
   if (path.startsWith('/tasks')) return 'tasks';
+  if (path.startsWith('/edits') || path.startsWith('/evaluate')) return 'edits';
   return path.startsWith('/documents') ? 'documents' : 'operations';
 }
 
-function jsonContent(schemas: readonly z.ZodType[]): Json {
+function content(schemas: readonly z.ZodType[], type = 'application/json'): Json {
   const [first, ...others] = schemas.map(reference);
-  return { 'application/json': { schema: others.length > 0 ? { oneOf: [first, ...others] } : first } };
+  return { [type]: { schema: others.length > 0 ? { oneOf: [first, ...others] } : first } };
 }
 
 function reference(schema: z.ZodType): Json {

@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { IndexService } from './index-service.ts';
+import type { ApiKey, Keys } from './keys/keys.ts';
+import type { Access } from './keys/scope.ts';
 import type { TaskRegistry } from './tasks/registry.ts';
 
 export type Phase = 'loading' | 'ready' | 'closing';
@@ -20,6 +22,9 @@ export class ServerState {
   phase: Phase = 'loading';
   current: IndexService | undefined = undefined;
   registry: TaskRegistry | undefined = undefined;
+  keyring: Keys | undefined = undefined;
+  /** Whether looking needs a key too. */
+  searchLocked = false;
 
   /** @throws NotReadyError while there is none */
   get index(): IndexService {
@@ -32,6 +37,12 @@ export class ServerState {
     if (!this.registry) throw new NotReadyError(this.phase);
     return this.registry;
   }
+
+  /** @throws NotReadyError while there are none */
+  get keys(): Keys {
+    if (!this.keyring) throw new NotReadyError(this.phase);
+    return this.keyring;
+  }
 }
 
 export interface Call<Q, B> {
@@ -39,17 +50,31 @@ export interface Call<Q, B> {
   readonly request: Request;
   /** For headers and the status; the body is what the handler returns. */
   readonly response: Response;
+  /** The key that the caller has, where the operation needs one. */
+  readonly caller: ApiKey | undefined;
   readonly query: Q;
   readonly body: B;
 }
+
+export type RequestHeader = 'If-Match' | 'If-None-Match' | 'Idempotency-Key';
 
 /** One method of one path: what it takes, what it answers, how. Served by `app.ts`, documented by `openapi.ts`. */
 export interface Operation<Q = unknown, B = unknown> {
   readonly summary: string;
   readonly description?: string;
+  readonly access: Access;
   readonly query?: z.ZodType<Q>;
+  /** Request headers that it heeds. */
+  readonly headers?: readonly RequestHeader[];
   readonly body?: z.ZodType<B>;
-  /** Bodies by status. Several schemas mean one of them; none means no body of JSON, `type` alone a text of that type. */
+  /** Bytes of the body at most. @default limits.bodyBytes */
+  readonly bodyBytes?: number;
+  /** One line of a body that is JSON by lines, which the handler reads itself, and whose answer it writes. */
+  readonly line?: z.ZodType;
+  /**
+   * Bodies by status. Several schemas mean one of them; none means no body, `type` alone a text of that type, and
+   * `type` with a schema what each line of it is.
+   */
   readonly responses: {
     readonly [status: number]: {
       readonly description: string;
@@ -63,7 +88,7 @@ export interface Operation<Q = unknown, B = unknown> {
   handle(call: Call<Q, B>): unknown;
 }
 
-export type Method = 'get' | 'post';
+export type Method = 'get' | 'post' | 'put' | 'delete';
 
 export interface Route {
   /** As express writes it: `/documents/:docid`. */

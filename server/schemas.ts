@@ -13,6 +13,9 @@ import { limits } from './limits.ts';
 import { named } from './named-schemas.ts';
 import { taskKinds, taskLimits, taskStates } from './tasks/task.ts';
 
+/** The type of a body that is JSON by lines. */
+export const jsonLines = 'application/x-ndjson';
+
 const queryText = z
   .string()
   .min(1, { abort: true })

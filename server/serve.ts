@@ -4,6 +4,7 @@ import type { ImportProgress } from '../corpus/import.ts';
 import { createApp } from './app.ts';
 import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { IndexService } from './index-service.ts';
+import { checkAdminKey, Keys } from './keys/keys.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { ServerState } from './route.ts';
 import { TaskRegistry } from './tasks/registry.ts';
@@ -22,6 +23,10 @@ export interface ServeOptions {
   readonly threads?: number;
   /** Answers with the circuit that an analysis stored with the model. @default false */
   readonly circuit?: boolean;
+  /** An admin key for this run, beside those of the data folder. */
+  readonly adminKey?: string | undefined;
+  /** Looking needs a key too. @default false */
+  readonly lockSearch?: boolean;
   /** Queries that may wait for an inference thread. @default 1024 */
   readonly maxQueue?: number;
   /** Time for requests under way when the server closes. @default 10,000 */
@@ -57,6 +62,8 @@ export interface RunningServer {
   readonly index: IndexService;
   readonly tasks: TaskRegistry;
   readonly data: DataFolder;
+  /** The admin key that this start made, where the data folder had none: to be shown, since it cannot be read again. */
+  readonly newAdminKey: string | undefined;
   /** Stops taking connections, interrupts tasks, lets requests end within `drainMs`, then closes model and data. */
   close(): Promise<void>;
 }
@@ -68,7 +75,9 @@ export interface RunningServer {
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
   const log = options.log ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const model = await readModelInfo(options.modelDir, { circuit: options.circuit ?? false });
+  if (options.adminKey !== undefined) checkAdminKey(options.adminKey);
   const state = new ServerState();
+  state.searchLocked = options.lockSearch ?? false;
   const http = createServer(createApp(state, log));
   const port = await listen(http, options.host, options.port);
   let data: DataFolder | undefined;
@@ -86,11 +95,15 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     });
     state.current = index;
     state.registry = tasks;
+    const keys = new Keys(data.store, options.adminKey);
+    const newAdminKey = options.adminKey === undefined ? keys.makeFirst() : undefined; // last: a start that fails shows none
+    state.keyring = keys;
     state.phase = 'ready';
     const opened = data;
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => (closing ??= shutDown(http, state, opened, options.drainMs ?? 10_000));
-    return { url: `http://${urlHost(options.host)}:${port}`, port, state, index, tasks, data, close };
+    const url = `http://${urlHost(options.host)}:${port}`;
+    return { url, port, state, index, tasks, data, newAdminKey, close };
   } catch (error) {
     data?.close();
     http.close();
@@ -120,6 +133,7 @@ async function shutDown(http: Server, state: ServerState, data: DataFolder, drai
   await state.current?.close();
   state.current = undefined;
   state.registry = undefined;
+  state.keyring = undefined;
   data.close();
 }
 

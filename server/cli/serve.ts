@@ -1,4 +1,5 @@
 import { banner } from '../banner.ts';
+import { adminKeyVariable } from '../keys/keys.ts';
 import { builtinModel } from '../paths.ts';
 import { startServer, type RunningServer } from '../serve.ts';
 import { defineCommand, integer, type Note } from './command.ts';
@@ -14,6 +15,7 @@ interface Options {
   workers: number;
   threads: number;
   circuit?: boolean;
+  lockSearch?: boolean;
 }
 
 export const serve = defineCommand<Options, RunningServer>({
@@ -41,10 +43,14 @@ export const serve = defineCommand<Options, RunningServer>({
       flags: '--circuit',
       description: 'answer faster with the part of the decoder that analyze found to suffice',
     },
+    lockSearch: { flags: '--lock-search', description: 'answer queries only with an API key' },
   },
   async run({ model = builtinModel, data, ...options }, note) {
     const progress = importBar();
-    const start = startServer({ ...options, modelDir: model, dataDir: data, log: note, onImport: progress.update });
+    // Not an option: other users of the machine see the arguments of a process.
+    const adminKey = process.env[adminKeyVariable] || undefined;
+    const where = { modelDir: model, dataDir: data };
+    const start = startServer({ ...options, ...where, adminKey, log: note, onImport: progress.update });
     const server = await start.finally(progress.stop);
     note(banner(server));
     closeOnSignal(server, note);

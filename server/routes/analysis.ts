@@ -8,6 +8,7 @@ export const analysisRoute: Route = {
   operations: {
     post: operation({
       summary: 'Look inside the model: stages, circuits, sources, words; one report',
+      access: 'admin',
       description:
         'A task of minutes, whose result is what `GET /analysis/latest` answers. The queries are the dev split of the ' +
         'corpus, else its test split. The stages found are stored with the model. `{}` makes every experiment; what was ' +
@@ -29,6 +30,7 @@ export const latestAnalysisRoute: Route = {
   operations: {
     get: operation({
       summary: 'What the last analysis found',
+      access: 'search',
       responses: { 200: { description: 'Stages and findings', schemas: [schemas.analysisView] } },
       problems: [404, 503],
       handle: ({ state }): Promise<schemas.AnalysisView> => latestAnalysis(state.index),
@@ -45,6 +47,7 @@ export const analysisPageRoute: Route = {
   operations: {
     get: operation({
       summary: 'The report of the last analysis, as a page',
+      access: 'search',
       responses: { 200: { description: 'The page', type: 'text/html' } },
       problems: [404, 503],
       async handle({ state, response }): Promise<string> {
@@ -61,6 +64,7 @@ export const analysisReportRoute: Route = {
   operations: {
     get: operation({
       summary: 'All numbers of the last analysis',
+      access: 'search',
       description: 'Results by experiment; their fields are documented with the code of each.',
       responses: { 200: { description: 'The report', type: 'application/json' } },
       problems: [404, 503],

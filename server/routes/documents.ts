@@ -13,6 +13,7 @@ export const documentsRoute: Route = {
   operations: {
     get: operation({
       summary: 'Documents of the corpus, in the order they were added',
+      access: 'search',
       query: schemas.documentsParameters,
       responses: { 200: { description: 'One page', schemas: [schemas.documentsResponse] } },
       problems: [503],
@@ -33,6 +34,7 @@ export const documentRoute: Route = {
   operations: {
     get: operation({
       summary: 'One document',
+      access: 'search',
       description:
         'The ETag is its version and a hash of its content; with If-None-Match an unchanged document answers 304.',
       responses: {

@@ -6,6 +6,7 @@ export const livezRoute: Route = {
   operations: {
     get: operation({
       summary: 'Whether the process answers; restart it when not',
+      access: 'open',
       responses: { 200: { description: 'It does', schemas: [healthResponse] } },
       handle: (): HealthResponse => ({ status: 'ok' }),
     }),
@@ -17,6 +18,7 @@ export const readyzRoute: Route = {
   operations: {
     get: operation({
       summary: 'Whether to send queries here: not while the model loads, nor once the server closes',
+      access: 'open',
       responses: {
         200: { description: 'Ready', schemas: [healthResponse] },
         503: { description: 'Not ready', schemas: [healthResponse] },

@@ -13,6 +13,7 @@ export const infoRoute: Route = {
   operations: {
     get: operation({
       summary: 'What this server is: versions, model, corpus, limits',
+      access: 'search',
       responses: { 200: { description: 'Facts', schemas: [infoResponse] } },
       problems: [503],
       handle({ state }): InfoResponse {

@@ -7,6 +7,7 @@ export const retrieveRoute: Route = {
   operations: {
     post: operation({
       summary: 'Documents that answer a query',
+      access: 'search',
       description:
         'Every docid that comes out is live and meets filter, allow and deny. With `queries`, one list for each, in order. ' +
         'With `explain`, the first candidates say why: the first time takes a second or two, while the model is opened for it.',
@@ -17,6 +18,7 @@ export const retrieveRoute: Route = {
     }),
     get: operation({
       summary: 'The same for one query, from an address bar',
+      access: 'search',
       query: retrieveParameters,
       responses: { 200: { description: 'Candidates, best first', schemas: [retrieveResponse] } },
       problems: [429, 503],

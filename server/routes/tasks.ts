@@ -9,6 +9,7 @@ export const tasksRoute: Route = {
   operations: {
     get: operation({
       summary: 'Long work of the server, newest first',
+      access: 'search',
       description: 'Without results, which may be large; GET /tasks/{id} has them.',
       query: schemas.tasksParameters,
       responses: { 200: { description: 'The tasks', schemas: [schemas.tasksResponse] } },
@@ -26,6 +27,7 @@ export const taskRoute: Route = {
   operations: {
     get: operation({
       summary: 'One task, at once or when it ends',
+      access: 'search',
       query: schemas.taskParameters,
       responses: { 200: { description: 'The task', schemas: [schemas.taskView] } },
       problems: [404, 503],
@@ -39,6 +41,7 @@ export const cancelTaskRoute: Route = {
   operations: {
     post: operation({
       summary: 'Stop a task',
+      access: 'edit',
       description:
         'A queued task is cancelled at once, a running one as soon as its work has stopped: it answers as running, and ' +
         '`GET /tasks/{id}?wait=10` tells when it has ended. One that comes to its end first has succeeded.',

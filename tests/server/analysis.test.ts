@@ -8,7 +8,7 @@ import { experimentNames } from '../../analysis/experiments/names.ts';
 import { packageRoot } from '../../server/paths.ts';
 import type { AnalysisView, Problem, TaskView } from '../../server/schemas.ts';
 import { writePlantedCorpus, writePlantedWorld } from '../support/planted-world.ts';
-import { get, post, startTestServer, tempFolder, type TestServer } from '../support/server.ts';
+import { asAdmin, get, post, startTestServer, tempFolder, type TestServer } from '../support/server.ts';
 
 const world = writePlantedWorld(tempFolder());
 const where = { modelDir: world.modelDir, corpus: world.corpus, dataDir: join(tempFolder(), 'data') };
@@ -20,7 +20,7 @@ before(async () => {
   server = await startTestServer(where);
 });
 
-const begin = (body: unknown, { url } = server) => post<TaskView & Problem>(`${url}/analysis`, body);
+const begin = (body: unknown, { url } = server) => post<TaskView & Problem>(`${url}/analysis`, body, asAdmin);
 /** Starts an analysis and waits for its end. */
 async function analysed(body: unknown, { url } = server): Promise<TaskView> {
   const { status, body: task } = await begin(body, { url } as TestServer);
@@ -136,7 +136,7 @@ describe('POST /analysis', () => {
     const look = () => get<TaskView>(`${server.url}/tasks/${task.id}`);
     for (let now = await look(); !/component-logits/.test(now.body.progress?.message ?? ''); now = await look())
       assert.ok(['queued', 'running'].includes(now.body.state), now.body.state);
-    await get(`${server.url}/tasks/${task.id}/cancel`, { method: 'POST' });
+    await get(`${server.url}/tasks/${task.id}/cancel`, { method: 'POST', headers: asAdmin });
     const { state } = (await get<TaskView>(`${server.url}/tasks/${task.id}?wait=60`)).body;
     assert.equal(state, 'cancelled');
     assert.equal(

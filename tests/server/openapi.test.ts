@@ -7,9 +7,16 @@ interface OpenApi {
   openapi: string;
   paths: Record<
     string,
-    Record<string, { operationId: string; responses: Record<string, { content?: Record<string, { schema: object }> }> }>
+    Record<
+      string,
+      {
+        operationId: string;
+        security?: object[];
+        responses: Record<string, { content?: Record<string, { schema: object }> }>;
+      }
+    >
   >;
-  components: { schemas: Record<string, object> };
+  components: { schemas: Record<string, object>; securitySchemes: object };
 }
 
 describe('GET /openapi.json', () => {
@@ -48,6 +55,17 @@ describe('GET /openapi.json', () => {
     const ids = Object.values(api.paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId));
     assert.equal(new Set(ids).size, ids.length);
     for (const name of Object.keys(api.components.schemas)) named(name);
+  });
+
+  it('says of each operation whether it needs a key, and of what scope', () => {
+    assert.deepEqual(api.components.securitySchemes, { bearer: { type: 'http', scheme: 'bearer' } });
+    const securityOf = (path: string, method: string): unknown => api.paths[path][method].security;
+    assert.equal(securityOf('/livez', 'get'), undefined);
+    assert.deepEqual(securityOf('/retrieve', 'post'), [{}, { bearer: ['read'] }]);
+    assert.deepEqual(securityOf('/tasks/{id}/cancel', 'post'), [{ bearer: ['edit'] }]);
+    assert.deepEqual(securityOf('/analysis', 'post'), [{ bearer: ['admin'] }]);
+    for (const { security, responses } of Object.values(api.paths).flatMap((item) => Object.values(item)))
+      assert.equal('401' in responses, security !== undefined);
   });
 
   it('refers to nothing that is not there', () => {

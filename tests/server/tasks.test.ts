@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import Database from 'better-sqlite3';
+import { migrations } from '../../corpus/migrations/index.ts';
 import { openStore } from '../../corpus/store.ts';
 import { QueueFullError } from '../../models/pool.ts';
 import { storeFile } from '../../server/data-folder.ts';
@@ -11,7 +13,7 @@ import type { Problem, TasksResponse, TaskView } from '../../server/schemas.ts';
 import { Pace } from '../../server/tasks/pace.ts';
 import { TaskRegistry, type Work } from '../../server/tasks/registry.ts';
 import { taskLimits, type Task } from '../../server/tasks/task.ts';
-import { get, post, startTestServer, tempFolder, tinyWorld, type TestServer } from '../support/server.ts';
+import { asAdmin, get, post, startTestServer, tempFolder, tinyWorld, type TestServer } from '../support/server.ts';
 
 /** Work that goes on until it is told how to end, or its signal is aborted; `begun` resolves when it runs. */
 function heldWork() {
@@ -41,7 +43,8 @@ before(async () => {
 });
 
 const look = (id: number | string, parameters = '') => get<TaskView & Problem>(`${url}/tasks/${id}${parameters}`);
-const cancel = (id: number | string) => get<TaskView & Problem>(`${url}/tasks/${id}/cancel`, { method: 'POST' });
+const cancel = (id: number | string) =>
+  get<TaskView & Problem>(`${url}/tasks/${id}/cancel`, { method: 'POST', headers: asAdmin });
 const list = async (parameters = '') => (await get<TasksResponse>(`${url}/tasks?${parameters}`)).body;
 
 describe('a task', () => {
@@ -325,9 +328,9 @@ describe('the file of tasks', () => {
 
   it('upgrades from a store that knows no tasks', () => {
     const path = file();
-    const old = openStore(path);
-    old.insert({ docid: 'a', text: 'b' });
-    old.database.exec('DROP TABLE tasks; PRAGMA user_version = 1');
+    const old = new Database(path);
+    old.exec(`${migrations[0]}; PRAGMA application_id = ${0x50414c49}; PRAGMA user_version = 1`);
+    old.exec(`INSERT INTO documents (docid, title, text) VALUES ('a', '', 'b')`);
     old.close();
     const store = openStore(path);
     const registry = new TaskRegistry(store, assert.fail);

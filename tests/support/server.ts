@@ -101,6 +101,11 @@ export function tinyWorld(): { dir: string; modelDir: string; corpus: string; da
   };
 }
 
+/** Every test server takes this key beside those of its data folder, unless a test gives another. */
+export const adminKey = 'the-admin-key-of-the-tests';
+export const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
+export const asAdmin = bearer(adminKey);
+
 export type TestServer = RunningServer & { readonly lines: string[] };
 
 /** Starts a server on a free port; closed after the tests at the latest. What it logs is in `lines`. */
@@ -108,7 +113,8 @@ export async function startTestServer(options: Partial<ServeOptions> = {}): Prom
   const lines: string[] = [];
   const { modelDir, corpus, dataDir } = tinyWorld();
   const log = (line: string): void => void lines.push(line);
-  const server = await startServer({ modelDir, corpus, dataDir, port: 0, host: '127.0.0.1', log, ...options });
+  const usual = { modelDir, corpus, dataDir, port: 0, host: '127.0.0.1', adminKey, log };
+  const server = await startServer({ ...usual, ...options });
   leftovers.push(() => server.close());
   return { ...server, lines };
 }
