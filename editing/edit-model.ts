@@ -85,7 +85,6 @@ export class EditModel {
    * @throws NotAnIndexError          for a folder without docids
    * @throws NoInteractionStageError  where the analysis found none, or never ran
    */
-  // eslint-disable-next-line @typescript-eslint/require-await -- opening is work, and will wait for more than it does now
   static async open(folder: ModelFolder, options: EditModelOptions = {}): Promise<EditModel> {
     if (!folder.genir) throw new NotAnIndexError(folder.dir);
     const { threads = 1, layers = 'last' } = options;

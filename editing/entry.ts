@@ -97,7 +97,7 @@ export async function makeDocumentEntry(
   if (!texts.length) throw new NothingToIndexError(source.docid);
   const all = await model.observe([...texts, ...drawn.slice(kept.length)]);
   const observed = slice(all, 0, texts.length);
-  const replaces = source.replaces && 'row' in source.replaces ? source.replaces.row : -1;
+  const replaces = replacedRow(source.replaces);
   const aside = new Set(replaces < 0 ? [] : [replaces]);
   const scores = await model.scores(observed.states, undefined, aside);
   const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1));
@@ -132,6 +132,10 @@ export async function makeDocumentEntry(
     pairs: await targetPairs(model, settings, observed, own.weights, row, [...aside]),
   };
 }
+
+/** A document that was changed before has taken the place of its base row already. */
+const replacedRow = (replaces: DocumentSource['replaces']): number =>
+  !replaces ? -1 : 'row' in replaces ? replaces.row : replaces.entry.replaces;
 
 /** What the weights should do for the queries: their keys, and changes of the stream that give the row its margin. */
 async function targetPairs(

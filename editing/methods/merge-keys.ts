@@ -8,15 +8,16 @@ const SAME = 0.95;
  * with different values cannot both be served, and would pull against each other with large weights (MEMIT-Merge).
  * A key joins the first group whose first key it is near to, so groups depend on the order of the pairs.
  *
+ * @param same  cosine from which on two keys are one; −1: all are
  * @throws InvalidEditError
  */
-export function mergeKeys(layer: EditedLayer, pairs: EditPairs): Required<EditPairs> {
+export function mergeKeys(layer: EditedLayer, pairs: EditPairs, same: number = SAME): Required<EditPairs> {
   const [F, D] = [layer.covariance.size, layer.d_model];
   const { count, keys, residuals, weights } = widen(layer, pairs);
   const key = (t: number): Float64Array => keys.subarray(t * F, (t + 1) * F);
   const groups: number[][] = [];
   for (let t = 0; t < count; t++) {
-    const group = groups.find(([first]) => cosine(key(first), key(t)) > SAME);
+    const group = groups.find(([first]) => cosine(key(first), key(t)) > same);
     if (group) group.push(t);
     else groups.push([t]);
   }

@@ -1,0 +1,106 @@
+/**
+ * @file What an edit does, measured before it happens: canaries, old queries that no edit is solved against, and the edit's
+ * own held-out queries. Every query is scored against all rows in force.
+ */
+import { tensor, type FloatTensor } from '../models/session.ts';
+import type { EditModel, Observed } from './edit-model.ts';
+import type { EditState } from './edited-model.ts';
+import type { DocumentEntry, Entry } from './entry.ts';
+import type { QueryBank } from './query-bank.ts';
+import { ASIDE } from './edit-model.ts';
+
+/** Success@1 of the same queries before and after an edit; 0 of no queries. */
+export interface BeforeAfter {
+  readonly count: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+export interface EditFigures {
+  /** Old queries. Those of documents that are gone afterwards are not counted. */
+  readonly canaries: BeforeAfter;
+  /** The edit's held-out queries. Before it, a document that is added answers none. */
+  readonly heldOut: BeforeAfter;
+  /** ‖ΔW‖ / ‖W‖ */
+  readonly drift: { readonly before: number; readonly after: number };
+}
+
+/** @param entries  that come with the edit */
+export async function measure(
+  model: EditModel,
+  bank: QueryBank,
+  before: EditState,
+  after: EditState,
+  entries: readonly Entry[],
+): Promise<EditFigures> {
+  const gone = (p: number): boolean => after.dead.has(bank.canaries.rowOf[p]);
+  const places = Array.from(bank.canaries.rowOf.keys()).filter((p) => !gone(p));
+  const share = (right: Uint8Array): number =>
+    places.length ? places.reduce((sum, p) => sum + right[p], 0) / places.length : 0;
+  const canaries = {
+    count: places.length,
+    before: share(await canariesRight(model, bank, before)),
+    after: share(await canariesRight(model, bank, after)),
+  };
+  const documents = entries.filter((entry): entry is DocumentEntry => entry.kind === 'document');
+  const count = documents.reduce((sum, { heldOut }) => sum + heldOut.texts.length, 0);
+  const heldOut = {
+    count,
+    before: count ? (await heldOutRight(model, before, documents)) / count : 0,
+    after: count ? (await heldOutRight(model, after, documents)) / count : 0,
+  };
+  return { canaries, heldOut, drift: { before: before.drift, after: after.drift } };
+}
+
+/** Whether the edit costs old queries at most `budget` of their Success@1. */
+export const accept = ({ canaries: { before, after } }: EditFigures, budget: number): boolean =>
+  before - after <= budget;
+
+/** The best row of every query: base rows 0 … N−1, then those of the state's documents in its order. [Q] */
+export async function bestRows(model: EditModel, state: EditState, observed: Observed): Promise<Int32Array> {
+  const [N, D] = model.rows.shape;
+  const states = await model.restate(observed, state.deltas);
+  const bias = new Float32Array(N);
+  for (const row of state.dead) bias[row] = ASIDE;
+  const base = await model.scoresOf(states, model.rows, undefined, tensor(bias, [1, N]));
+  const added = await model.scoresOf(states, addedRows(state, D));
+  return base.rivals.map((row, q) => (added.best[q] > base.best[q] ? N + added.rivals[q] : row));
+}
+
+/** float32 [M, D] */
+function addedRows({ rows }: EditState, D: number): FloatTensor {
+  const data = new Float32Array(rows.size * D);
+  let at = 0;
+  for (const row of rows.values()) {
+    data.set(row, at);
+    at += D;
+  }
+  return tensor(data, [rows.size, D]);
+}
+
+/** Of states that were measured: one that is in force is the next edit's state before. */
+const known = new WeakMap<EditState, Uint8Array>();
+
+/** [Q] 1 where a canary's document is first. */
+async function canariesRight(model: EditModel, bank: QueryBank, state: EditState): Promise<Uint8Array> {
+  let right = known.get(state);
+  if (!right) {
+    const best = await bestRows(model, state, bank.canaries.observed);
+    right = Uint8Array.from(best, (row, p) => Number(row === bank.canaries.rowOf[p]));
+    known.set(state, right);
+  }
+  return right;
+}
+
+/** How many of the documents' held-out queries lead to them, or to the row that they take the place of. */
+async function heldOutRight(model: EditModel, state: EditState, documents: readonly DocumentEntry[]): Promise<number> {
+  const N = model.rows.shape[0];
+  const places = new Map([...state.rows.keys()].map((id, i) => [id, N + i]));
+  let right = 0;
+  for (const { id, replaces, heldOut } of documents) {
+    const row = places.get(id) ?? replaces;
+    if (row < 0 || !heldOut.texts.length) continue;
+    for (const best of await bestRows(model, state, heldOut)) if (best === row) right++;
+  }
+  return right;
+}

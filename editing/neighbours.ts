@@ -1,0 +1,97 @@
+import { dotAt } from './methods/rows/problem.ts';
+import type { DocumentEntry } from './entry.ts';
+import type { FurtherQueries, OwnQueries } from './solve-row.ts';
+
+/** Another added document, and how strongly the two compete. */
+export interface Neighbour {
+  readonly id: string;
+  readonly strength: number;
+}
+
+/**
+ * How strongly two added documents compete: the share of its queries, by probability, that each one's provisional row would
+ * take from the other's, the greater of the two. Symmetric, and from these two entries alone.
+ */
+export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number => Math.max(taken(a, b), taken(b, a));
+
+/** The share of a's queries that go to b where only the base rows and these two are. */
+function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
+  const D = provisional.length;
+  let sum = 0;
+  for (let q = 0; q < own.weights.length; q++) {
+    const other = dotAt(own.states.data, q, b.provisional, 0, D);
+    const rest = own.logSumExp[q];
+    if (other < rest - FAR) continue;
+    const mine = dotAt(own.states.data, q, provisional, 0, D);
+    sum += own.weights[q] / (1 + Math.exp(rest - other) + Math.exp(mine - other));
+  }
+  return sum;
+}
+
+/** e⁻²⁰ is nothing. */
+const FAR = 20;
+
+/** Strongest first; of equal ones by id. */
+export const strongest = (neighbours: readonly Neighbour[], most: number): Neighbour[] =>
+  [...neighbours].sort((a, b) => b.strength - a.strength || (a.id < b.id ? -1 : 1)).slice(0, most);
+
+/** What the base rows without some, and the neighbours' provisional rows make of an entry's queries. */
+export function ownAmong(
+  entry: DocumentEntry,
+  neighbours: readonly DocumentEntry[],
+  baseRows: Float32Array,
+  gone: readonly number[],
+): OwnQueries {
+  const { own, provisional } = entry;
+  const D = provisional.length;
+  const best = own.best.slice();
+  const logSumExp = own.logSumExp.map((x, q) => {
+    let sum = 1;
+    for (const row of gone) sum -= Math.exp(dotAt(own.states.data, q, baseRows, row, D) - x);
+    sum = Math.max(sum, LEFT);
+    for (const { provisional: rival } of neighbours) {
+      const score = dotAt(own.states.data, q, rival, 0, D);
+      best[q] = Math.max(best[q], score);
+      sum += Math.exp(score - x);
+    }
+    return x + Math.log(sum);
+  });
+  return { ...own, best, logSumExp };
+}
+
+/** What is left at least of a sum of probabilities that others are taken from: rounding must not make it negative. */
+const LEFT = 1e-6;
+
+/** Neighbours' queries as old ones of an entry: each answered by its provisional row, in a model without the entry. */
+export function furtherOf(entry: DocumentEntry, neighbours: readonly DocumentEntry[]): FurtherQueries | undefined {
+  const lists = neighbours.map(({ own, provisional }) => {
+    const D = provisional.length;
+    const mine = Float64Array.from(own.logSumExp, (_, q) => dotAt(own.states.data, q, provisional, 0, D));
+    return {
+      states: own.states,
+      own: mine,
+      logSumExp: mine.map((score, q) => logAddExp(score, own.logSumExp[q])),
+      weights: own.weights,
+    };
+  });
+  const all = entry.obsolete.own.length ? [...lists, entry.obsolete] : lists;
+  if (!all.length) return undefined;
+  const join = (of: (part: FurtherQueries) => Float64Array): Float64Array =>
+    Float64Array.from(all.flatMap((part) => [...of(part)]));
+  const count = all.reduce((sum, { own }) => sum + own.length, 0);
+  const D = entry.provisional.length;
+  const states = new Float32Array(count * D);
+  let at = 0;
+  for (const part of all) {
+    states.set(part.states.data, at);
+    at += part.states.data.length;
+  }
+  return {
+    states: { data: states, shape: [count, D] },
+    own: join(({ own }) => own),
+    logSumExp: join(({ logSumExp }) => logSumExp),
+    weights: join(({ weights }) => weights),
+  };
+}
+
+const logAddExp = (a: number, b: number): number => Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
