@@ -11,12 +11,10 @@ import type { EditModel, Observed } from '../edit-model.ts';
 /** Q queries and the rows they should lead to. */
 export interface TargetProblem {
   readonly observed: Observed;
-  /** float32 [Q, D] the row that should win each query. */
+  /** float32 [Q, D] the row that should win each query over the base rows. */
   readonly own: FloatTensor;
-  /** float32 [N, D] rows that compete with it. */
-  readonly rows: FloatTensor;
-  /** float32 [Q or 1, N] added to their scores: very low for rows that do not compete, such as the own one. */
-  readonly bias: FloatTensor;
+  /** For each query the base rows that are no rivals; none where left out. */
+  readonly aside?: readonly (readonly number[])[];
 }
 
 /** Edited layer → float32 [Q, D], the wanted change of its MLP's output. */

@@ -1,0 +1,46 @@
+import type { Encoded } from '../../analysis/lab.ts';
+import type { ActivationName } from '../../models/activations.ts';
+import { tensor, type FloatTensor } from '../../models/session.ts';
+import type { EditModel } from '../edit-model.ts';
+import type { Residuals } from './target.ts';
+
+/**
+ * Spreads a change of the stream over the MLPs of a window, lowest first: each takes its share of what is still missing
+ * after the window, r = (z* − z) / layers that remain (MEMIT; DOME's inverse distances), with z as the earlier shares, taken
+ * as if they came about in full, and the layers between make it.
+ *
+ * Approximate: an edit's keys are read with the base weights, but a later layer's key moves when an earlier one is edited, and a
+ * ridge gives each share only in part. What is gained is that pairs depend on the base model and their own query
+ * alone. One layer has neither fault.
+ *
+ * @param layers  ascending
+ * @param change  float32 [Q, D] of the stream after the last of them
+ */
+export async function spread(
+  model: EditModel,
+  encoded: Encoded,
+  layers: readonly number[],
+  change: FloatTensor,
+): Promise<Residuals> {
+  const last = layers.at(-1)!;
+  const after: ActivationName = `decoder.${last}.resid_post`;
+  const output = (layer: number): ActivationName => `decoder.${layer}.mlp_out`;
+  const residuals = new Map<number, FloatTensor>();
+  if (layers.length === 1) return residuals.set(last, change);
+  const base = await model.lab.decode(encoded, { read: [after, ...layers.map(output)] });
+  let stream = base[after];
+  for (const [i, layer] of layers.entries()) {
+    const share = change.data.map((x, at) => (base[after].data[at] + x - stream.data[at]) / (layers.length - i));
+    residuals.set(layer, tensor(share, change.shape));
+    if (layer === last) break;
+    const patches = [...residuals].map(([edited, { data }]) => ({
+      at: output(edited),
+      by: tensor(
+        base[output(edited)].data.map((x, at) => x + data[at]),
+        change.shape,
+      ),
+    }));
+    stream = (await model.lab.decode(encoded, { read: [after], patches }))[after];
+  }
+  return residuals;
+}
