@@ -1,4 +1,5 @@
 import type { Encoded } from '../../analysis/lab.ts';
+import type { Patch } from '../../analysis/patch.ts';
 import type { ActivationName } from '../../models/activations.ts';
 import { tensor, type FloatTensor } from '../../models/session.ts';
 import type { EditModel } from '../edit-model.ts';
@@ -27,20 +28,23 @@ export async function spread(
   const output = (layer: number): ActivationName => `decoder.${layer}.mlp_out`;
   const residuals = new Map<number, FloatTensor>();
   if (layers.length === 1) return residuals.set(last, change);
-  const base = await model.lab.decode(encoded, { read: [after, ...layers.map(output)] });
-  let stream = base[after];
+  const read = [after, ...layers.map(output)];
+  let now = await model.lab.decode(encoded, { read });
+  const wanted = now[after].data.map((x, at) => x + change.data[at]);
+  const patches: Patch[] = [];
   for (const [i, layer] of layers.entries()) {
-    const share = change.data.map((x, at) => (base[after].data[at] + x - stream.data[at]) / (layers.length - i));
+    const share = wanted.map((x, at) => (x - now[after].data[at]) / (layers.length - i));
     residuals.set(layer, tensor(share, change.shape));
     if (layer === last) break;
-    const patches = [...residuals].map(([edited, { data }]) => ({
-      at: output(edited),
+    // The MLP's own answer to the earlier shares stays.
+    patches.push({
+      at: output(layer),
       by: tensor(
-        base[output(edited)].data.map((x, at) => x + data[at]),
+        now[output(layer)].data.map((x, at) => x + share[at]),
         change.shape,
       ),
-    }));
-    stream = (await model.lab.decode(encoded, { read: [after], patches }))[after];
+    });
+    now = await model.lab.decode(encoded, { read, patches });
   }
   return residuals;
 }
