@@ -228,7 +228,7 @@ export class Store {
   /**
    * Adds a document. A docid whose document was deleted comes back to life at its old place, one version on.
    *
-   * @param version  of a docid that the store does not have; above 1 where a document that was renamed had it
+   * @param version  that it has at least; above 1 where a document that was renamed had its docid
    * @throws DocidTakenError, InvalidDocumentError
    */
   insert(document: NewDocument, version = 1): Document {
@@ -244,7 +244,7 @@ export class Store {
     const row = this.#statement(
       `INSERT INTO documents AS d (docid, title, text, metadata, version) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (docid) DO UPDATE SET title = excluded.title, text = excluded.text, metadata = excluded.metadata,
-         state = 'live', version = d.version + 1, updated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+         state = 'live', version = max(d.version + 1, excluded.version), updated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
        RETURNING id, docid, title, text, metadata, version, state`,
     ).get(docid, title, text, JSON.stringify(metadata), version) as DocumentRow;
     return toDocument(row);
@@ -271,7 +271,8 @@ export class Store {
   }
 
   /**
-   * Gives a live document another docid, which no document may have or have had.
+   * Gives a live document a docid that no live one has. A deleted one that had it takes the old docid in exchange, so that
+   * renaming back is the exact inverse.
    *
    * @param version  that the document has at least afterwards
    * @throws UnknownDocidError, DocidTakenError, InvalidDocumentError
@@ -281,11 +282,15 @@ export class Store {
       const problem = identifierProblem(to);
       if (problem) throw new InvalidDocumentError('docid', problem.expected, problem.actual);
       this.#live('rename', docid);
-      if (this.has(to)) throw new DocidTakenError(to);
+      const taken = this.#row(to);
+      if (taken?.state === 'live') throw new DocidTakenError(to);
+      const move = this.#statement('UPDATE documents SET docid = ? WHERE id = ?');
+      if (taken) move.run(`\n${taken.id}`, taken.id); // no document can be called so
       const row = this.#statement(
         `UPDATE documents SET docid = ?, version = max(version + 1, ?), updated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
           WHERE docid = ? RETURNING id, docid, title, text, metadata, version, state`,
       ).get(to, version, docid) as DocumentRow;
+      if (taken) move.run(docid, taken.id);
       return toDocument(row);
     });
   }

@@ -81,7 +81,7 @@ CREATE TABLE edit_bank (
   position INTEGER PRIMARY KEY,
   base_row INTEGER NOT NULL,
   kind     TEXT NOT NULL CHECK (kind IN ('train', 'pseudo', 'canary')),
-  text     TEXT
+  text     TEXT NOT NULL
 );
 CREATE INDEX edit_bank_by_row ON edit_bank (base_row);
 `;

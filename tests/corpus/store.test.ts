@@ -75,7 +75,19 @@ describe('documents in the store', () => {
     assert.equal(store.rename('quercus', 'oak', 7).version, 7);
     assert.equal(store.insert({ docid: 'quercus', text: 'again' }, 4).version, 4);
     store.delete('iron');
-    for (const taken of ['whale', 'iron', 'oak'])
+    const numbers = ['oak', 'iron'].map((docid) => store.numberOf(docid));
+    for (const [docid, to] of [
+      ['oak', 'iron'],
+      ['iron', 'oak'],
+    ]) {
+      store.rename(docid, to); // and back
+      assert.deepEqual([store.document(to)?.state, store.document(docid)?.state], ['live', 'deleted']);
+    }
+    assert.deepEqual(
+      ['oak', 'iron'].map((docid) => store.numberOf(docid)),
+      numbers,
+    );
+    for (const taken of ['whale', 'oak'])
       assert.throws(() => store.rename('oak', taken), { name: 'DocidTakenError', docid: taken });
     assert.throws(() => store.rename('iron', 'fe'), { name: 'UnknownDocidError' });
     assert.throws(() => store.rename('oak', 'a\tb'), { name: 'InvalidDocumentError', path: 'docid' });

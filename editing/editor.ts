@@ -1,0 +1,236 @@
+/**
+ * @file The one who edits: takes requests one after the other, tries each on the model, and commits it. What is not
+ * committed leaves no trace, in memory neither.
+ */
+import type { Store } from '../corpus/store.ts';
+import type { ModelFolder } from '../models/folder.ts';
+import { modelVersion } from '../models/model-version.ts';
+import { commitEdit, driftKey, type Committed } from './edit-commit.ts';
+import { DocumentHistory } from './document-history.ts';
+import { EditLog, type ActiveEntry, type EditQuery } from './edit-log.ts';
+import { EditModel } from './edit-model.ts';
+import { Planner, type EditPlan } from './edit-plan.ts';
+import { checkModel, openBase } from './log-base.ts';
+import { checkRequest, IdempotencyKeyError, requestHash, summaryOf, operationDocids } from './operations.ts';
+import type { EditKind, EditOutcome, EditRecord, EditRequest, OperationSummary } from './operations.ts';
+import type { EditSettings } from './presets.ts';
+import { publishedVersion, readPublished, type PublishedVersion } from './published-version.ts';
+import { planRevert, planUndo } from './undo.ts';
+import { Workbench, type EditProgress } from './workbench.ts';
+
+export interface EditorOptions {
+  /** A connection that may write. Nobody else may write documents. */
+  readonly store: Store;
+  readonly folder: ModelFolder;
+  /** Those of the log where left out; the default ones where it has none yet. */
+  readonly settings?: EditSettings | undefined;
+  /** Cores that one run may use. @default 1 */
+  readonly threads?: number | undefined;
+  readonly onProgress?: ((progress: EditProgress) => void) | undefined;
+}
+
+export interface UndoOptions {
+  readonly author?: string;
+  readonly idempotencyKey?: string;
+  readonly dryRun?: boolean;
+}
+
+export interface RunOptions {
+  /** Looked at between two steps, until the edit is committed. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: EditProgress) => void) | undefined;
+}
+
+/** The largest fall of Success@1 on canaries that an edit may cost where the request names none. */
+export const DEFAULT_BUDGET = 0.01;
+
+/** What the three kinds of edits differ in. */
+interface Task {
+  readonly kind: EditKind;
+  readonly operations: readonly OperationSummary[];
+  readonly author: string | undefined;
+  readonly key: string | undefined;
+  /** What is asked for, as far as it makes a request the same. */
+  readonly request: unknown;
+  readonly dryRun: boolean;
+  readonly budget: number;
+  /** Docids for an outcome that changed nothing. */
+  readonly docids: readonly string[];
+  plan(): { readonly plan: EditPlan; readonly undoes: readonly number[] };
+}
+
+export class Editor {
+  private readonly store: Store;
+  private readonly log: EditLog;
+  private readonly history: DocumentHistory;
+  private readonly docids: readonly string[];
+  private readonly planner: Planner;
+  private readonly bench: Workbench;
+  private active: ReadonlyMap<string, ActiveEntry>;
+  private live: Set<string>;
+  private published: PublishedVersion;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(store: Store, log: EditLog, bench: Workbench, published: PublishedVersion) {
+    this.store = store;
+    this.log = log;
+    this.history = new DocumentHistory(store);
+    this.docids = bench.model.folder.genir!.docids;
+    this.planner = new Planner(store, log, this.docids);
+    this.bench = bench;
+    this.active = new Map(log.setAt().map((entry) => [entry.id, entry]));
+    this.live = new Set(store.liveDocids());
+    this.published = published;
+  }
+
+  /**
+   * @throws NotAnIndexError, NoInteractionStageError
+   * @throws ForeignEditsError  where the store has edits of another model, or made with other settings
+   */
+  static async open({ store, folder, settings, threads = 1, onProgress }: EditorOptions): Promise<Editor> {
+    const version = await modelVersion(folder.dir);
+    checkModel(store, version);
+    const model = await EditModel.open(folder, { threads });
+    try {
+      const docids = folder.genir!.docids;
+      const base = openBase(store, { model: version, layers: model.layers, settings }, docids);
+      const log = new EditLog(store);
+      const drift = Number(store.readMeta(driftKey) ?? 0);
+      const bench = await Workbench.open(store, log, model, base.settings, drift, onProgress);
+      return new Editor(store, log, bench, readPublished(store, { version, docids }));
+    } catch (error) {
+      await model.close();
+      throw error;
+    }
+  }
+
+  /** What searches should answer from. */
+  get version(): PublishedVersion {
+    return this.published;
+  }
+
+  /**
+   * Does all operations of a request as one edit. Where they would cost old documents more than the budget, nothing is
+   * done, and the outcome says so.
+   *
+   * @throws InvalidOperationError, InvalidDocumentError, DocidTakenError, UnknownDocidError, VersionConflictError
+   * @throws NothingToIndexError, IdempotencyKeyError, StoreFullError, ForeignEditError, or the reason of `signal`
+   */
+  edit(request: EditRequest, options: RunOptions = {}): Promise<EditOutcome> {
+    const { operations, author, idempotencyKey, dryRun = false, budget = DEFAULT_BUDGET } = request;
+    return this.run(options, () => {
+      checkRequest(request);
+      return {
+        kind: 'edit',
+        operations: operations.map(summaryOf),
+        author,
+        key: idempotencyKey,
+        request: { operations, budget },
+        dryRun,
+        budget,
+        docids: operations.map((operation) => operationDocids(operation).at(-1)!),
+        plan: () => ({ plan: this.planner.plan(operations), undoes: [] }),
+      };
+    });
+  }
+
+  /**
+   * Takes one edit back, also in the middle of the history. An undo can be undone.
+   *
+   * @throws UnknownEditError, AlreadyUndoneError, UndoConflictError, ForgottenError, IdempotencyKeyError, StoreFullError
+   */
+  undo(seq: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
+    return this.run(options, () => this.backwards('undo', seq, options, () => planUndo(this.log, this.history, seq)));
+  }
+
+  /**
+   * Takes back all edits after one; 0 is before the first.
+   *
+   * @throws InvalidOperationError, ForgottenError, IdempotencyKeyError, StoreFullError
+   */
+  revert(to: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
+    return this.run(options, () => this.backwards('revert', to, options, () => planRevert(this.log, this.history, to)));
+  }
+
+  /** Newest first. */
+  edits(query: EditQuery = {}): EditRecord[] {
+    return this.log.edits(query);
+  }
+
+  /** Waits for what was asked for, then lets the model go. The store stays open: it is its owner's. */
+  async close(): Promise<void> {
+    await this.turn;
+    await this.bench.model.close();
+  }
+
+  private backwards(
+    kind: 'undo' | 'revert',
+    seq: number,
+    { author, idempotencyKey, dryRun = false }: UndoOptions,
+    plan: Task['plan'],
+  ): Task {
+    const operation: OperationSummary = { kind, seq };
+    const request = { kind, seq };
+    const back = { author, key: idempotencyKey, request, dryRun, budget: Infinity, docids: [] };
+    return { kind, operations: [operation], ...back, plan };
+  }
+
+  /** One after the other. */
+  private run(options: RunOptions, task: () => Task): Promise<EditOutcome> {
+    const run = this.turn.then(() => this.perform(task(), options));
+    this.turn = run.catch(() => undefined);
+    return run;
+  }
+
+  private async perform(task: Task, { signal, onProgress }: RunOptions): Promise<EditOutcome> {
+    const startMs = performance.now();
+    signal?.throwIfAborted();
+    const { kind, operations, author = null, key = null, budget } = task;
+    const request = key === null ? null : requestHash(task.request);
+    const earlier = key === null ? undefined : this.log.keyed(key);
+    if (earlier) return sameRequest(key!, request!, earlier);
+    const { last } = this.log;
+    const { plan, undoes } = task.plan();
+    const trial = await this.bench.try(plan, { budget, signal, onProgress });
+    if (!trial.accepted || task.dryRun)
+      return {
+        seq: null,
+        accepted: trial.accepted,
+        figures: trial.figures,
+        documents: task.docids.map((docid) => ({ docid, version: null })),
+        seconds: (performance.now() - startMs) / 1000,
+        bytes: 0,
+      };
+    const edit = { kind, author, at: new Date().toISOString(), key, request, operations };
+    const committed = commitEdit(
+      this.store,
+      this.log,
+      { edit, last, plan, trial, undoes, startMs },
+      this.active,
+      this.docids.length,
+    );
+    this.bench.adopt(trial);
+    this.remember(plan, committed);
+    if (plan.forgets.length) this.store.forgetLog();
+    return committed.outcome;
+  }
+
+  private remember({ steps }: EditPlan, { outcome, active }: Committed): void {
+    this.active = active;
+    for (const step of steps) {
+      if (step.kind === 'delete' || step.kind === 'rename') this.live.delete(step.docid);
+      else this.live.add(step.docid);
+      if (step.kind === 'rename') this.live.add(step.to);
+    }
+    const { rows, deltas } = this.bench.state;
+    const { docids, live } = this;
+    this.published = publishedVersion({ seq: outcome.seq!, docids, live, active: active.values(), rows, deltas });
+  }
+}
+
+/** @throws IdempotencyKeyError */
+function sameRequest(key: string, request: string, earlier: NonNullable<ReturnType<EditLog['keyed']>>): EditOutcome {
+  if (earlier.request === null) throw new IdempotencyKeyError(key, 'a request about a document that was forgotten');
+  if (earlier.request !== request) throw new IdempotencyKeyError(key, 'another request');
+  return earlier.outcome;
+}

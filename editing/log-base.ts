@@ -1,0 +1,155 @@
+/**
+ * @file What all edits of a log start from: a base model, settings, the documents that the model's rows stood for, and the
+ * queries of the bank. Written once, before the first edit; entries make no sense beside anything else.
+ */
+import type { Store } from '../corpus/store.ts';
+import { sorted } from './operations.ts';
+import { drawBank, type BankQuery, type BaseDocument } from './query-bank.ts';
+import { DEFAULT_PRESET, presets, type EditSettings } from './presets.ts';
+
+const key = 'editing.base';
+
+export interface LogBase {
+  /** `modelVersion` of the model. */
+  readonly model: string;
+  /** Decoder layers that are edited. */
+  readonly layers: readonly number[];
+  readonly settings: EditSettings;
+}
+
+/** A log of edits that were made on something else. */
+export class ForeignEditsError extends Error {
+  override readonly name = 'ForeignEditsError';
+  readonly what: 'model' | 'layers' | 'settings';
+  readonly expected: string;
+  readonly actual: string;
+  constructor(path: string, what: 'model' | 'layers' | 'settings', expected: string, actual: string) {
+    const advice = {
+      model: 'give the model that they were made for',
+      layers: 'the analysis has found other stages since; put those of before back into genir.json',
+      settings: 'leave the settings out, or start with another data folder',
+    };
+    super(`${path}: expected edits of ${what} ${expected}, got edits of ${actual}; ${advice[what]}`);
+    this.what = what;
+    this.expected = expected;
+    this.actual = actual;
+  }
+}
+
+export function readBase(store: Store): LogBase | undefined {
+  const written = store.readMeta(key);
+  if (written === undefined) return undefined;
+  const base = JSON.parse(written) as Omit<LogBase, 'settings'> & { settings: string };
+  return { ...base, settings: readSettings(base.settings) };
+}
+
+/** Equal settings, equal texts. JSON knows no infinity; what presets are called and say of themselves does not matter. */
+const settingsText = (settings: EditSettings): string =>
+  JSON.stringify(sorted({ ...settings, meaning: undefined }), (_, value: unknown) =>
+    value === Infinity ? 'Infinity' : value,
+  );
+
+const readSettings = (text: string): EditSettings =>
+  JSON.parse(text, (_, value: unknown) => (value === 'Infinity' ? Infinity : value)) as EditSettings;
+
+/** @throws ForeignEditsError */
+export function checkModel(store: Store, model: string): void {
+  const base = readBase(store);
+  if (base && base.model !== model) throw new ForeignEditsError(store.database.name, 'model', model, base.model);
+}
+
+/**
+ * What the log of a store starts from. It is written at the first call, in one transaction: from then on documents may
+ * change, and the base stays what it was.
+ *
+ * @param docids  of the base model, by row
+ * @throws ForeignEditsError
+ */
+export function openBase(
+  store: Store,
+  { model, layers, settings }: { model: string; layers: readonly number[]; settings: EditSettings | undefined },
+  docids: readonly string[],
+): LogBase {
+  checkModel(store, model);
+  const known = readBase(store);
+  if (known) {
+    const path = store.database.name;
+    if (known.layers.join() !== layers.join())
+      throw new ForeignEditsError(path, 'layers', layers.join(', '), known.layers.join(', '));
+    const [given, kept] = [settings ?? known.settings, known.settings].map(settingsText);
+    if (given !== kept) throw new ForeignEditsError(path, 'settings', given, kept);
+    return known;
+  }
+  const written = settingsText(settings ?? presets[DEFAULT_PRESET]);
+  const base: LogBase = { model, layers, settings: readSettings(written) };
+  store.transaction(() => {
+    store.writeMeta(key, JSON.stringify({ model, layers, settings: written }));
+    const place = store.database.prepare('INSERT INTO edit_base (row, document) VALUES (?, ?)');
+    const documents = docids.map((docid, row): BaseDocument => {
+      const document = store.document(docid);
+      if (document?.state !== 'live') return { docid, title: '', text: '' };
+      place.run(row, store.numberOf(docid));
+      return document;
+    });
+    const bank = drawBank(documents, store.queries('train'), store.queries('dev'), base.settings.bank);
+    const write = store.database.prepare('INSERT INTO edit_bank (position, base_row, kind, text) VALUES (?, ?, ?, ?)');
+    bank.forEach(({ row, kind, text }, position) => write.run(position, row, kind, text));
+  });
+  return base;
+}
+
+/** The base documents by row, as they were before the first edit; empty where there was none, or one that was forgotten. */
+export function baseDocuments(store: Store, docids: readonly string[]): BaseDocument[] {
+  const documents = docids.map((docid): BaseDocument => ({ docid, title: '', text: '' }));
+  const rows = store.database
+    .prepare(
+      `SELECT b.row, d.title, d.text, f.forgotten, f.before FROM edit_base AS b JOIN documents AS d ON d.id = b.document
+         LEFT JOIN edit_documents AS f ON f.id = (
+           SELECT min(id) FROM edit_documents WHERE document = b.document AND kind <> 'rename')`,
+    )
+    .all() as { row: number; title: string; text: string; forgotten: number | null; before: string | null }[];
+  for (const { row, title, text, forgotten, before } of rows) {
+    if (forgotten) continue;
+    const then = before === null ? { title, text } : (JSON.parse(before) as { title: string; text: string });
+    documents[row] = { docid: docids[row], title: then.title, text: then.text };
+  }
+  return documents;
+}
+
+export function bankQueries(store: Store): BankQuery[] {
+  return store.database
+    .prepare('SELECT base_row AS row, kind, text FROM edit_bank ORDER BY position')
+    .all() as BankQuery[];
+}
+
+/**
+ * A bank without the queries of a row. Entries know queries by their places, so others take those: the next canary for a
+ * canary, the next of the rest for one of these.
+ */
+export function bankWithout(bank: readonly BankQuery[], row: number): BankQuery[] {
+  return bank.map((query, place) => {
+    if (query.row !== row) return query;
+    const others = [...bank.slice(place + 1), ...bank.slice(0, place)];
+    const isCanary = query.kind === 'canary';
+    return (
+      others.find((other) => other.row !== row && (other.kind === 'canary') === isCanary) ?? { ...query, text: '' }
+    );
+  });
+}
+
+/** Makes the stored bank one of `bankWithout`. */
+export function forgetQueries(store: Store, row: number): void {
+  const before = bankQueries(store);
+  const write = store.database.prepare('UPDATE edit_bank SET base_row = ?, kind = ?, text = ? WHERE position = ?');
+  bankWithout(before, row).forEach((query, position) => {
+    if (query !== before[position]) write.run(query.row, query.kind, query.text, position);
+  });
+}
+
+/** Which base row stands for a document; undefined where none does. */
+export function baseRowOf(store: Store, docid: string): number | undefined {
+  return store.database
+    .prepare('SELECT b.row FROM edit_base AS b JOIN documents AS d ON d.id = b.document WHERE d.docid = ?')
+    .pluck()
+    .get(docid) as number | undefined;
+}
