@@ -2,13 +2,14 @@
  * @file Entries: what one edit brings, computed from the base model, the bank and the edit's own text and queries alone. An
  * entry never changes; which of them are in force makes a model (`edited-model.ts`).
  */
-import { tensor, type FloatTensor } from '../models/session.ts';
+import { tensor } from '../models/session.ts';
 import type { EditModel, Observed } from './edit-model.ts';
 import type { EditPairs } from './methods/method.ts';
 import type { EditSettings } from './presets.ts';
-import type { QueryBank } from './query-bank.ts';
+import { sliceObserved, type QueryBank } from './query-bank.ts';
 import { solveRow, type FurtherQueries, type OwnQueries } from './solve-row.ts';
-import { marginTargets } from './targets/margin.ts';
+import { targetMethods, type TargetMethodName, type TargetOptions } from './targets/table.ts';
+import type { Residuals, TargetProblem } from './targets/target.ts';
 
 /** A document that is added, or the new state of one that changes. */
 export interface DocumentEntry {
@@ -96,7 +97,7 @@ export async function makeDocumentEntry(
   const texts = [...real, ...kept];
   if (!texts.length) throw new NothingToIndexError(source.docid);
   const all = await model.observe([...texts, ...drawn.slice(kept.length)]);
-  const observed = slice(all, 0, texts.length);
+  const observed = sliceObserved(all, 0, texts.length);
   const replaces = replacedRow(source.replaces);
   const aside = new Set(replaces < 0 ? [] : [replaces]);
   const scores = await model.scores(observed.states, undefined, aside);
@@ -123,7 +124,7 @@ export async function makeDocumentEntry(
     docid: source.docid,
     observed,
     own,
-    heldOut: slice(all, texts.length, all.texts.length),
+    heldOut: sliceObserved(all, texts.length, all.texts.length),
     replaces,
     obsolete,
     prior,
@@ -150,11 +151,22 @@ async function targetPairs(
   const [Q, D] = observed.states.shape;
   const own = new Float32Array(Q * D);
   for (let q = 0; q < Q; q++) own.set(row, q * D);
-  const lists = Array.from({ length: Q }, () => aside);
-  const change = await marginTargets(model, observed, tensor(own, [Q, D]), settings.target, lists);
-  const layer = model.layers[model.layers.length - 1];
-  return new Map([[layer, { keys: observed.keys.get(layer)!.data, residuals: change.data, weights }]]);
+  const problem = { observed, own: tensor(own, [Q, D]), aside: Array.from({ length: Q }, () => aside) };
+  const residuals = await findTargets(model, settings.target, problem);
+  return new Map(
+    [...residuals].map(([layer, { data }]) => [
+      layer,
+      { keys: observed.keys.get(layer)!.data, residuals: data, weights },
+    ]),
+  );
 }
+
+/** The table's method with its options; the union of settings pairs the two. */
+const findTargets = <T extends TargetMethodName>(
+  model: EditModel,
+  settings: { readonly method: T } & TargetOptions[T],
+  problem: TargetProblem,
+): Promise<Residuals> => targetMethods[settings.method].find(model, problem, settings);
 
 /**
  * Queries that the old text answers and the new one does not, judged by the words of each. They should lead to the best of
@@ -178,16 +190,4 @@ async function obsoleteQueries(
   const { states } = await model.observe(gone);
   const { best, logSumExp } = await model.scores(states, undefined, aside);
   return { texts: gone, states, own: best, logSumExp, weights: new Float64Array(gone.length).fill(1 / gone.length) };
-}
-
-/** Queries [from, to). */
-function slice(observed: Observed, from: number, to: number): Observed {
-  const cut = ({ data, shape: [, width] }: FloatTensor): FloatTensor =>
-    tensor(data.slice(from * width, to * width), [to - from, width]);
-  return {
-    texts: observed.texts.slice(from, to),
-    states: cut(observed.states),
-    residual: cut(observed.residual),
-    keys: new Map([...observed.keys].map(([layer, keys]) => [layer, cut(keys)])),
-  };
 }

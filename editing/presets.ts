@@ -2,7 +2,7 @@
 import type { PriorOptions } from './methods/method.ts';
 import type { RowOptions } from './methods/rows/table.ts';
 import type { EditMethodName, EditOptions } from './methods/table.ts';
-import type { MarginOptions } from './targets/margin.ts';
+import type { TargetMethodName, TargetOptions } from './targets/table.ts';
 
 /** How a document gets its row: a solver with its options, or the row of its text as it is. */
 export type RowSettings =
@@ -16,13 +16,16 @@ export type RowSettings =
       };
     }[keyof RowOptions];
 
+/** How the values are found that the MLPs should have for an edit's queries. */
+export type TargetSettings = { [T in TargetMethodName]: { readonly method: T } & TargetOptions[T] }[TargetMethodName];
+
 /** How the MLP output matrices are edited. */
 export type WeightSettings = {
   [M in EditMethodName]: {
     readonly method: M;
+    /** Where there are λ and ε, they count old documents, as shares of all there are. */
     readonly options: EditOptions[M];
-    /** λ and ε count old documents in `options`, as shares of all there are. */
-    readonly target: MarginOptions;
+    readonly target: TargetSettings;
   };
 }[EditMethodName];
 
@@ -60,7 +63,7 @@ const crossEntropyRows: RowSettings = {
 };
 
 const ledgerPrior: PriorOptions = { lambda: 0.0225, ridge: 2e-5 };
-const target: MarginOptions = { margin: 8, steps: 3, clamp: 0.75 };
+const target: TargetSettings = { method: 'margin', margin: 8, steps: 3, clamp: 0.75 };
 
 export type EditMethodPreset =
   'ledger' | 'rows' | 'mlp' | 'rome' | 'memit' | 'memit-history' | 'alpha-edit' | 'emmet' | 'incdsi' | 'mean';

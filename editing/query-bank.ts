@@ -5,6 +5,8 @@
 import type { JudgedQuery } from '../corpus/documents.ts';
 import type { QueryableText } from '../corpus/pseudo-queries.ts';
 import { createRng, shuffle } from '../corpus/random.ts';
+import { tensor, type FloatTensor } from '../models/session.ts';
+import { observationKey, readObserved, writeObserved } from './bank-cache.ts';
 import { BaseCorpus } from './base-corpus.ts';
 import { CovarianceFitter, type Covariance } from './covariance.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
@@ -94,6 +96,8 @@ export interface Answered {
 }
 
 export interface BankOpenOptions {
+  /** Where observations are kept from one opening to the next. */
+  readonly cacheFile?: string;
   readonly onProgress?: (done: number, of: number) => void;
 }
 
@@ -137,24 +141,26 @@ export class QueryBank {
     model: EditModel,
     queries: readonly BankQuery[],
     documents: readonly QueryableText[],
-    { onProgress }: BankOpenOptions = {},
+    options: BankOpenOptions = {},
   ): Promise<QueryBank> {
     const bank = queries.filter(({ kind }) => kind !== 'canary');
     const canaries = queries.filter(({ kind }) => kind === 'canary');
-    let done = 0;
-    const observe = async (list: readonly BankQuery[]): Promise<Answered> => {
-      const parts: Observed[] = [];
-      for (let at = 0; at < list.length || !parts.length; at += STEP) {
-        const part = list.slice(at, at + STEP);
-        parts.push(await model.observe(part.map(({ text }) => text)));
-        onProgress?.((done += part.length), queries.length);
-      }
-      return { observed: joinObserved(parts), rowOf: Int32Array.from(list, ({ row }) => row) };
+    const all = await observeAll(
+      model,
+      [...bank, ...canaries].map(({ text }) => text),
+      options,
+    );
+    const answered = {
+      observed: sliceObserved(all, 0, bank.length),
+      rowOf: Int32Array.from(bank, ({ row }) => row),
     };
-    const answered = await observe(bank);
+    const watched = {
+      observed: sliceObserved(all, bank.length, queries.length),
+      rowOf: Int32Array.from(canaries, ({ row }) => row),
+    };
     const scores = await model.scores(answered.observed.states, answered.rowOf);
     const questions = bank.flatMap(({ text, kind }) => (kind === 'train' ? [text] : []));
-    return new QueryBank(model, documents, answered, scores, await observe(canaries), questions);
+    return new QueryBank(model, documents, answered, scores, watched, questions);
   }
 
   /** P, without canaries. */
@@ -175,10 +181,40 @@ export class QueryBank {
   }
 }
 
+async function observeAll(
+  model: EditModel,
+  texts: readonly string[],
+  { cacheFile, onProgress }: BankOpenOptions,
+): Promise<Observed> {
+  const key = cacheFile === undefined ? '' : await observationKey(model, texts);
+  const kept = cacheFile === undefined ? undefined : readObserved(cacheFile, key, texts);
+  if (kept) return kept;
+  const parts: Observed[] = [];
+  for (let at = 0; at < texts.length || !parts.length; at += STEP) {
+    parts.push(await model.observe(texts.slice(at, at + STEP)));
+    onProgress?.(Math.min(texts.length, at + STEP), texts.length);
+  }
+  const all = joinObserved(parts);
+  if (cacheFile !== undefined) writeObserved(cacheFile, key, all);
+  return all;
+}
+
+/** Queries [from, to). */
+export function sliceObserved(observed: Observed, from: number, to: number): Observed {
+  const cut = ({ data, shape: [, width] }: FloatTensor): FloatTensor =>
+    tensor(data.slice(from * width, to * width), [to - from, width]);
+  return {
+    texts: observed.texts.slice(from, to),
+    states: cut(observed.states),
+    residual: cut(observed.residual),
+    keys: new Map([...observed.keys].map(([layer, keys]) => [layer, cut(keys)])),
+  };
+}
+
 /** One after the other. */
-export function joinObserved(parts: readonly Observed[]): Observed {
+function joinObserved(parts: readonly Observed[]): Observed {
   if (parts.length === 1) return parts[0];
-  const join = (of: (part: Observed) => Observed['states']): Observed['states'] => {
+  const join = (of: (part: Observed) => FloatTensor): FloatTensor => {
     const all = parts.map(of);
     const width = all[0].shape[1];
     const rows = all.reduce((sum, { shape }) => sum + shape[0], 0);
@@ -188,7 +224,7 @@ export function joinObserved(parts: readonly Observed[]): Observed {
       data.set(part.data, at);
       at += part.data.length;
     }
-    return { data, shape: [rows, width] };
+    return tensor(data, [rows, width]);
   };
   return {
     texts: parts.flatMap(({ texts }) => texts),
