@@ -2,6 +2,7 @@
  * @file The one who edits: takes requests one after the other, tries each on the model, and commits it. What is not
  * committed leaves no trace, in memory neither.
  */
+import { join } from 'node:path';
 import type { Store } from '../corpus/store.ts';
 import type { ModelFolder } from '../models/folder.ts';
 import { modelVersion } from '../models/model-version.ts';
@@ -10,7 +11,8 @@ import { DocumentHistory } from './document-history.ts';
 import { EditLog, type ActiveEntry, type EditQuery } from './edit-log.ts';
 import { EditModel } from './edit-model.ts';
 import { Planner, type EditPlan } from './edit-plan.ts';
-import { checkModel, openBase } from './log-base.ts';
+import { checkModel } from './log-base.ts';
+import { openBase } from './open-base.ts';
 import { checkRequest, IdempotencyKeyError, requestHash, summaryOf, operationDocids } from './operations.ts';
 import type { EditKind, EditOutcome, EditRecord, EditRequest, OperationSummary } from './operations.ts';
 import type { EditSettings } from './presets.ts';
@@ -22,6 +24,8 @@ export interface EditorOptions {
   /** A connection that may write. Nobody else may write documents. */
   readonly store: Store;
   readonly folder: ModelFolder;
+  /** Folder for what can be computed again, and is kept to open sooner. */
+  readonly dataDir?: string | undefined;
   /** Those of the log where left out; the default ones where it has none yet. */
   readonly settings?: EditSettings | undefined;
   /** Cores that one run may use. @default 1 */
@@ -40,6 +44,9 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: EditProgress) => void) | undefined;
 }
+
+/** What the base weights make of the bank's queries. */
+export const bankFile = 'query-bank.bin';
 
 /** The largest fall of Success@1 on canaries that an edit may cost where the request names none. */
 export const DEFAULT_BUDGET = 0.01;
@@ -87,7 +94,7 @@ export class Editor {
    * @throws NotAnIndexError, NoInteractionStageError
    * @throws ForeignEditsError  where the store has edits of another model, or made with other settings
    */
-  static async open({ store, folder, settings, threads = 1, onProgress }: EditorOptions): Promise<Editor> {
+  static async open({ store, folder, dataDir, settings, threads = 1, onProgress }: EditorOptions): Promise<Editor> {
     const version = await modelVersion(folder.dir);
     checkModel(store, version);
     const model = await EditModel.open(folder, { threads });
@@ -96,7 +103,8 @@ export class Editor {
       const base = openBase(store, { model: version, layers: model.layers, settings }, docids);
       const log = new EditLog(store);
       const drift = Number(store.readMeta(driftKey) ?? 0);
-      const bench = await Workbench.open(store, log, model, base.settings, drift, onProgress);
+      const cacheFile = dataDir && join(dataDir, bankFile);
+      const bench = await Workbench.open({ store, log, model, settings: base.settings, drift, cacheFile, onProgress });
       return new Editor(store, log, bench, readPublished(store, { version, docids }));
     } catch (error) {
       await model.close();

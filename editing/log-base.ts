@@ -3,11 +3,13 @@
  * queries of the bank. Written once, before the first edit; entries make no sense beside anything else.
  */
 import type { Store } from '../corpus/store.ts';
+import { EditLog } from './edit-log.ts';
 import { sorted } from './operations.ts';
-import { drawBank, type BankQuery, type BaseDocument } from './query-bank.ts';
-import { DEFAULT_PRESET, presets, type EditSettings } from './presets.ts';
+import type { BankQuery, BaseDocument } from './query-bank.ts';
+import type { EditSettings } from './presets.ts';
 
-const key = 'editing.base';
+/** Name of the meta value that says it. */
+export const baseKey = 'editing.base';
 
 export interface LogBase {
   /** `modelVersion` of the model. */
@@ -37,19 +39,19 @@ export class ForeignEditsError extends Error {
 }
 
 export function readBase(store: Store): LogBase | undefined {
-  const written = store.readMeta(key);
+  const written = store.readMeta(baseKey);
   if (written === undefined) return undefined;
   const base = JSON.parse(written) as Omit<LogBase, 'settings'> & { settings: string };
   return { ...base, settings: readSettings(base.settings) };
 }
 
 /** Equal settings, equal texts. JSON knows no infinity; what presets are called and say of themselves does not matter. */
-const settingsText = (settings: EditSettings): string =>
+export const settingsText = (settings: EditSettings): string =>
   JSON.stringify(sorted({ ...settings, meaning: undefined }), (_, value: unknown) =>
     value === Infinity ? 'Infinity' : value,
   );
 
-const readSettings = (text: string): EditSettings =>
+export const readSettings = (text: string): EditSettings =>
   JSON.parse(text, (_, value: unknown) => (value === 'Infinity' ? Infinity : value)) as EditSettings;
 
 /** @throws ForeignEditsError */
@@ -59,55 +61,24 @@ export function checkModel(store: Store, model: string): void {
 }
 
 /**
- * What the log of a store starts from. It is written at the first call, in one transaction: from then on documents may
- * change, and the base stays what it was.
- *
- * @param docids  of the base model, by row
- * @throws ForeignEditsError
+ * The base documents by row, as they were before the first edit that the base does not contain; empty where there was none,
+ * or one that was forgotten.
  */
-export function openBase(
-  store: Store,
-  { model, layers, settings }: { model: string; layers: readonly number[]; settings: EditSettings | undefined },
-  docids: readonly string[],
-): LogBase {
-  checkModel(store, model);
-  const known = readBase(store);
-  if (known) {
-    const path = store.database.name;
-    if (known.layers.join() !== layers.join())
-      throw new ForeignEditsError(path, 'layers', layers.join(', '), known.layers.join(', '));
-    const [given, kept] = [settings ?? known.settings, known.settings].map(settingsText);
-    if (given !== kept) throw new ForeignEditsError(path, 'settings', given, kept);
-    return known;
-  }
-  const written = settingsText(settings ?? presets[DEFAULT_PRESET]);
-  const base: LogBase = { model, layers, settings: readSettings(written) };
-  store.transaction(() => {
-    store.writeMeta(key, JSON.stringify({ model, layers, settings: written }));
-    const place = store.database.prepare('INSERT INTO edit_base (row, document) VALUES (?, ?)');
-    const documents = docids.map((docid, row): BaseDocument => {
-      const document = store.document(docid);
-      if (document?.state !== 'live') return { docid, title: '', text: '' };
-      place.run(row, store.numberOf(docid));
-      return document;
-    });
-    const bank = drawBank(documents, store.queries('train'), store.queries('dev'), base.settings.bank);
-    const write = store.database.prepare('INSERT INTO edit_bank (position, base_row, kind, text) VALUES (?, ?, ?, ?)');
-    bank.forEach(({ row, kind, text }, position) => write.run(position, row, kind, text));
-  });
-  return base;
-}
-
-/** The base documents by row, as they were before the first edit; empty where there was none, or one that was forgotten. */
 export function baseDocuments(store: Store, docids: readonly string[]): BaseDocument[] {
   const documents = docids.map((docid): BaseDocument => ({ docid, title: '', text: '' }));
   const rows = store.database
     .prepare(
       `SELECT b.row, d.title, d.text, f.forgotten, f.before FROM edit_base AS b JOIN documents AS d ON d.id = b.document
          LEFT JOIN edit_documents AS f ON f.id = (
-           SELECT min(id) FROM edit_documents WHERE document = b.document AND kind <> 'rename')`,
+           SELECT min(id) FROM edit_documents WHERE document = b.document AND kind <> 'rename' AND seq > ?)`,
     )
-    .all() as { row: number; title: string; text: string; forgotten: number | null; before: string | null }[];
+    .all(new EditLog(store).folded) as {
+    row: number;
+    title: string;
+    text: string;
+    forgotten: number | null;
+    before: string | null;
+  }[];
   for (const { row, title, text, forgotten, before } of rows) {
     if (forgotten) continue;
     const then = before === null ? { title, text } : (JSON.parse(before) as { title: string; text: string });

@@ -67,6 +67,11 @@ export function readPublished(
   { version, docids }: { readonly version: string; readonly docids: readonly string[] },
 ): PublishedVersion {
   checkModel(store, version);
+  return newestVersion(store, docids);
+}
+
+/** The same of a model that was checked before. */
+export function newestVersion(store: Store, docids: readonly string[]): PublishedVersion {
   const log = new EditLog(store);
   return store.database.transaction(() => {
     const seq = log.last;

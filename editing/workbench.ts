@@ -23,6 +23,17 @@ export interface EditProgress {
   readonly message: string;
 }
 
+export interface WorkbenchOptions {
+  readonly store: Store;
+  readonly log: EditLog;
+  readonly model: EditModel;
+  readonly settings: EditSettings;
+  /** Of the newest edit. */
+  readonly drift: number;
+  readonly cacheFile: string | undefined;
+  readonly onProgress: ((progress: EditProgress) => void) | undefined;
+}
+
 export interface TrialOptions {
   /** The largest fall of Success@1 on canaries. */
   readonly budget: number;
@@ -60,40 +71,32 @@ const SMALLER = 4;
 
 export class Workbench {
   readonly model: EditModel;
-  readonly settings: EditSettings;
+  private readonly options: WorkbenchOptions;
+  private readonly settings: EditSettings;
   private readonly store: Store;
   private readonly log: EditLog;
   private bench: Bench;
 
-  private constructor(store: Store, log: EditLog, model: EditModel, settings: EditSettings, bench: Bench) {
-    this.store = store;
-    this.log = log;
-    this.model = model;
-    this.settings = settings;
+  private constructor(options: WorkbenchOptions, bench: Bench) {
+    this.options = options;
+    this.model = options.model;
+    this.settings = options.settings;
+    this.store = options.store;
+    this.log = options.log;
     this.bench = bench;
   }
 
-  /**
-   * Takes the entries in force and their weights from the log: nothing is solved.
-   *
-   * @param drift  of the newest edit
-   */
-  static async open(
-    store: Store,
-    log: EditLog,
-    model: EditModel,
-    settings: EditSettings,
-    drift: number,
-    onProgress?: (progress: EditProgress) => void,
-  ): Promise<Workbench> {
+  /** Takes the entries in force and their weights from the log: nothing is solved. */
+  static async open(options: WorkbenchOptions): Promise<Workbench> {
+    const { store, log, model, settings, drift } = options;
     const docids = model.folder.genir!.docids;
-    const bank = await openBank(model, bankQueries(store), baseDocuments(store, docids), onProgress);
+    const bank = await openBank(options, bankQueries(store), baseDocuments(store, docids));
     const active = log.setAt();
     const entries = active.map(({ id }) => decodeEntry(log.payload(id)!));
     const dead = new Set(active.flatMap(({ kind, baseRow }) => (kind === 'removal' ? [baseRow!] : [])));
     const known = { rows: log.rows(), dead, deltas: log.deltas(), drift };
     const edited = new EditedModel(model, bank, settings, entries, known);
-    return new Workbench(store, log, model, settings, { bank, edited });
+    return new Workbench(options, { bank, edited });
   }
 
   get state(): EditState {
@@ -195,21 +198,20 @@ export class Workbench {
     const queries = [...rows].reduce(bankWithout, bankQueries(this.store));
     const documents = baseDocuments(this.store, this.model.folder.genir!.docids);
     for (const row of rows) documents[row] = { ...documents[row], title: '', text: '' };
-    const bank = await openBank(this.model, queries, documents);
+    const bank = await openBank({ ...this.options, onProgress: undefined }, queries, documents);
     const ended = new Set(change.remove);
     const kept = [...this.bench.edited.entries.values()].filter(({ id }) => !ended.has(id));
     return { bank, edited: new EditedModel(this.model, bank, this.settings, [...kept, ...change.add!]) };
   }
 }
 
-/** A bank with progress as edits report it. */
 const openBank = (
-  model: EditModel,
+  { model, cacheFile, onProgress }: WorkbenchOptions,
   queries: readonly BankQuery[],
   documents: readonly QueryableText[],
-  onProgress?: (progress: EditProgress) => void,
 ): Promise<QueryBank> =>
   QueryBank.open(model, queries, documents, {
+    ...(cacheFile !== undefined && { cacheFile }),
     onProgress: (done, total) => onProgress?.({ done, total, message: 'reading the queries of the bank' }),
   });
 
