@@ -49,6 +49,9 @@ export interface EditQuery {
   readonly limit?: number | undefined;
 }
 
+/** Name of the meta value with `EditLog.folded`. */
+export const foldedKey = 'editing.folded';
+
 /** No edit has this number. */
 export class UnknownEditError extends Error {
   override readonly name = 'UnknownEditError';
@@ -84,6 +87,11 @@ export class EditLog {
   }
 
   // ---- edits
+
+  /** The newest edit that is part of the base model itself (`compact.ts`); 0 where none is. */
+  get folded(): number {
+    return Number(this.store.readMeta(foldedKey) ?? 0);
+  }
 
   /** Number of the last edit; 0 before the first. */
   get last(): number {

@@ -33,6 +33,20 @@ export class UndoConflictError extends Error {
   }
 }
 
+/** The edit is part of the base model by now. */
+export class FoldedEditError extends Error {
+  override readonly name = 'FoldedEditError';
+  readonly seq: number;
+  readonly folded: number;
+  constructor(what: string, seq: number, folded: number) {
+    super(
+      `${what} ${seq}: expected an edit after ${folded}, up to which "compact" folded all edits into the base model; change the documents by new edits`,
+    );
+    this.seq = seq;
+    this.folded = folded;
+  }
+}
+
 /** What is taken back, and how. */
 export interface UndoPlan {
   readonly plan: EditPlan;
@@ -43,10 +57,11 @@ export interface UndoPlan {
 /**
  * Documents as they were, and the set of entries without what the edit brought and with what it ended.
  *
- * @throws UnknownEditError, AlreadyUndoneError, ForgottenError, UndoConflictError
+ * @throws UnknownEditError, FoldedEditError, AlreadyUndoneError, ForgottenError, UndoConflictError
  */
 export function planUndo(log: EditLog, history: DocumentHistory, seq: number): UndoPlan {
   const edit = log.edit(seq);
+  if (seq <= log.folded) throw new FoldedEditError('edit', seq, log.folded);
   checkRemembered(edit);
   if (edit.undoneBy !== null) throw new AlreadyUndoneError(seq, edit.undoneBy);
   const steps = history.inverse([seq]);
@@ -60,12 +75,13 @@ export function planUndo(log: EditLog, history: DocumentHistory, seq: number): U
 /**
  * Documents and entries as they were after edit `to`, 0 being before the first.
  *
- * @throws InvalidOperationError, ForgottenError
+ * @throws InvalidOperationError, FoldedEditError, ForgottenError
  */
 export function planRevert(log: EditLog, history: DocumentHistory, to: number): UndoPlan {
   const { last } = log;
   if (!Number.isInteger(to) || to < 0 || to > last)
     throw new InvalidOperationError('revert', `the number of an edit, 0 to ${last}`, String(to));
+  if (to < log.folded) throw new FoldedEditError('revert to', to, log.folded);
   const undoes = Array.from({ length: last - to }, (_, i) => last - i);
   for (const seq of undoes) checkRemembered(log.edit(seq));
   const steps = history.inverse(undoes);
