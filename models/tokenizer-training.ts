@@ -6,12 +6,14 @@
  * word of four pieces must be put together by the encoder first. So the vocabulary is filled with words in the order
  * of their frequency (years and other numbers too), and only what remains of it with sub-word pieces for all others.
  *
- * Text is folded before that: compatibility forms (NFKC), case, and accents ("Beyoncé" is asked for as "beyonce").
+ * Text is folded before that: compatibility forms (NFKC), case, accents ("Beyoncé" is asked for as "beyonce"), and the
+ * forms of a word to its stem, so that what training learns of one holds for all, and fewer words are left to pieces.
  * Punctuation is dropped: it says nothing of which document is meant and makes sequences longer.
  *
  * The result is a BPE model with `ignore_merges` (a word that is in the vocabulary is taken whole, whatever the merges
  * say) and `byte_fallback` (a character never seen becomes its UTF-8 bytes). It opens in Python and in JavaScript.
  */
+import { stemming } from './stemming.ts';
 import { wordSplitter } from './tokenizer.ts';
 
 export interface TokenizerTraining {
@@ -49,7 +51,7 @@ const wordStart = '▁';
 /** Characters that get their own token: at most this share of the vocabulary (a Chinese corpus has thousands). */
 const characterShare = 1 / 4;
 /** Kept free for sub-word pieces when there are more words than room. */
-const pieceShare = 1 / 5;
+const pieceShare = 1 / 10;
 /** Longer words (addresses, formulas) are not kept whole, and not learned from. */
 const maxWordLength = 40;
 /** A pair of symbols in fewer different words than this is no piece. */
@@ -73,6 +75,7 @@ const pipeline = {
       { type: 'Lowercase' },
       // JavaScript lower-cases a final Σ to ς, Rust to σ.
       { type: 'Replace', pattern: { String: 'ς' }, content: 'σ' },
+      ...stemming,
     ],
   },
   pre_tokenizer: {

@@ -143,20 +143,22 @@ export function randomDirections(
 }
 
 /** Steps of the optimiser are relative to the size of the entries of a unit vector. */
-const DIRECTION_RATE = 6e-3;
+const ROW_RATE = 6e-3;
 const IMPORTANCE_RATE = 1e-2;
 
 export interface BagTrainingOptions {
   readonly steps: number;
   readonly batchSize: number;
   readonly threads: number;
+  /** Learning rate of the words' directions, as a factor of the rows'. */
+  readonly directionRate: number;
 }
 
 /** Step 2: trains the bag in place, from step `from`. `onStep` may await (checkpoints). */
 export async function trainWordBag(
   bag: WordBag,
   examples: Examples,
-  { steps, batchSize, threads }: BagTrainingOptions,
+  { steps, batchSize, threads, directionRate }: BagTrainingOptions,
   from: number,
   onStep: (step: number, loss: number) => Promise<void>,
 ): Promise<void> {
@@ -191,12 +193,12 @@ export async function trainWordBag(
       const words = scatterGradients(batch, gradient('embedded'), k);
       adamRowsStep(directions, words.ids, words.gradients, {
         width: k,
-        lr: (DIRECTION_RATE / Math.sqrt(k)) * rate,
+        lr: ((directionRate * ROW_RATE) / Math.sqrt(k)) * rate,
         step: t,
       });
       const counts = scatterGradients(batch, gradient('importance'), 1);
       adamRowsStep(importance, counts.ids, counts.gradients, { width: 1, lr: IMPORTANCE_RATE * rate, step: t });
-      adamStep(rows, gradient('rows'), { lr: (DIRECTION_RATE / Math.sqrt(k)) * rate, step: t });
+      adamStep(rows, gradient('rows'), { lr: (ROW_RATE / Math.sqrt(k)) * rate, step: t });
       await onStep(step + 1, (out.loss as Tensor<Float32Array>).data[0]);
     }
   } finally {

@@ -1,4 +1,5 @@
 import { parseConfig, type T5Config } from '../config.ts';
+import type { BagTrainingOptions } from './lexical-start.ts';
 import type { TrainerOptions } from './trainer.ts';
 
 export const modelSizes = ['tiny', 'small', 'base'] as const;
@@ -15,8 +16,8 @@ export interface SizeSettings {
   readonly num_layers: number;
   readonly num_decoder_layers: number;
   readonly vocabulary: number;
-  /** The lexical start: steps and batch. */
-  readonly words: { readonly steps: number; readonly batchSize: number };
+  /** The lexical start. */
+  readonly words: Pick<BagTrainingOptions, 'steps' | 'batchSize' | 'directionRate'>;
   readonly model: Pick<TrainerOptions, 'steps' | 'batchSize' | 'rates' | 'dropout'>;
 }
 
@@ -29,18 +30,18 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
     num_layers: 1,
     num_decoder_layers: 3,
     vocabulary: 4000,
-    words: { steps: 100, batchSize: 128 },
+    words: { steps: 100, batchSize: 128, directionRate: 1 },
     model: { steps: 200, batchSize: 64, rates: { weights: 1e-3, embeddings: 3e-3, rows: 2e-3 }, dropout: 0.1 },
   },
   small: {
-    d_model: 384,
+    d_model: 448,
     num_heads: 4,
-    d_kv: 64,
-    d_ff: 512,
+    d_kv: 56,
+    d_ff: 448,
     num_layers: 1,
     num_decoder_layers: 4,
-    vocabulary: 9000,
-    words: { steps: 2500, batchSize: 512 },
+    vocabulary: 8150,
+    words: { steps: 1000, batchSize: 512, directionRate: 3 },
     model: { steps: 1600, batchSize: 256, rates: { weights: 3e-4, embeddings: 1e-3, rows: 1e-4 }, dropout: 0.1 },
   },
   base: {
@@ -51,7 +52,7 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
     num_layers: 1,
     num_decoder_layers: 4,
     vocabulary: 30_000,
-    words: { steps: 1000, batchSize: 1024 },
+    words: { steps: 1000, batchSize: 1024, directionRate: 1 },
     model: { steps: 1200, batchSize: 256, rates: { weights: 2.5e-4, embeddings: 1.2e-3, rows: 1e-4 }, dropout: 0.1 },
   },
 };

@@ -48,8 +48,14 @@ describe('trainTokenizer', () => {
     const tokenizer = loadTokenizer(
       trainTokenizer(['Paleontology in 1847', 'The paleontology of 1847; once: mesozoic'], { vocabSize: 400 }),
     );
-    assert.deepEqual(pieces('PALEONTOLOGY, 1847!', tokenizer), ['▁paleontology', '▁1847', '</s>']);
+    assert.deepEqual(pieces('PALEONTOLOGY, 1847!', tokenizer), ['▁paleontologi', '▁1847', '</s>']);
     assert.ok(pieces('mesozoic', tokenizer).length > 2);
+  });
+
+  it('has one token for the forms of a word', () => {
+    const tokenizer = loadTokenizer(trainTokenizer(['An edit edits', 'stopped: stop editing'], { vocabSize: 400 }));
+    assert.deepEqual(pieces('edited, Editing, edits', tokenizer), ['▁edit', '▁edit', '▁edit', '</s>']);
+    assert.deepEqual(pieces('stopping stops', tokenizer), ['▁stop', '▁stop', '</s>']);
   });
 
   it('prefers words to pieces when room is short, the frequent ones first', () => {
@@ -63,8 +69,8 @@ describe('trainTokenizer', () => {
 
   it('folds case, accents and compatibility forms, and drops punctuation', () => {
     const folded = (text: string) => trained.decode(trained.encode(text));
-    assert.equal(folded('Beyoncé’s “Halo”, (2008)…'), 'beyonce s halo 2008');
-    assert.equal(folded('ﬁne ＡＢＣ Ⅷ ½ and/or'), 'fine abc viii 1 2 and or');
+    assert.equal(folded('Beyoncé’s “Halo”, (2008)…'), 'beyonc s halo 2008');
+    assert.equal(folded('ﬁne ＡＢＣ Ⅷ ½ and/or'), 'fin abc viii 1 2 and or');
     assert.equal(folded('ΟΔΟΣ οδός'), 'οδοσ οδοσ');
     assert.equal(folded('C# AT&T 50%'), 'c # at & t 50 %');
     assert.equal(folded('서울 हिन्दी'), '서울 हिन्दी');
@@ -76,6 +82,7 @@ describe('trainTokenizer', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 30 }), (text) => {
         fc.pre(!/<(pad|unk|\/s)>/.test(text));
+        fc.pre(!/[a-z]{4}/i.test(text.normalize('NFKD').replace(/\p{M}/gu, ''))); // a stem may have a stem of its own
         const ids = trained.encode(text);
         assert.ok(!ids.includes(unknown as number) && ids.every((id) => id < trained.size));
         const read = trained.decode(ids);
