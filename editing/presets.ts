@@ -11,7 +11,7 @@ export type RowSettings =
       [R in keyof RowOptions]: {
         readonly method: R;
         readonly options: RowOptions[R];
-        /** What an old document weighs against the new one. */
+        /** What an old document weighs against the new one, beside the weights in `options`. */
         readonly oldDocument: number;
       };
     }[keyof RowOptions];
@@ -58,7 +58,7 @@ const shared = {
 
 const crossEntropyRows: RowSettings = {
   method: 'cross-entropy',
-  options: { oldWeight: 1, pull: 0.01, screen: 1e-4 },
+  options: { oldWeight: 1, pull: 0.01, screen: 0, tolerance: 1e-4 },
   oldDocument: 5,
 };
 

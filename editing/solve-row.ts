@@ -4,7 +4,8 @@
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { EditModel } from './edit-model.ts';
-import { dotAt, takeRows, type OldQueries } from './methods/rows/problem.ts';
+import { products } from './methods/rows/passes.ts';
+import { takeRows, type OldQueries } from './methods/rows/problem.ts';
 import { rowSolvers, type RowMethod, type RowOptions } from './methods/rows/table.ts';
 import type { RowSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
@@ -96,10 +97,10 @@ function touch(touched: Set<number>, bank: QueryBank, row: Float32Array, aside: 
   const { observed, scores, rowOf } = bank;
   const bar = Math.log(LOOK);
   const before = touched.size;
-  for (let p = 0; p < rowOf.length; p++) {
-    if (touched.has(p) || aside.has(rowOf[p])) continue;
-    if (dotAt(observed.states.data, p, row, 0, row.length) - scores.logSumExp[p] >= bar) touched.add(p);
-  }
+  const found = new Float64Array(rowOf.length);
+  products(Float64Array.from(row), 0, row.length, observed.states.data, found);
+  for (let p = 0; p < rowOf.length; p++)
+    if (found[p] - scores.logSumExp[p] >= bar && !touched.has(p) && !aside.has(rowOf[p])) touched.add(p);
   return touched.size > before;
 }
 

@@ -6,8 +6,10 @@
  * over the queries q of M new documents and old queries h, each with its weight. The rows that stay enter by one number per query, log Σ exp of
  * their scores. F is convex in all new rows at once; its gradient is exact.
  */
+import { norm } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
 import { lbfgs, type Objective } from './lbfgs.ts';
+import { addRows, products } from './passes.ts';
 import { checkOption, checkProblem, dotAt, logSumExpOf, type RowProblem } from './problem.ts';
 
 export interface CrossEntropyOptions {
@@ -17,10 +19,9 @@ export interface CrossEntropyOptions {
   readonly pull: number;
   /** Old queries that give no new row this probability are left out until one does; 0: none. */
   readonly screen: number;
+  /** The search ends where the gradient is this share of what it is at the prior. @default 1e-6, as rows are float32 */
+  readonly tolerance?: number;
 }
-
-/** Of the gradient's length at the start: rows are float32 in the end. */
-const TOLERANCE = 1e-6;
 
 /**
  * @param start  float32 [M, D], where the search begins; the prior where left out
@@ -32,7 +33,7 @@ export function crossEntropy(
   start: FloatTensor = problem.prior,
 ): FloatTensor {
   checkProblem(problem);
-  const { oldWeight, pull, screen } = options;
+  const { oldWeight, pull, screen, tolerance = 1e-6 } = options;
   checkOption('oldWeight', oldWeight, 'at least 0', oldWeight >= 0 && oldWeight < Infinity);
   checkOption('pull', pull, 'above 0', pull > 0 && pull < Infinity);
   checkOption('screen', screen, 'from 0 to below 1', screen >= 0 && screen < 1);
@@ -42,8 +43,11 @@ export function crossEntropy(
     const before = working.size;
     if (oldWeight > 0) addTouched(working, problem, x, screen);
     grown = working.size > before;
-    if (grown || before === 0)
-      x = lbfgs(crossEntropyObjective(problem, options, Int32Array.from(working)), x, { tolerance: TOLERANCE });
+    if (!grown && before) break;
+    const f = crossEntropyObjective(problem, options, Int32Array.from(working));
+    const atPrior = new Float64Array(x.length);
+    f(Float64Array.from(problem.prior.data), atPrior);
+    x = lbfgs(f, x, { tolerance: 0, enough: tolerance * norm(atPrior) });
   }
   return tensor(Float32Array.from(x), problem.prior.shape);
 }
@@ -56,11 +60,11 @@ function addTouched(
   screen: number,
 ): void {
   const [M, D] = shape;
-  const bar = Math.log(screen);
+  const bar = Math.log(screen); // −∞: all of them
   for (let p = 0; p < old.own.length; p++) {
     if (working.has(p)) continue;
     for (let m = 0; m < M; m++) {
-      if (dotAt(x, m, old.states.data, p, D) - old.logSumExp[p] < bar) continue;
+      if (screen && dotAt(x, m, old.states.data, p, D) - old.logSumExp[p] < bar) continue;
       working.add(p);
       break;
     }
@@ -78,7 +82,14 @@ export function crossEntropyObjective(
   working: Int32Array,
 ): Objective {
   const [M, D] = prior.shape;
-  const scores = new Float64Array(M + 1);
+  // All queries as one list: the new ones, then the working set.
+  const Q = fresh.documents.length;
+  const count = Q + working.length;
+  const states = new Float32Array(count * D);
+  states.set(fresh.states.data);
+  working.forEach((p, i) => states.set(old.states.data.subarray(p * D, (p + 1) * D), (Q + i) * D));
+  const scores = Array.from({ length: M }, () => new Float64Array(count));
+  const one = new Float64Array(M + 1);
   return (x, gradient) => {
     let value = 0;
     for (let i = 0; i < x.length; i++) {
@@ -86,28 +97,19 @@ export function crossEntropyObjective(
       value += pull * away * away;
       gradient[i] = 2 * pull * away;
     }
-    /** −log p of new row `own`, or of the old row with the score `ownScore`, and its gradient. */
-    const add = (
-      states: Float32Array,
-      q: number,
-      others: number,
-      own: number,
-      ownScore: number,
-      weight: number,
-    ): void => {
-      for (let m = 0; m < M; m++) scores[m] = dotAt(x, m, states, q, D);
-      scores[M] = others;
-      const all = logSumExpOf(scores);
-      value += weight * (all - (own < 0 ? ownScore : scores[own]));
-      for (let m = 0; m < M; m++) {
-        const slope = weight * (Math.exp(scores[m] - all) - (m === own ? 1 : 0));
-        if (slope === 0) continue;
-        for (let d = 0; d < D; d++) gradient[m * D + d] += slope * states[q * D + d];
-      }
-    };
-    fresh.documents.forEach((m, q) => add(fresh.states.data, q, fresh.logSumExp[q], m, 0, fresh.weights?.[q] ?? 1));
-    for (const p of working)
-      add(old.states.data, p, old.logSumExp[p], -1, old.own[p], oldWeight * (old.weights?.[p] ?? 1));
+    scores.forEach((list, m) => products(x, m * D, D, states, list));
+    for (let q = 0; q < count; q++) {
+      const p = q < Q ? -1 : working[q - Q];
+      const own = p < 0 ? fresh.documents[q] : -1;
+      const weight = p < 0 ? (fresh.weights?.[q] ?? 1) : oldWeight * (old.weights?.[p] ?? 1);
+      for (let m = 0; m < M; m++) one[m] = scores[m][q];
+      one[M] = p < 0 ? fresh.logSumExp[q] : old.logSumExp[p];
+      const all = logSumExpOf(one);
+      value += weight * (all - (p < 0 ? one[own] : old.own[p]));
+      // From here on the score's place holds the slope of the value by it.
+      for (let m = 0; m < M; m++) scores[m][q] = weight * (Math.exp(one[m] - all) - (m === own ? 1 : 0));
+    }
+    scores.forEach((slopes, m) => addRows(gradient, m * D, D, states, slopes));
     return value;
   };
 }

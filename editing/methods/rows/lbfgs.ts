@@ -7,6 +7,8 @@ export type Objective = (x: Float64Array, gradient: Float64Array) => number;
 export interface LbfgsOptions {
   /** Stop where ‖gradient‖ is at most this share of what it was at the start. @default 1e-8 */
   readonly tolerance?: number;
+  /** Stop where ‖gradient‖ is at most this, whatever it was at the start. @default 0 */
+  readonly enough?: number;
   /** @default 500 */
   readonly iterations?: number;
 }
@@ -19,11 +21,11 @@ const CURVATURE = 0.9;
 
 /** The point where the function is least, found from `start`, which is not changed. */
 export function lbfgs(f: Objective, start: Float64Array, options: LbfgsOptions = {}): Float64Array {
-  const { tolerance = 1e-8, iterations = 500 } = options;
+  const { tolerance = 1e-8, enough: floor = 0, iterations = 500 } = options;
   let x: Float64Array = Float64Array.from(start);
   let g: Float64Array = new Float64Array(x.length);
   let value = f(x, g);
-  const enough = tolerance * norm(g);
+  const enough = Math.max(floor, tolerance * norm(g));
   const pairs: { s: Float64Array; y: Float64Array; rho: number }[] = [];
   for (let i = 0; i < iterations && norm(g) > enough; i++) {
     const d = direction(g, pairs);

@@ -148,13 +148,16 @@ type Numbers = Float32Array | Float64Array;
 
 /** Row i of `a` times row j of `b`, rows of D numbers, summed in float64. */
 export function dotAt(a: Numbers, i: number, b: Numbers, j: number, D: number): number {
-  let [even, odd, at, to] = [0, 0, i * D, j * D];
-  const end = at + D - 1;
-  for (; at < end; at += 2, to += 2) {
-    even += a[at] * b[to];
-    odd += a[at + 1] * b[to + 1];
+  let [s0, s1, s2, s3, at, to] = [0, 0, 0, 0, i * D, j * D];
+  const end = at + D;
+  for (; at + 3 < end; at += 4, to += 4) {
+    s0 += a[at] * b[to];
+    s1 += a[at + 1] * b[to + 1];
+    s2 += a[at + 2] * b[to + 2];
+    s3 += a[at + 3] * b[to + 3];
   }
-  return at === end ? even + odd + a[at] * b[to] : even + odd;
+  for (; at < end; at++, to++) s0 += a[at] * b[to];
+  return s0 + s1 + (s2 + s3);
 }
 
 /** y += factor · row i of `a`. */

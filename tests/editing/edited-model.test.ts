@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createRng, shuffle } from '../../corpus/random.ts';
+import { EditChangeError, EditedModel, type EditState } from '../../editing/edited-model.ts';
+import type { DocumentEntry, Entry } from '../../editing/entry.ts';
+import { strengthOf, strongest } from '../../editing/neighbours.ts';
+import { presets, type EditMethodPreset, type EditSettings } from '../../editing/presets.ts';
+import { tempFolder } from '../support/corpus-temp.ts';
+import { additions, openBench } from '../support/edit-bank.ts';
+import { fewQueries } from '../support/edit-world.ts';
+
+const { model, bank, entry } = await openBench(tempFolder());
+const settings: EditSettings = { ...fewQueries, neighbours: { most: 2, least: 1e-4 } };
+const entries: Entry[] = [
+  ...(await Promise.all(additions.map((source) => entry(source, settings)))),
+  { kind: 'removal', id: 'gone', row: 4, pairs: new Map() },
+  { kind: 'rename', id: 'renamed', of: { row: 5 }, docid: 'other' },
+];
+const documents = entries.filter((one): one is DocumentEntry => one.kind === 'document');
+const of = (set: readonly Entry[], how = settings): EditState => new EditedModel(model, bank, how, set).state;
+
+/** Equal to the bit, in the same order. */
+function assertSame(a: EditState, b: EditState): void {
+  assert.deepEqual([...a.rows.keys()], [...b.rows.keys()]);
+  assert.deepEqual(a, b);
+}
+
+describe('an edited model', () => {
+  it('is the base model where nothing is in force', () => {
+    assertSame(of([]), { rows: new Map(), dead: new Set(), deltas: [], drift: 0 });
+  });
+
+  it('is a function of the set: any order, one by one or at once, with others that came and went', async () => {
+    const expected = of(entries);
+    assert.ok(expected.drift > 0);
+    for (let seed = 0; seed < 6; seed++) {
+      const rng = createRng(seed);
+      const edited = new EditedModel(model, bank, settings);
+      for (const one of shuffle([...entries], rng)) {
+        const change = { add: [one] };
+        edited.apply(change, await edited.trial(change));
+        if (rng.next() < 0.5) continue;
+        const there = [...edited.entries.values()];
+        const leaving = there.filter(() => rng.next() < 0.4);
+        const left = { remove: leaving.map(({ id }) => id) };
+        const without = await edited.trial(left);
+        assertSame(without, of(there.filter((other) => !leaving.includes(other))));
+        edited.apply(left, without);
+        edited.apply({ add: leaving }, await edited.trial({ add: leaving }));
+      }
+      assertSame(edited.state, expected);
+    }
+  });
+
+  it('gives the same bytes after an edit and its undoing', async () => {
+    const edited = new EditedModel(model, bank, settings, entries.slice(1));
+    const before = edited.state;
+    edited.apply({ add: [entries[0]] }, await edited.trial({ add: [entries[0]] }));
+    assert.notDeepEqual(edited.state.deltas, before.deltas);
+    assertSame(await edited.trial({ remove: [entries[0].id] }), before);
+  });
+
+  it('is left as it is by a trial', async () => {
+    const edited = new EditedModel(model, bank, settings, entries.slice(0, 3));
+    const before = edited.state;
+    await edited.trial({ add: [entries[3]], remove: [entries[0].id] });
+    assert.equal(edited.state, before);
+    assertSame(await edited.trial({}), before);
+  });
+
+  it('solves nothing again where its state is known', () => {
+    const known = of(entries);
+    const edited = new EditedModel(model, bank, settings, entries, known);
+    assert.equal(edited.state, known);
+  });
+
+  it('goes on from a known state as if it had solved it', async () => {
+    const known = of(entries.slice(1));
+    const edited = new EditedModel(model, bank, settings, entries.slice(1), known);
+    assertSame(await edited.trial({ add: [entries[0]] }), of(entries));
+  });
+
+  it('keeps provisional rows where there are no neighbours, and others where there are', () => {
+    const alone = of([documents[0]]);
+    assert.equal(alone.rows.get('e0'), documents[0].provisional);
+    assert.ok(strengthOf(documents[0], documents[1]) > settings.neighbours.least);
+    const both = of(documents.slice(0, 2));
+    assert.notDeepEqual(both.rows.get('e0'), documents[0].provisional);
+    const apart = { ...settings, neighbours: { most: 0, least: 0 } };
+    assert.equal(of(documents, apart).rows.get('e0'), documents[0].provisional);
+  });
+
+  it('solves rows again without a base document that is gone', () => {
+    const [one] = documents;
+    const row = one.own.rivals[0];
+    const removal: Entry = { kind: 'removal', id: 'x', row, pairs: new Map() };
+    const state = of([one, removal]);
+    assert.deepEqual([...state.dead], [row]);
+    assert.notDeepEqual(state.rows.get('e0'), one.provisional);
+  });
+
+  it('refuses what does not fit', async () => {
+    const edited = new EditedModel(model, bank, settings, entries.slice(0, 1));
+    await assert.rejects(edited.trial({ add: [entries[0]] }), EditChangeError);
+    await assert.rejects(edited.trial({ remove: ['e9'] }), EditChangeError);
+  });
+
+  for (const preset of Object.keys(presets) as EditMethodPreset[])
+    it(`is a function of the set by the preset "${preset}"`, async () => {
+      const how = { ...presets[preset], queries: settings.queries, bank: settings.bank };
+      const made = await Promise.all(additions.slice(0, 3).map((source) => entry(source, how)));
+      const expected = of(made, how);
+      const edited = new EditedModel(model, bank, how);
+      for (const one of [made[2], made[0], made[1]]) edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
+      assertSame(edited.state, expected);
+      assertSame(await edited.trial({ remove: ['e0'] }), of(made.slice(1), how));
+      assert.equal(expected.deltas.length, how.weights ? 1 : 0);
+      for (const { delta } of expected.deltas) assert.ok(delta.every(Number.isFinite));
+      for (const row of expected.rows.values()) assert.ok(row.every(Number.isFinite));
+    });
+});
+
+describe('neighbours', () => {
+  it('are as strong to each other one way as the other', () => {
+    for (const a of documents) for (const b of documents) assert.equal(strengthOf(a, b), strengthOf(b, a));
+  });
+
+  it('are at most so many, the strongest, in the order of ids where equal', () => {
+    const list = [
+      { id: 'c', strength: 0.2 },
+      { id: 'b', strength: 0.2 },
+      { id: 'a', strength: 0.1 },
+      { id: 'd', strength: 0.3 },
+    ];
+    assert.deepEqual(
+      strongest(list, 3).map(({ id }) => id),
+      ['d', 'b', 'c'],
+    );
+  });
+});

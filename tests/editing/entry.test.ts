@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { decodeEntry, encodeEntry, EntryFormatError } from '../../editing/entry-codec.ts';
+import { EditedModel } from '../../editing/edited-model.ts';
+import { NothingToIndexError, type Entry } from '../../editing/entry.ts';
+import { presets } from '../../editing/presets.ts';
+import { assertClose } from '../support/analysis.ts';
+import { tempFolder } from '../support/corpus-temp.ts';
+import { additions, documents, openBench } from '../support/edit-bank.ts';
+import { fewQueries } from '../support/edit-world.ts';
+
+const { model, bank, entry } = await openBench(tempFolder());
+const [first, second] = additions;
+const D = model.rows.shape[1];
+
+describe('an entry of a document', () => {
+  it('is made of its document alone: the same bytes whatever was made before', async () => {
+    const before = encodeEntry(await entry(first));
+    const others = await Promise.all(additions.slice(1).map((source) => entry(source)));
+    new EditedModel(model, bank, fewQueries, others);
+    assert.deepEqual(encodeEntry(await entry(first)), before);
+  });
+
+  it('is solved for pseudo-queries that are not those held out', async () => {
+    const { observed, heldOut, own } = await entry(first);
+    assert.deepEqual([observed.texts.length, heldOut.texts.length], [6, 2]);
+    assert.equal(new Set([...observed.texts, ...heldOut.texts]).size, 8);
+    assertClose([own.weights.reduce((sum, x) => sum + x, 0)], [1], 'weights', 1e-12);
+  });
+
+  it('counts queries that are given more than those of its text, each once', async () => {
+    const queries = ['where does ice go', 'where does ice go', ' ', 'what carries rock'];
+    const { observed, own } = await entry({ ...first, queries });
+    assert.deepEqual(observed.texts.slice(0, 2), ['where does ice go', 'what carries rock']);
+    assertClose([own.weights[0] / own.weights[2]], [3], 'weight', 1e-12);
+    assert.ok(!observed.texts.includes(' '));
+  });
+
+  it('wins its own queries over the base rows', async () => {
+    const { own, provisional } = await entry(first);
+    let won = 0;
+    for (let q = 0; q < own.weights.length; q++) {
+      const score = provisional.reduce((sum, x, d) => sum + x * own.states.data[q * D + d], 0);
+      if (score > own.best[q]) won++;
+    }
+    assert.ok(won >= 4, `${won} of 6`);
+  });
+
+  it('has a pair for each query and edited layer, and none where weights are left alone', async () => {
+    const { pairs, observed } = await entry(first);
+    assert.deepEqual([...pairs.keys()], [1]);
+    assert.equal(pairs.get(1)!.keys, observed.keys.get(1)!.data);
+    assert.equal(pairs.get(1)!.residuals.length, 6 * D);
+    const rows = { ...fewQueries, weights: presets.rows.weights };
+    assert.equal((await entry(first, rows)).pairs.size, 0);
+  });
+
+  it('that replaces a base document does not compete with it, and gives up what it no longer answers', async () => {
+    const made = await entry({ ...first, docid: 'd1', replaces: { row: 1 } });
+    assert.equal(made.replaces, 1);
+    assert.ok(made.own.rivals.every((row) => row !== 1));
+    assert.ok([...made.touched].every((p) => bank.rowOf[p] !== 1));
+    assert.ok(made.obsolete.texts.length > 0);
+    assert.ok(
+      made.obsolete.texts.every((text) => bank.corpus.coverage(text, first) < bank.corpus.coverage(text, documents[1])),
+    );
+    const again = await entry({ ...second, docid: 'd1', replaces: { entry: made } });
+    assert.equal(again.replaces, 1);
+    assert.ok(again.obsolete.texts.every((text) => made.observed.texts.includes(text)));
+  });
+
+  it('keeps all queries where the text is the same', async () => {
+    const same = { id: 'same', docid: 'd2', title: documents[2].title, text: documents[2].text };
+    assert.deepEqual((await entry({ ...same, replaces: { row: 2 } })).obsolete.texts, []);
+  });
+
+  it('cannot be made of nothing, but of queries alone', async () => {
+    const empty = { id: 'x', docid: 'empty', title: '', text: ' … ' };
+    await assert.rejects(entry(empty), NothingToIndexError);
+    const { observed, heldOut } = await entry({ ...empty, queries: ['what about nothing'] });
+    assert.deepEqual([observed.texts, heldOut.texts], [['what about nothing'], []]);
+  });
+});
+
+describe('entries as bytes', () => {
+  it('are decoded to the same bits', async () => {
+    const made = await entry({ ...first, docid: 'd1', replaces: { row: 1 } });
+    made.observed.keys.get(1)!.data[3] = -0; // not the zero that is left out
+    const entries: Entry[] = [
+      made,
+      { kind: 'removal', id: 'r', row: 3, pairs: new Map() },
+      { kind: 'removal', id: 'r2', row: 3, pairs: made.pairs },
+      { kind: 'rename', id: 'n', of: { entry: 'e0' }, docid: 'größer' },
+    ];
+    for (const one of entries) {
+      const bytes = encodeEntry(one);
+      const decoded = decodeEntry(bytes);
+      assert.deepEqual(decoded, one);
+      assert.deepEqual(encodeEntry(decoded), bytes);
+    }
+    const decoded = decodeEntry(encodeEntry(made));
+    assert.ok(decoded.kind === 'document');
+    assert.ok(Object.is(decoded.observed.keys.get(1)!.data[3], -0));
+    assert.equal(decoded.pairs.get(1)!.keys, decoded.observed.keys.get(1)!.data);
+  });
+
+  it('are refused where they are damaged', async () => {
+    const bytes = encodeEntry(await entry(first));
+    for (const damaged of [bytes.slice(0, -1), Uint8Array.from([...bytes, 0]), bytes.slice(1), new Uint8Array(0)])
+      assert.throws(() => decodeEntry(damaged), EntryFormatError);
+  });
+});
