@@ -3,11 +3,13 @@
  * model from then on, since edits are written for the model they were computed on.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { importCorpus } from '../corpus/import-corpus.ts';
 import type { ImportOptions } from '../corpus/import.ts';
+import { StoreOpenError, StoreVersionError } from '../corpus/open.ts';
 import { openStore, type Store } from '../corpus/store.ts';
+import { modelVersion } from '../models/model-version.ts';
 import { DataFolderError, lockDataFolder } from './data-lock.ts';
 import { sample, type ModelInfo } from './model-info.ts';
 import { builtinCorpus, nameOf } from './paths.ts';
@@ -19,6 +21,8 @@ const ownerKey = 'server.owner';
 interface Owner {
   readonly model: { readonly version: string; readonly dir: string };
   readonly corpus: { readonly signature: string; readonly name: string };
+  /** Where edits were folded into a new base: its folder in this one, and the versions of the models before it. */
+  readonly folded?: { readonly folder: string; readonly from: readonly string[] };
 }
 
 /** A data folder made for another model, from another corpus, or by something else. */
@@ -95,6 +99,43 @@ export function openDataFolderToRead(
     store.close();
     throw error;
   }
+}
+
+/**
+ * The model that a data folder belongs to by now: the one that it was made for, or what its edits were folded into since.
+ * Any other model is returned as it is, for those to refuse who open the folder with it.
+ */
+export async function currentModel(dataDir: string, modelDir: string): Promise<string> {
+  if (!existsSync(join(dataDir, storeFile))) return modelDir;
+  const folded = readFolded(join(dataDir, storeFile));
+  if (!folded || !existsSync(modelDir)) return modelDir;
+  return folded.from.includes(await modelVersion(modelDir)) ? join(resolve(dataDir), folded.folder) : modelDir;
+}
+
+function readFolded(file: string): Owner['folded'] {
+  let store: Store | undefined;
+  try {
+    store = openStore(file, { readonly: true });
+    return readOwner(store)?.folded;
+  } catch (error) {
+    // No store of this version: whoever opens it next says so, or brings it to this one.
+    if (error instanceof StoreOpenError || error instanceof StoreVersionError) return undefined;
+    throw error;
+  } finally {
+    store?.close();
+  }
+}
+
+/**
+ * Lets a data folder belong to another model, which contains its edits. Within a transaction of the caller.
+ *
+ * @param folder  of the model, in the data folder
+ */
+export function adoptModel(store: Store, dir: string, folder: string, version: string): void {
+  const owner = readOwner(store)!;
+  const from = [...(owner.folded?.from ?? []), owner.model.version];
+  const model = { version, dir: join(dir, folder) };
+  store.writeMeta(ownerKey, JSON.stringify({ ...owner, model, folded: { folder, from } } satisfies Owner));
 }
 
 function claim(dir: string): () => void {

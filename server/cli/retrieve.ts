@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { openStore, type Store } from '../../corpus/store.ts';
-import { openDataFolderToRead, storeFile } from '../data-folder.ts';
+import { currentModel, openDataFolderToRead, storeFile } from '../data-folder.ts';
 import { IndexService, modes, type Mode } from '../index-service.ts';
 import { limits } from '../limits.ts';
 import { readModelInfo, type ModelInfo } from '../model-info.ts';
@@ -47,8 +47,10 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
     threads: threadsOption,
   },
   async run(options) {
-    const model = await readModelInfo(options.model ?? builtinModel);
-    const { store, corpusName } = openCorpus(options, model);
+    const dir = dataFolderOf(options);
+    const modelDir = options.model ?? builtinModel;
+    const model = await readModelInfo(dir === undefined ? modelDir : await currentModel(dir, modelDir));
+    const { store, corpusName } = openCorpus(options, dir, model);
     try {
       const index = await IndexService.open({ store, model, corpusName, threads: options.threads });
       try {
@@ -81,13 +83,18 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
     ].join('\n'),
 });
 
-/** The data folder that was asked for, the usual one, or the corpus in memory. */
+/** The data folder that was asked for, or the usual one where there is one and nothing else is named. */
+function dataFolderOf({ data, model, corpus }: Options): string | undefined {
+  const isPlain = model === undefined && corpus === undefined;
+  return data ?? (isPlain && existsSync(join(usualData, storeFile)) ? usualData : undefined);
+}
+
+/** The store of a data folder, or the corpus in memory. */
 function openCorpus(
-  { data, model: modelDir, corpus }: Options,
+  { corpus }: Options,
+  dir: string | undefined,
   model: ModelInfo,
 ): { store: Store; corpusName: string } {
-  const isPlain = modelDir === undefined && corpus === undefined;
-  const dir = data ?? (isPlain && existsSync(join(usualData, storeFile)) ? usualData : undefined);
   if (dir !== undefined) return openDataFolderToRead(dir, model, corpus);
   const path = corpus ?? builtinCorpus;
   const store = openStore(':memory:');

@@ -1,4 +1,5 @@
 import { banner } from '../banner.ts';
+import { currentModel } from '../data-folder.ts';
 import { adminKeyVariable } from '../keys/keys.ts';
 import { builtinModel } from '../paths.ts';
 import { startServer, type RunningServer } from '../serve.ts';
@@ -49,7 +50,7 @@ export const serve = defineCommand<Options, RunningServer>({
     const progress = importBar();
     // Not an option: other users of the machine see the arguments of a process.
     const adminKey = process.env[adminKeyVariable] || undefined;
-    const where = { modelDir: model, dataDir: data };
+    const where = { modelDir: await currentModel(data, model), dataDir: data };
     const start = startServer({ ...options, ...where, adminKey, log: note, onImport: progress.update });
     const server = await start.finally(progress.stop);
     note(banner(server));
