@@ -2,10 +2,17 @@
 import './young-generation.ts';
 import { analyze } from './analyze.ts';
 import { runProgram } from './command.ts';
+import { compact } from './compact.ts';
+import { editGroup } from './edit.ts';
+import { editBench } from './edit-bench.ts';
 import { evaluate } from './evaluate.ts';
 import { explain } from './explain.ts';
+import { exportModel } from './export.ts';
 import { index } from './index.ts';
 import { retrieve } from './retrieve.ts';
 import { serve } from './serve.ts';
 
-process.exitCode = await runProgram([serve, index, retrieve, explain, evaluate, analyze], process.argv.slice(2));
+process.exitCode = await runProgram(
+  [serve, index, retrieve, explain, evaluate, analyze, editGroup, compact, exportModel, editBench],
+  process.argv.slice(2),
+);
