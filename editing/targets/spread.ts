@@ -12,7 +12,8 @@ import type { Residuals } from './target.ts';
  *
  * Approximate: an edit's keys are read with the base weights, but a later layer's key moves when an earlier one is edited, and a
  * ridge gives each share only in part. What is gained is that pairs depend on the base model and their own query
- * alone. One layer has neither fault.
+ * alone. One layer has neither fault. On the built-in model, with 207 documents added (‖ΔW‖/‖W‖ .12 and .14), keys of the
+ * later of two layers had moved by 3 % of their length.
  *
  * @param layers  ascending
  * @param change  float32 [Q, D] of the stream after the last of them
