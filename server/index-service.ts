@@ -1,11 +1,16 @@
+import { statSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { allowedRows, type Constraint } from '../corpus/constraints.ts';
 import type { Document } from '../corpus/documents.ts';
 import type { Store } from '../corpus/store.ts';
-import { InferencePool, type PoolOptions } from '../models/pool.ts';
+import { EditLog } from '../editing/edit-log.ts';
+import type { NamedVersion } from '../editing/merge.ts';
+import { readPublished } from '../editing/published-version.ts';
+import { InferencePool, PoolError, type PoolOptions } from '../models/pool.ts';
 import type { Explanation } from '../analysis/explanation.ts';
 import { ExplainerThread } from '../analysis/explainer-thread.ts';
 import { fuse, fusionDepth, type Scored } from '../analysis/fusion.ts';
+import { IndexVersion, Pins } from './index-version.ts';
 import type { ModelInfo } from './model-info.ts';
 
 /** Who ranks: the model, BM25 over the same documents, or both together. */
@@ -18,12 +23,25 @@ export interface Search {
   readonly k: number;
   readonly mode: Mode;
   readonly constraint: Constraint;
+  /** Whether the documents of all candidates are wanted too. */
+  readonly documents: boolean;
 }
+
+/** What came of an edit. */
+export interface Edited<T> {
+  readonly result: T;
+  /** Undefined where nothing was written. */
+  readonly version: NamedVersion | undefined;
+}
+
+type Lists = readonly (readonly Scored[])[];
 
 export interface Found {
   /** One list for each query, best first. */
-  readonly lists: readonly (readonly Scored[])[];
-  /** Number of the last edit that these lists know of. */
+  readonly lists: Lists;
+  /** By docid; empty unless asked for. */
+  readonly documents: ReadonlyMap<string, Document>;
+  /** Number of the last edit that all of this knows of. */
   readonly editSeq: number;
 }
 
@@ -39,49 +57,76 @@ export class ModelCorpusMismatchError extends Error {
   }
 }
 
+/** The model as it was trained is all that can be explained. */
+export class EditedModelError extends Error {
+  override readonly name = 'EditedModelError';
+  readonly editSeq: number;
+  constructor(editSeq: number) {
+    super(
+      `explain: expected the model as it was trained, got edit ${editSeq} of it; ask without explain, or explain with the command line`,
+    );
+    this.editSeq = editSeq;
+  }
+}
+
 export interface IndexOptions extends Omit<PoolOptions, 'modelDir' | 'circuit'> {
   readonly store: Store;
   readonly model: ModelInfo;
   readonly corpusName: string;
 }
 
+/** Versions may change under a search so often before no other is let in until it has ended. */
+const attempts = 3;
+
+/** A longer log is written into the database when nobody reads from it: a pinned reader makes it grow. */
+const maxLogBytes = 16 << 20;
+
 /**
- * A corpus and the model that indexes it, answering together. Documents without a docid row (not yet in the model) are
- * found by BM25 alone; rows without a live document are masked in the model, so that they cannot come out.
+ * A corpus and the model that indexes it, answering together, every answer from one version of both. Documents without a
+ * docid row (not yet in the model) are found by BM25 alone; rows without a live document are masked in the model, so that
+ * they cannot come out.
  */
 export class IndexService {
   readonly store: Store;
   readonly model: ModelInfo;
   readonly corpusName: string;
-  /** Rows of the model that have a live document. */
-  readonly liveRows: number;
   private readonly pool: InferencePool;
   private readonly explainer: ExplainerThread;
-  private seq = 0;
+  private readonly pins: Pins;
+  private version: IndexVersion;
+  /** Edits, one after the other. */
+  private edits: Promise<unknown> = Promise.resolve();
+  /** Publications, and searches that none may come between. */
+  private turns: Promise<unknown> = Promise.resolve();
 
-  private constructor(pool: InferencePool, { store, model, corpusName }: IndexOptions, liveRows: number) {
+  private constructor(pool: InferencePool, { store, model, corpusName }: IndexOptions, version: NamedVersion) {
     this.pool = pool;
     this.explainer = new ExplainerThread({ modelDir: model.dir, circuit: model.circuit !== null });
     this.store = store;
     this.model = model;
     this.corpusName = corpusName;
-    this.liveRows = liveRows;
+    this.pins = new Pins(store.database.name);
+    this.version = new IndexVersion(version, store, this.pins);
   }
 
-  /** @throws ModelCorpusMismatchError, PoolError */
+  /**
+   * Opens the model with all edits of the store.
+   *
+   * @throws ModelCorpusMismatchError, ForeignEditsError, PoolError
+   */
   static async open(options: IndexOptions): Promise<IndexService> {
     const { store, model, corpusName, ...poolOptions } = options;
-    const live = allowedRows(store, model.docids);
-    const liveRows = live.reduce((sum, one) => sum + one, 0);
-    if (liveRows === 0) throw new ModelCorpusMismatchError(model.dir, corpusName);
+    const version = writtenVersion(store, model);
+    if (version.model.editSeq === 0 && !version.model.live.includes(1))
+      throw new ModelCorpusMismatchError(model.dir, corpusName);
     const pool = await InferencePool.open({ ...poolOptions, modelDir: model.dir, circuit: model.circuit !== null });
     try {
-      await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
+      await pool.publish(version.model);
     } catch (error) {
       await pool.close();
       throw error;
     }
-    return new IndexService(pool, options, liveRows);
+    return new IndexService(pool, options, version);
   }
 
   /** Whether every inference thread is up. */
@@ -94,64 +139,157 @@ export class IndexService {
     return this.pool.load;
   }
 
+  /** Number of the last edit that searches know of. */
   get editSeq(): number {
-    return this.seq;
+    return this.version.editSeq;
+  }
+
+  /** Rows of the model that have a live document. */
+  get liveRows(): number {
+    return this.version.liveRows;
+  }
+
+  /** The documents that searches find: an edit under way shows in `store` before it shows here. */
+  get documents(): Store {
+    return this.version.store;
+  }
+
+  document(docid: string): Document | undefined {
+    return liveDocument(this.documents, docid);
   }
 
   /** @throws QueueFullError, PoolError, InvalidFilterError, UnknownDocidError */
-  search(search: Search): Promise<Found> {
-    return this.searchers[search.mode](search);
+  async search(search: Search): Promise<Found> {
+    for (let i = 0; i < attempts; i++) {
+      const found = await this.attempt(search);
+      if (found) return found;
+      await this.turns; // Threads take a version one after the other.
+    }
+    const found = await this.undisturbed(() => this.attempt(search));
+    if (!found) throw new PoolError('inference pool: threads answer from different versions');
+    return found;
   }
 
   /**
    * Why the model ranks documents of its own as it does for a query; one explanation for each.
    *
-   * @throws ExplainerError, ExplainerBusyError
+   * @throws ExplainerError, ExplainerBusyError, EditedModelError
    */
-  explain(query: string, docids: readonly string[]): Promise<Explanation[]> {
+  async explain(query: string, docids: readonly string[]): Promise<Explanation[]> {
+    if (this.editSeq > 0) throw new EditedModelError(this.editSeq);
     return this.explainer.explain(
       query,
       docids.map((docid) => this.model.docids.rowOf(docid)!),
     );
   }
 
-  document(docid: string): Document | undefined {
-    const document = this.store.document(docid);
-    return document?.state === 'live' ? document : undefined;
+  /**
+   * Makes an edit, one at a time. Searches go on with the version before it until the new one has taken its place
+   * everywhere, which this waits for.
+   *
+   * @param commit  writes documents and log, or neither, and tells what version it made
+   * @throws what `commit` throws; PoolError where no thread takes the version
+   */
+  edit<T>(commit: () => Promise<Edited<T>>): Promise<T> {
+    const edit = this.edits.then(async () => {
+      this.version.pin();
+      let version: NamedVersion | undefined;
+      try {
+        const edited = await commit();
+        version = edited.version;
+        return edited.result;
+      } finally {
+        await this.catchUp(version);
+      }
+    });
+    this.edits = edit.catch(() => undefined);
+    return edit;
   }
 
   /** Ends what runs; refuses what waits. The store stays open: it is its owner's. */
   async close(): Promise<void> {
+    await this.edits;
     await Promise.all([this.pool.close(), this.explainer.close()]);
+    this.pins.close();
   }
 
-  private readonly searchers: { readonly [M in Mode]: (search: Search) => Promise<Found> } = {
-    genir: (search) => this.generate(search),
-    bm25: (search) => this.match(search),
-    hybrid: async (search) => {
+  private undisturbed<T>(body: () => Promise<T>): Promise<T> {
+    const turn = this.turns.then(body);
+    this.turns = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Takes over what was written, also where its writer died before it could tell. */
+  private async catchUp(version: NamedVersion | undefined): Promise<void> {
+    const { last } = new EditLog(this.store);
+    if (last === this.editSeq) this.version.unpin();
+    else await this.undisturbed(() => this.publish(version ?? writtenVersion(this.store, this.model)));
+    this.shortenLog();
+  }
+
+  private async publish(version: NamedVersion): Promise<void> {
+    await this.pool.publish(version.model);
+    const before = this.version;
+    this.version = new IndexVersion(version, this.store, this.pins);
+    before.retire();
+  }
+
+  private shortenLog(): void {
+    if (this.pins.inUse) return;
+    const log = statSync(`${this.store.database.name}-wal`, { throwIfNoEntry: false });
+    if (log && log.size > maxLogBytes) this.store.database.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  /** Undefined where another version came in between, and not all of the answer is of the same. */
+  private attempt(search: Search): Promise<Found | undefined> {
+    const { version } = this;
+    return version.use(async () => {
+      const lists = await this.searchers[search.mode](search, version);
+      const documents = new Map<string, Document>();
+      for (const { docid } of (search.documents && lists?.flat()) || []) {
+        const document = liveDocument(version.store, docid);
+        if (document) documents.set(docid, document);
+      }
+      return lists && { lists, documents, editSeq: version.editSeq };
+    });
+  }
+
+  private readonly searchers: {
+    readonly [M in Mode]: (search: Search, version: IndexVersion) => Promise<Lists | undefined>;
+  } = {
+    genir: (search, version) => this.generate(search, version),
+    bm25: (search, version) => this.match(search, version),
+    hybrid: async (search, version) => {
       const deep = { ...search, k: Math.max(search.k, fusionDepth) };
-      const [generated, matched] = await Promise.all([this.generate(deep), this.match(deep)]);
-      const lists = generated.lists.map((list, i) => fuse(list, matched.lists[i], search.k));
-      return { lists, editSeq: generated.editSeq };
+      const [generated, matched] = await Promise.all([this.generate(deep, version), this.match(deep, version)]);
+      return generated?.map((list, i) => fuse(list, matched[i], search.k));
     },
   };
 
-  private async generate({ queries, k, constraint }: Search): Promise<Found> {
+  private async generate({ queries, k, constraint }: Search, version: IndexVersion): Promise<Lists | undefined> {
     const isFree = Object.keys(constraint).length === 0;
-    const allowed = isFree ? undefined : allowedRows(this.store, this.model.docids, constraint);
+    const allowed = isFree ? undefined : allowedRows(version.store, version, constraint);
     const answers = await this.pool.retrieve(queries.map((query) => ({ query, k, allowed })));
-    const lists = answers.map(({ rows, scores }) =>
-      Array.from(rows, (row, i) => ({ docid: this.model.docids.docidOfRow(row)!, score: scores[i] })),
+    if (answers.some(({ editSeq }) => editSeq !== version.editSeq)) return undefined;
+    return answers.map(({ rows, scores }) =>
+      Array.from(rows, (row, i) => ({ docid: version.docids[row]!, score: scores[i] })),
     );
-    return { lists, editSeq: answers.reduce((least, { editSeq }) => Math.min(least, editSeq), Infinity) };
   }
 
-  private async match({ queries, k, constraint }: Search): Promise<Found> {
+  private async match({ queries, k, constraint }: Search, version: IndexVersion): Promise<Lists> {
     const lists: Scored[][] = [];
     for (const query of queries) {
       if (lists.length > 0) await nextTurn(); // SQLite blocks this thread; others get their turn between two queries.
-      lists.push(this.store.searchBm25(query, k, constraint));
+      lists.push(version.store.searchBm25(query, k, constraint));
     }
-    return { lists, editSeq: this.seq };
+    return lists;
   }
 }
+
+function liveDocument(store: Store, docid: string): Document | undefined {
+  const document = store.document(docid);
+  return document?.state === 'live' ? document : undefined;
+}
+
+const writtenVersion = (store: Store, { version, docids }: ModelInfo): NamedVersion =>
+  readPublished(store, { version, docids: docids.docids() });

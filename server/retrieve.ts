@@ -1,4 +1,5 @@
 import type { Constraint } from '../corpus/constraints.ts';
+import type { Document } from '../corpus/documents.ts';
 import type { MetadataFilter } from '../corpus/filter.ts';
 import type { Explanation } from '../analysis/explanation.ts';
 import type { Scored } from '../analysis/fusion.ts';
@@ -14,12 +15,19 @@ export async function retrieve(
 ): Promise<RetrieveResponse | RetrieveBatchResponse> {
   const start = performance.now();
   const queries = request.queries ?? [request.query!];
-  const { k, mode } = request;
-  const { lists, editSeq } = await index.search({ queries, k, mode, constraint: constraintOf(request) });
+  const { k, mode, includeDocument } = request;
+  const constraint = constraintOf(request);
+  const { lists, documents, editSeq } = await index.search({
+    queries,
+    k,
+    mode,
+    constraint,
+    documents: includeDocument,
+  });
   const explanations = request.explain ? await explain(index, queries[0], lists[0]) : [];
   const results = lists.map((list, i) => ({
     query: { text: queries[i] },
-    candidates: list.map((scored, j) => candidate(index, request, scored, j, explanations[j])),
+    candidates: list.map((scored, j) => candidate(request, scored, documents.get(scored.docid), j, explanations[j])),
   }));
   const tookMs = Math.round((performance.now() - start) * 1000) / 1000;
   const rest = { modelVersion: index.model.version, editSeq, tookMs };
@@ -42,13 +50,12 @@ const explain = (index: IndexService, query: string, list: readonly Scored[]): P
   );
 
 function candidate(
-  index: IndexService,
   request: RetrieveRequest,
   { docid, score }: Scored,
+  document: Document | undefined,
   position: number,
   explanation: Explanation | undefined,
 ): Candidate {
-  const document = request.includeDocument ? index.document(docid) : undefined;
   return {
     docid,
     rank: position + 1,

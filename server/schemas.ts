@@ -16,7 +16,7 @@ import { taskKinds, taskLimits, taskStates } from './tasks/task.ts';
 /** The type of a body that is JSON by lines. */
 export const jsonLines = 'application/x-ndjson';
 
-const queryText = z
+export const queryText = z
   .string()
   .min(1, { abort: true })
   .max(limits.queryCharacters)
@@ -87,7 +87,7 @@ export const retrieveRequest = named(
 );
 export type RetrieveRequest = z.output<typeof retrieveRequest>;
 
-const integerText = (fallback: number, schema: z.ZodType<number, number>): z.ZodType<number> =>
+export const integerText = (fallback: number, schema: z.ZodType<number, number>): z.ZodType<number> =>
   z
     .string()
     .regex(/^-?\d{1,9}$/, 'expected a whole number')

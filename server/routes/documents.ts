@@ -21,7 +21,7 @@ export const documentsRoute: Route = {
         const filter = parseFilterText(text);
         const page =
           q === undefined
-            ? { ...state.index.store.documents({ offset, limit, ...filter }) }
+            ? { ...state.index.documents.documents({ offset, limit, ...filter }) }
             : findPage(state.index, q, offset, limit, filter);
         return { documents: page.documents.map(documentView), total: page.total, offset, limit };
       },
@@ -85,7 +85,7 @@ function parseFilterText(text: string | undefined): { filter?: MetadataFilter } 
 }
 
 function findPage(index: IndexService, q: string, offset: number, limit: number, filter: { filter?: MetadataFilter }) {
-  const found = index.store.searchBm25(q, limits.k, filter);
+  const found = index.documents.searchBm25(q, limits.k, filter);
   const documents = found.slice(offset, offset + limit).flatMap(({ docid }) => index.document(docid) ?? []);
   return { documents, total: found.length };
 }

@@ -17,7 +17,7 @@ export const infoRoute: Route = {
       responses: { 200: { description: 'Facts', schemas: [infoResponse] } },
       problems: [503],
       handle({ state }): InfoResponse {
-        const { model, store, corpusName, editSeq, liveRows } = state.index;
+        const { model, documents: store, corpusName, editSeq, liveRows } = state.index;
         return {
           name: 'palimpsest',
           version: packageVersion,

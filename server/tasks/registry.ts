@@ -37,6 +37,8 @@ export class TaskRegistry {
   private readonly entries = new Map<number, Entry>();
   /** What runs, until its work has returned. */
   private readonly running = new Map<TaskKind, Promise<void>>();
+  /** Tasks that take no turn. */
+  private readonly adopted = new Set<Promise<void>>();
   private closed = false;
 
   /** Takes over the tasks of `store`, which no other process may use. */
@@ -58,18 +60,23 @@ export class TaskRegistry {
     if (this.closed) throw new TasksClosedError();
     const others = [...this.entries.values()].filter(({ task }) => task.kind === kind && !task.finishedAt).length;
     if (others > taskLimits.waiting) throw new TaskQueueFullError(kind, others - 1);
-    const task = this.table.insert(kind, now(), input);
-    const controller = new AbortController();
-    this.entries.set(task.id, {
-      task,
-      work,
-      controller,
-      pace: new Pace(),
-      writtenMs: -Infinity,
-      waiting: new Set(),
-    });
+    const { task } = this.enter(kind, input, work, new AbortController());
     setImmediate(() => this.next(kind));
     return task;
+  }
+
+  /**
+   * Makes a task of work that is under way already and takes turns by itself.
+   *
+   * @param work        has begun; gets the signal of `controller`, and is told where to report from now on
+   * @throws TasksClosedError, StoreFullError
+   */
+  adopt(kind: TaskKind, input: unknown, work: Work, controller: AbortController): Task {
+    if (this.closed) throw new TasksClosedError();
+    const entry = this.enter(kind, input, work, controller);
+    const run = this.run(entry).finally(() => this.adopted.delete(run));
+    this.adopted.add(run);
+    return entry.task;
   }
 
   /** @throws TaskNotFoundError */
@@ -120,9 +127,16 @@ export class TaskRegistry {
     for (const entry of [...this.entries.values()]) this.stop(entry, new TaskStoppedError('interrupted'));
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
-    await Promise.race([Promise.all(this.running.values()), limit]);
+    await Promise.race([Promise.all([...this.running.values(), ...this.adopted]), limit]);
     clearTimeout(timer);
     for (const entry of [...this.entries.values()]) this.end(entry, stopped(entry.controller.signal));
+  }
+
+  private enter(kind: TaskKind, input: unknown, work: Work, controller: AbortController): Entry {
+    const task = this.table.insert(kind, now(), input);
+    const entry = { task, work, controller, pace: new Pace(), writtenMs: -Infinity, waiting: new Set<() => void>() };
+    this.entries.set(task.id, entry);
+    return entry;
   }
 
   private next(kind: TaskKind): void {

@@ -144,7 +144,7 @@ describe('palimpsest serve', () => {
     assert.equal((await get(`${url}/readyz`)).status, 200);
     assert.match(
       err,
-      /^Palimpsest .*\n {2}search +http:.*\n {2}API .*\/docs\n {2}model .*10 docids.*\n {2}corpus .*12 documents; 2 of them not in the model.*\n {2}data .*\(new\)\n$/,
+      /^Palimpsest .*\n {2}search +http:.*\n {2}API .*\/docs\n {2}model .*10 docids.*\n {2}corpus .*12 documents; 2 of them not in the model.*\n {2}data .*\(new\)\n {2}key +palimpsest_[\w-]{43} .*\n$/,
     );
     const answer = post(`${url}/retrieve`, { query: 'a river' });
     await answer;
