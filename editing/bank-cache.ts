@@ -34,7 +34,7 @@ export function readObserved(file: string, key: string, texts: readonly string[]
   const head = JSON.parse(bytes.toString('utf8', key.length, end)) as { widths: number[]; layers: number[] };
   const numbers = head.widths.reduce((sum, width) => sum + width * texts.length, 0);
   if (bytes.length !== end + 1 + 4 * numbers) return undefined;
-  const all = new Float32Array(Uint8Array.prototype.slice.call(bytes, end + 1).buffer as ArrayBuffer);
+  const all = new Float32Array(Uint8Array.prototype.slice.call(bytes, end + 1).buffer);
   let at = 0;
   const [states, residual, ...keys] = head.widths.map((width) => {
     const from = at;

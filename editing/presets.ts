@@ -1,20 +1,24 @@
 /** @file How edits are made: named settings, each complete. */
 import type { PriorOptions } from './methods/method.ts';
-import type { RowOptions } from './methods/rows/table.ts';
+import type { RowMethod, RowOptions } from './methods/rows/table.ts';
 import type { EditMethodName, EditOptions } from './methods/table.ts';
 import type { TargetMethodName, TargetOptions } from './targets/table.ts';
+
+/** Ways to find a row that look at old queries. */
+export type SolvedMethod = Exclude<RowMethod, 'calibrated-mean'>;
 
 /** How a document gets its row: a solver with its options, or the row of its text as it is. */
 export type RowSettings =
   | { readonly method: 'text' }
+  | { readonly method: 'calibrated-mean'; readonly options: RowOptions['calibrated-mean'] }
   | {
-      [R in keyof RowOptions]: {
+      [R in SolvedMethod]: {
         readonly method: R;
         readonly options: RowOptions[R];
         /** What an old document weighs against the new one, beside the weights in `options`. */
         readonly oldDocument: number;
       };
-    }[keyof RowOptions];
+    }[SolvedMethod];
 
 /** How the values are found that the MLPs should have for an edit's queries. */
 export type TargetSettings = { [T in TargetMethodName]: { readonly method: T } & TargetOptions[T] }[TargetMethodName];
@@ -125,7 +129,7 @@ export const presets: Readonly<Record<EditMethodPreset, EditSettings & { readonl
   mean: {
     ...shared,
     meaning: 'rows by the calibrated mean of the queries’ states',
-    rows: { method: 'calibrated-mean', options: { ridge: 0.1 }, oldDocument: 0 },
+    rows: { method: 'calibrated-mean', options: { ridge: 0.1 } },
     weights: null,
   },
 };

@@ -6,8 +6,9 @@ import { tensor, type FloatTensor } from '../models/session.ts';
 import type { EditModel } from './edit-model.ts';
 import { products } from './methods/rows/passes.ts';
 import { takeRows, type OldQueries } from './methods/rows/problem.ts';
-import { rowSolvers, type RowMethod, type RowOptions } from './methods/rows/table.ts';
-import type { RowSettings } from './presets.ts';
+import { calibrate, calibratedRows, type Calibration } from './methods/rows/calibrated-mean.ts';
+import { rowSolvers, type RowOptions } from './methods/rows/table.ts';
+import type { RowSettings, SolvedMethod } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
 
 /** The document's queries. */
@@ -65,12 +66,17 @@ export function solveRow(
 ): SolvedRow {
   const { prior, own, aside } = question;
   const D = prior.length;
-  if (settings.method === 'text') return { row: prior, touched: new Int32Array(0) };
+  const untouched = new Int32Array(0);
+  if (settings.method === 'text') return { row: prior, touched: untouched };
   const problem = {
     rows: model.rows,
     prior: tensor(prior, [1, D]),
     fresh: { ...own, documents: new Int32Array(own.rivals.length) },
   };
+  if (settings.method === 'calibrated-mean') {
+    const calibration = calibrationOf(model, bank, settings.options.ridge);
+    return { row: calibratedRows(calibration, problem.fresh, 1).data, touched: untouched };
+  }
   const touched = new Set<number>(start?.touched);
   let row = start?.row ?? prior;
   for (let first = true; ; first = false) {
@@ -82,14 +88,27 @@ export function solveRow(
 }
 
 /** The table's solver for a method; the union of settings pairs method and options. */
-function run<R extends RowMethod>(
+function run<R extends SolvedMethod>(
   method: R,
   problem: Parameters<(typeof rowSolvers)[R]>[0],
-  options: RowOptions[RowMethod],
+  options: RowOptions[SolvedMethod],
   start: FloatTensor,
 ): Float32Array {
   const solver = rowSolvers[method];
   return solver(problem, options as RowOptions[R], start).data;
+}
+
+const calibrations = new WeakMap<QueryBank, Map<number, Calibration>>();
+
+/** What a bank teaches about means and rows: fitted once. */
+function calibrationOf(model: EditModel, bank: QueryBank, ridge: number): Calibration {
+  const known = calibrations.get(bank) ?? new Map<number, Calibration>();
+  calibrations.set(bank, known);
+  const { observed, rowOf, scores } = bank;
+  const old = { states: observed.states, documents: rowOf, own: scores.own, logSumExp: scores.logSumExp };
+  const calibration = known.get(ridge) ?? calibrate(model.rows, old, ridge);
+  known.set(ridge, calibration);
+  return calibration;
 }
 
 /** Adds the bank's queries that give the row some probability; tells whether there were any. */

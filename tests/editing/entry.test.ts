@@ -36,14 +36,20 @@ describe('an entry of a document', () => {
     assert.ok(!observed.texts.includes(' '));
   });
 
-  it('wins its own queries over the base rows', async () => {
-    const { own, provisional } = await entry(first);
-    let won = 0;
-    for (let q = 0; q < own.weights.length; q++) {
-      const score = provisional.reduce((sum, x, d) => sum + x * own.states.data[q * D + d], 0);
-      if (score > own.best[q]) won++;
-    }
-    assert.ok(won >= 4, `${won} of 6`);
+  it('wins more of its queries than the row of its text, the more the less old documents weigh', async () => {
+    const share = async (oldDocument: number): Promise<number> => {
+      const { rows } = fewQueries;
+      const settings = { ...fewQueries, rows: 'oldDocument' in rows ? { ...rows, oldDocument } : rows };
+      const { own, provisional, prior } = await entry(first, settings);
+      const chance = (row: Float32Array): number =>
+        own.weights.reduce((sum, weight, q) => {
+          const score = row.reduce((all, x, d) => all + x * own.states.data[q * D + d], 0);
+          return sum + weight / (1 + Math.exp(own.logSumExp[q] - score));
+        }, 0);
+      return chance(provisional) - chance(prior);
+    };
+    const [much, some] = [await share(0.01), await share(0.3)];
+    assert.ok(much > 0.1 && much > some, `${much} ${some}`);
   });
 
   it('has a pair for each query and edited layer, and none where weights are left alone', async () => {

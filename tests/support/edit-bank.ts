@@ -29,7 +29,7 @@ export const additions: readonly DocumentSource[] = [
 export interface Bench {
   readonly model: EditModel;
   readonly bank: QueryBank;
-  entry(source: DocumentSource, settings?: EditSettings): Promise<DocumentEntry>;
+  readonly entry: (source: DocumentSource, settings?: EditSettings) => Promise<DocumentEntry>;
 }
 
 /** Closed after the tests of the file. */

@@ -6,7 +6,8 @@
  */
 import { dot } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
-import { addOuter, factor, solveFactored } from './cholesky.ts';
+import { factorize, solve } from '../../linear-algebra/cholesky.ts';
+import { addOuter } from '../../linear-algebra/outer.ts';
 import { addRow, checkOption, checkProblem, dotAt, queriesOf, RowProblemError } from './problem.ts';
 import type { NewQueries, OldQueries, RowProblem } from './problem.ts';
 
@@ -100,13 +101,13 @@ function ridgeMap(inputs: readonly Float64Array[], outputs: readonly Float64Arra
   for (const input of inputs) addOuter(gram, D, 1, input);
   const rho = (ridge * total(inputs)) / D;
   for (let d = 0; d < D; d++) gram[d * D + d] += rho;
-  factor(gram, D);
+  const right = new Float64Array(D * D); // XᵀY
+  inputs.forEach((input, i) => {
+    for (let a = 0; a < D; a++) for (let b = 0; b < D; b++) right[a * D + b] += input[a] * outputs[i][b];
+  });
+  solve(factorize(gram, D, 'calibrated mean'), right, D);
   const map = new Float64Array(D * D);
-  for (let d = 0; d < D; d++) {
-    const right = new Float64Array(D);
-    inputs.forEach((input, i) => addRow(right, outputs[i][d], input, 0));
-    map.set(solveFactored(gram, right), d * D);
-  }
+  for (let a = 0; a < D; a++) for (let b = 0; b < D; b++) map[b * D + a] = right[a * D + b];
   return map;
 }
 

@@ -9,7 +9,8 @@
  */
 import { dot, norm } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
-import { addOuter, factor, solveFactored } from './cholesky.ts';
+import { factorize, solve } from '../../linear-algebra/cholesky.ts';
+import { addOuter } from '../../linear-algebra/outer.ts';
 import { addRow, checkOption, checkProblem, dotAt, queriesOf, takeRows, type RowProblem } from './problem.ts';
 
 export interface IncdsiOptions {
@@ -209,6 +210,9 @@ function newton(hinges: readonly Hinge[], pull: Pull, start: Float64Array): Floa
   return x;
 }
 
+const WHAT = 'IncDSI, Newton system';
+const ADVICE = 'raise the pull';
+
 /** (ridge · I + 2 Σ weight · a aᵀ) y = b, over the smaller of hinges and dimensions. */
 function solveActive(active: readonly Hinge[], ridge: number, b: Float64Array): Float64Array {
   const [m, D] = [active.length, b.length];
@@ -216,7 +220,7 @@ function solveActive(active: readonly Hinge[], ridge: number, b: Float64Array): 
     const a = new Float64Array(D * D);
     for (let d = 0; d < D; d++) a[d * D + d] = ridge;
     for (const { data, at, weight } of active) addOuter(a, D, 2 * weight, data, at);
-    return solveFactored(factor(a, D), b);
+    return solve(factorize(a, D, WHAT, ADVICE), b, 1);
   }
   // With rows a_k√(2w_k) as A: y = (b − Aᵀ(ridge · I + A Aᵀ)⁻¹ A b) / ridge.
   const scaled = new Float64Array(m * D);
@@ -225,10 +229,10 @@ function solveActive(active: readonly Hinge[], ridge: number, b: Float64Array): 
     for (let d = 0; d < D; d++) scaled[k * D + d] = root * data[at * D + d];
   });
   const gram = new Float64Array(m * m);
-  for (let k = 0; k < m; k++) for (let l = 0; l <= k; l++) gram[k * m + l] = dotAt(scaled, k, scaled, l, D);
+  for (let k = 0; k < m; k++) for (let l = k; l < m; l++) gram[k * m + l] = dotAt(scaled, k, scaled, l, D);
   for (let k = 0; k < m; k++) gram[k * m + k] += ridge;
   const inner = Float64Array.from({ length: m }, (_, k) => dotAt(scaled, k, b, 0, D));
-  solveFactored(factor(gram, m), inner);
+  solve(factorize(gram, m, WHAT, ADVICE), inner, 1);
   const y = Float64Array.from(b);
   for (let k = 0; k < m; k++) addRow(y, -inner[k], scaled, k);
   return y.map((v) => v / ridge);

@@ -42,7 +42,7 @@ export interface RowProblem {
   readonly rows: FloatTensor;
   readonly fresh: NewQueries;
   readonly old: OldQueries;
-  /** float32 [M, D], where rows are pulled to: the row of the document's text, its row before a change, `ridgeRows`. */
+  /** float32 [M, D], where rows are pulled to: the row of the document's text, its row before a change. */
   readonly prior: FloatTensor;
 }
 

@@ -1,41 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createRng } from '../../../../corpus/random.ts';
-import {
-  addOuter,
-  factor,
-  NotPositiveDefiniteError,
-  solveFactored,
-} from '../../../../editing/methods/rows/cholesky.ts';
 import { lbfgs } from '../../../../editing/methods/rows/lbfgs.ts';
 import { dotAt, scoreNewQueries, scoreOldQueries } from '../../../../editing/methods/rows/problem.ts';
-import { ridgeRows, secondMoment } from '../../../../editing/methods/rows/ridge-rows.ts';
-import { dot, matrix, randomMatrix, randomProblem, row } from './problems.ts';
-
-describe('Cholesky', () => {
-  it('gives A back as L Lᵀ and solves', () => {
-    const n = 6;
-    const vectors = randomMatrix(9, n, createRng(1));
-    const a = new Float64Array(n * n);
-    for (let i = 0; i < 9; i++) addOuter(a, n, 1 + i, vectors.data, i);
-    const full = (i: number, j: number): number => a[Math.max(i, j) * n + Math.min(i, j)];
-    const l = factor(a.slice(), n);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j <= i; j++) {
-        let sum = 0;
-        for (let k = 0; k <= j; k++) sum += l[i * n + k] * l[j * n + k];
-        assert.ok(Math.abs(sum - full(i, j)) < 1e-10);
-      }
-    }
-    const x = Float64Array.from({ length: n }, (_, i) => i - 2);
-    const b = x.map((_, i) => x.reduce((sum, v, j) => sum + full(i, j) * v, 0));
-    solveFactored(l, b).forEach((v, i) => assert.ok(Math.abs(v - x[i]) < 1e-10));
-  });
-
-  it('refuses a matrix that is not positive definite', () => {
-    assert.throws(() => factor(Float64Array.of(1, 0, 2, 4), 2), new NotPositiveDefiniteError(1, 0));
-  });
-});
+import { addRows, products } from '../../../../editing/methods/rows/passes.ts';
+import { dot, matrix, randomMatrix, row } from './problems.ts';
 
 describe('L-BFGS', () => {
   it("finds the bottom of Rosenbrock's valley", () => {
@@ -91,26 +60,27 @@ describe('scores of queries', () => {
   });
 });
 
-describe('ridge rows', () => {
-  it('are where their quadratic is least', () => {
-    const { fresh, old } = randomProblem({ D: 4, N: 5, M: 2, each: 3 }, 3);
-    const [newWeight, newMargin, damping, pull] = [0.6, 1, 20, 0.1];
-    const found = ridgeRows(fresh, secondMoment(old.states), 2, { newWeight, newMargin, damping, pull });
-    const P = old.states.shape[0];
-    const loss = (m: number, x: readonly number[]): number => {
-      let sum = pull * dot(x, x);
-      for (let p = 0; p < P; p++) sum += (((1 - newWeight) * damping) / P) * dot(row(old.states, p), x) ** 2;
-      fresh.documents.forEach((document, q) => {
-        if (document === m) sum += newWeight * (fresh.best[q] + newMargin - dot(row(fresh.states, q), x)) ** 2;
-      });
-      return sum;
-    };
-    for (const m of [0, 1]) {
-      const x = row(found, m);
-      x.forEach((v, d) => {
-        const slope = (loss(m, x.with(d, v + 1e-4)) - loss(m, x.with(d, v - 1e-4))) / 2e-4;
-        assert.ok(Math.abs(slope) < 1e-3, `slope ${slope}`);
-      });
-    }
-  });
+describe('products of one vector with many rows', () => {
+  const rng = createRng(5);
+
+  for (const count of [1, 3, 4, 9])
+    it(`are those of each of ${count} rows alone`, () => {
+      const D = 6;
+      const rows = randomMatrix(count, D, rng);
+      const x = Float64Array.from({ length: D + 2 }, () => rng.next() - 0.5);
+      const out = new Float64Array(count);
+      products(x, 2, D, rows.data, out);
+      const y = new Float64Array(D + 2);
+      addRows(y, 2, D, rows.data, out);
+      const alone = new Float64Array(1);
+      const sum = new Float64Array(D);
+      for (let q = 0; q < count; q++) {
+        products(x, 2, D, rows.data.slice(q * D, (q + 1) * D), alone);
+        assert.equal(out[q], alone[0]);
+        assert.ok(Math.abs(alone[0] - dot(row(rows, q), [...x.subarray(2)])) < 1e-12);
+        for (let d = 0; d < D; d++) sum[d] += out[q] * row(rows, q)[d];
+      }
+      assert.deepEqual([y[0], y[1]], [0, 0]);
+      sum.forEach((v, d) => assert.ok(Math.abs(v - y[2 + d]) < 1e-12));
+    });
 });
