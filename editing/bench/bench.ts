@@ -131,9 +131,9 @@ function pointsUpTo(edits: number, isCurve: boolean): number[] {
 /** What a new row costs old documents counts so many times as much, in the rows and in the weights. */
 export function withOldWeight(settings: EditSettings, factor: number): EditSettings {
   const rows =
-    settings.rows.method === 'text'
-      ? settings.rows
-      : { ...settings.rows, oldDocument: factor * settings.rows.oldDocument };
+    'oldDocument' in settings.rows
+      ? { ...settings.rows, oldDocument: factor * settings.rows.oldDocument }
+      : settings.rows;
   const { weights } = settings;
   if (!weights || !('lambda' in weights.options)) return { ...settings, rows };
   const options = { ...weights.options, lambda: factor * weights.options.lambda };

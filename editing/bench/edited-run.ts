@@ -1,6 +1,5 @@
 /** @file One method makes the edits of a plan, and is measured on the way. */
-import type { ModelVersion } from '../../models/decode.ts';
-import { DocidDecoder } from '../../models/decode.ts';
+import type { DocidDecoder, ModelVersion } from '../../models/decode.ts';
 import type { EditModel } from '../edit-model.ts';
 import { EditedModel, type EditState } from '../edited-model.ts';
 import { encodeEntry } from '../entry-codec.ts';
