@@ -1,3 +1,4 @@
+import { products } from './methods/rows/passes.ts';
 import { dotAt } from './methods/rows/problem.ts';
 import type { DocumentEntry } from './entry.ts';
 import type { FurtherQueries, OwnQueries } from './solve-row.ts';
@@ -16,20 +17,27 @@ export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number => Math.m
 
 /** The share of a's queries that go to b where only the base rows and these two are. */
 function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
-  const D = provisional.length;
+  const theirs = scoresOf(b.provisional, own.states.data, own.weights.length);
+  let mine: Float64Array | undefined;
   let sum = 0;
-  for (let q = 0; q < own.weights.length; q++) {
-    const other = dotAt(own.states.data, q, b.provisional, 0, D);
-    const rest = own.logSumExp[q];
-    if (other < rest - FAR) continue;
-    const mine = dotAt(own.states.data, q, provisional, 0, D);
-    sum += own.weights[q] / (1 + Math.exp(rest - other) + Math.exp(mine - other));
+  for (let q = 0; q < theirs.length; q++) {
+    const rest = own.logSumExp[q] - theirs[q];
+    if (rest > FAR) continue;
+    mine ??= scoresOf(provisional, own.states.data, theirs.length);
+    sum += own.weights[q] / (1 + Math.exp(rest) + Math.exp(mine[q] - theirs[q]));
   }
   return sum;
 }
 
-/** e⁻²⁰ is nothing. */
-const FAR = 20;
+/** Of a row for so many queries. */
+function scoresOf(row: Float32Array, states: Float32Array, count: number): Float64Array {
+  const scores = new Float64Array(count);
+  products(Float64Array.from(row), 0, row.length, states, scores);
+  return scores;
+}
+
+/** e⁻¹⁰ of a query is nothing beside the least strength that makes neighbours. */
+const FAR = 10;
 
 /** Strongest first; of equal ones by id. */
 export const strongest = (neighbours: readonly Neighbour[], most: number): Neighbour[] =>
@@ -65,8 +73,7 @@ const LEFT = 1e-6;
 /** Neighbours' queries as old ones of an entry: each answered by its provisional row, in a model without the entry. */
 export function furtherOf(entry: DocumentEntry, neighbours: readonly DocumentEntry[]): FurtherQueries | undefined {
   const lists = neighbours.map(({ own, provisional }) => {
-    const D = provisional.length;
-    const mine = Float64Array.from(own.logSumExp, (_, q) => dotAt(own.states.data, q, provisional, 0, D));
+    const mine = scoresOf(provisional, own.states.data, own.logSumExp.length);
     return {
       states: own.states,
       own: mine,
