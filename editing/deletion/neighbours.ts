@@ -1,0 +1,65 @@
+/** @file What does the deletion cost the documents that remain? */
+import type { Asked } from './audit-case.ts';
+import type { AuditedModel } from './audited-model.ts';
+import { finding, type AuditTest } from './finding.ts';
+import { meanOf } from './statistics.ts';
+
+const MOST = 0.002;
+/** Documents this well placed on a deleted one's queries are its neighbours. */
+const NEAR = 10;
+
+export const neighbours: AuditTest = {
+  meaning:
+    'Success@1 of the documents that remain on held-out queries, before and after: of all, and of the neighbours',
+  async run({ case: { before, after, deleted: documents }, deleted, others }) {
+    const gone = new Set(documents.map(({ docid }) => docid));
+    const near = await nearest(before, deleted.before, gone);
+    const [was, is] = [await hits(before, others.before, gone), await hits(after, others.after, gone)];
+    const isNear = Array.from(others.after.of, (of) => near.has(others.after.documents[of].docid));
+    const change = (values: (q: number) => boolean): number => {
+      const list = is.flatMap((hit, q) => (values(q) ? [hit - was[q]] : []));
+      return list.length ? meanOf(list) : 0;
+    };
+    return [
+      finding(
+        `change of Success@1, ${is.length} queries`,
+        change(() => true),
+        { least: -MOST, most: MOST },
+      ),
+      finding(
+        `change of Success@1 of ${near.size} neighbours`,
+        change((q) => isNear[q]),
+        { least: -MOST, most: MOST },
+      ),
+      finding('Success@1 before', meanOf(was)),
+      finding('Success@1 after', meanOf(is)),
+    ];
+  },
+};
+
+/** 1 where a query's own document is the best of those that remain. */
+async function hits(model: AuditedModel, asked: Asked, gone: ReadonlySet<string>): Promise<number[]> {
+  const remains = Uint8Array.from(model.docids, (docid) => (gone.has(docid) ? 0 : 1));
+  const found: number[] = [];
+  await model.eachScores(asked.seen.states, (scores, q) => {
+    const own = model.rowOf.get(asked.documents[asked.of[q]].docid);
+    const isFirst =
+      own !== undefined && scores.every((score, row) => row === own || !remains[row] || score < scores[own]);
+    found.push(isFirst ? 1 : 0);
+  });
+  return found;
+}
+
+async function nearest(model: AuditedModel, asked: Asked, gone: ReadonlySet<string>): Promise<Set<string>> {
+  const near = new Set<string>();
+  await model.eachScores(asked.seen.states, (scores) => {
+    const order = Int32Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a]);
+    let taken = 0;
+    for (const row of order) {
+      if (gone.has(model.docids[row])) continue;
+      near.add(model.docids[row]);
+      if (++taken === NEAR) break;
+    }
+  });
+  return near;
+}

@@ -1,0 +1,95 @@
+/**
+ * @file Making a row for a document from some of its queries, as an attacker would who wants it back: the row solve of an
+ * added document, without its text. Only what the model's states say of the queries decides how well that goes.
+ */
+import { tensor, type FloatTensor } from '../../models/session.ts';
+import { crossEntropy } from '../methods/rows/cross-entropy.ts';
+import { dotAt, logSumExpOf, takeRows, type OldQueries } from '../methods/rows/problem.ts';
+import { queriesOf, type Asked } from './audit-case.ts';
+import type { AuditedModel } from './audited-model.ts';
+
+/** What an old document weighs against the one that is wanted back: as when a document is added. */
+const OLD_DOCUMENT = 5;
+
+/** What live rows make of queries. */
+export interface Rivals {
+  /** [Q] the best score. */
+  readonly best: Float64Array;
+  /** [Q] log Σ exp of all. */
+  readonly logSumExp: Float64Array;
+}
+
+export class RowAttack {
+  private readonly model: AuditedModel;
+  private readonly old: OldQueries;
+  /** float32 [1, D] the mean of all rows: nothing is known of the document. */
+  private readonly prior: FloatTensor;
+
+  private constructor(model: AuditedModel, old: OldQueries) {
+    this.model = model;
+    this.old = old;
+    const [N, D] = model.rows.shape;
+    const mean = new Float64Array(D);
+    model.rows.data.forEach((x, i) => (mean[i % D] += x / N));
+    this.prior = tensor(Float32Array.from(mean), [1, D]);
+  }
+
+  /** @param old  queries of documents that remain: a row that steals them is of no use */
+  static async open(model: AuditedModel, old: Asked): Promise<RowAttack> {
+    const places = Array.from(old.of.keys()).filter((q) => model.rowOf.has(old.documents[old.of[q]].docid));
+    const documents = Int32Array.from(places, (q) => model.rowOf.get(old.documents[old.of[q]].docid)!);
+    const states = takeRows(old.seen.states, places);
+    const own = new Float64Array(places.length);
+    const logSumExp = new Float64Array(places.length);
+    await model.eachScores(states, (scores, p) => {
+      own[p] = scores[documents[p]];
+      logSumExp[p] = logSumExpOf(Float64Array.from(scores));
+    });
+    const each = OLD_DOCUMENT * model.docids.length;
+    const weights = new Float64Array(places.length).fill(each / places.length);
+    return new RowAttack(model, { states, documents, own, logSumExp, weights });
+  }
+
+  async rivals(states: FloatTensor): Promise<Rivals> {
+    const best = new Float64Array(states.shape[0]);
+    const logSumExp = new Float64Array(states.shape[0]);
+    await this.model.eachScores(states, (scores, q) => {
+      best[q] = scores.reduce((most, x) => Math.max(most, x), -Infinity);
+      logSumExp[q] = logSumExpOf(Float64Array.from(scores));
+    });
+    return { best, logSumExp };
+  }
+
+  /**
+   * The row that leads to some of the queries: float32 [D].
+   *
+   * @param rivals  of all of `states`, from `rivals`
+   * @param chosen  those that the row is solved for
+   */
+  solve(states: FloatTensor, { best, logSumExp }: Rivals, chosen: readonly number[]): Float32Array {
+    const pick = (values: Float64Array): Float64Array => Float64Array.from(chosen, (q) => values[q]);
+    const fresh = {
+      states: takeRows(states, chosen),
+      documents: new Int32Array(chosen.length),
+      rivals: new Int32Array(chosen.length),
+      best: pick(best),
+      logSumExp: pick(logSumExp),
+      weights: new Float64Array(chosen.length).fill(1 / chosen.length),
+    };
+    const problem = { rows: this.model.rows, fresh, old: this.old, prior: this.prior };
+    return crossEntropy(problem, { oldWeight: 1, pull: 0.01, screen: 1e-4 }).data;
+  }
+}
+
+/** By how much a row is ahead of the best live one for each of the queries chosen. */
+export function leads(row: Float32Array, states: FloatTensor, { best }: Rivals, chosen: readonly number[]): number[] {
+  return chosen.map((q) => dotAt(row, 0, states.data, q, row.length) - best[q]);
+}
+
+/** Share of leads above 0. */
+export const shareLed = (list: readonly number[]): number => list.filter((lead) => lead > 0).length / list.length;
+
+/** Rows made of the known queries of each document, float32 [D] each. */
+export function solvedRows(attack: RowAttack, asked: Asked, rivals: Rivals): Float32Array[] {
+  return queriesOf(asked, 'known', 'drawn').map((known) => attack.solve(asked.seen.states, rivals, known));
+}
