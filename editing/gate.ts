@@ -3,11 +3,10 @@
  * own held-out queries. Every query is scored against all rows in force.
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
-import type { EditModel, Observed } from './edit-model.ts';
+import type { EditModel, Observed, Scores } from './edit-model.ts';
 import type { EditState } from './edited-model.ts';
 import type { DocumentEntry, Entry } from './entry.ts';
 import type { QueryBank } from './query-bank.ts';
-import { ASIDE } from './edit-model.ts';
 
 /** Success@1 of the same queries before and after an edit; 0 of no queries. */
 export interface BeforeAfter {
@@ -60,11 +59,26 @@ export const accept = ({ canaries: { before, after } }: EditFigures, budget: num
 export async function bestRows(model: EditModel, state: EditState, observed: Observed): Promise<Int32Array> {
   const [N, D] = model.rows.shape;
   const states = await model.restate(observed, state.deltas);
-  const bias = new Float32Array(N);
-  for (const row of state.dead) bias[row] = ASIDE;
-  const base = await model.scoresOf(states, model.rows, undefined, tensor(bias, [1, N]));
+  const base = await baseScores(model, state, observed, states);
   const added = await model.scoresOf(states, addedRows(state, D));
   return base.rivals.map((row, q) => (added.best[q] > base.best[q] ? N + added.rivals[q] : row));
+}
+
+/** Of states without deltas: as long as no base document goes, edits of rows change nothing here. */
+const unedited = new WeakMap<Observed, { readonly dead: string; readonly scores: Scores }>();
+
+async function baseScores(
+  model: EditModel,
+  { dead, deltas }: EditState,
+  observed: Observed,
+  states: FloatTensor,
+): Promise<Scores> {
+  const which = [...dead].sort((a, b) => a - b).join();
+  const known = deltas.length ? undefined : unedited.get(observed);
+  if (known?.dead === which) return known.scores;
+  const scores = await model.scores(states, undefined, dead);
+  if (!deltas.length) unedited.set(observed, { dead: which, scores });
+  return scores;
 }
 
 /** float32 [M, D] */

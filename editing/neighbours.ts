@@ -18,21 +18,29 @@ export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number => Math.m
 /** The share of a's queries that go to b where only the base rows and these two are. */
 function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
   const theirs = scoresOf(b.provisional, own.states.data, own.weights.length);
-  let mine: Float64Array | undefined;
+  const mine = ownScores(provisional, own);
   let sum = 0;
   for (let q = 0; q < theirs.length; q++) {
     const rest = own.logSumExp[q] - theirs[q];
     if (rest > FAR) continue;
-    mine ??= scoresOf(provisional, own.states.data, theirs.length);
     sum += own.weights[q] / (1 + Math.exp(rest) + Math.exp(mine[q] - theirs[q]));
   }
   return sum;
 }
 
+const known = new WeakMap<Float32Array, Float64Array>();
+
+/** Of an entry's provisional row for its own queries. */
+function ownScores(provisional: Float32Array, { states, weights }: OwnQueries): Float64Array {
+  let scores = known.get(provisional);
+  if (!scores) known.set(provisional, (scores = scoresOf(provisional, states.data, weights.length)));
+  return scores;
+}
+
 /** Of a row for so many queries. */
 function scoresOf(row: Float32Array, states: Float32Array, count: number): Float64Array {
   const scores = new Float64Array(count);
-  products(Float64Array.from(row), 0, row.length, states, scores);
+  products(new Float64Array(row), 0, row.length, states, scores);
   return scores;
 }
 
@@ -73,7 +81,7 @@ const LEFT = 1e-6;
 /** Neighbours' queries as old ones of an entry: each answered by its provisional row, in a model without the entry. */
 export function furtherOf(entry: DocumentEntry, neighbours: readonly DocumentEntry[]): FurtherQueries | undefined {
   const lists = neighbours.map(({ own, provisional }) => {
-    const mine = scoresOf(provisional, own.states.data, own.logSumExp.length);
+    const mine = ownScores(provisional, own);
     return {
       states: own.states,
       own: mine,

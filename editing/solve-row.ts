@@ -117,7 +117,7 @@ function touch(touched: Set<number>, bank: QueryBank, row: Float32Array, aside: 
   const bar = Math.log(LOOK);
   const before = touched.size;
   const found = new Float64Array(rowOf.length);
-  products(Float64Array.from(row), 0, row.length, observed.states.data, found);
+  products(new Float64Array(row), 0, row.length, observed.states.data, found);
   for (let p = 0; p < rowOf.length; p++)
     if (found[p] - scores.logSumExp[p] >= bar && !touched.has(p) && !aside.has(rowOf[p])) touched.add(p);
   return touched.size > before;
