@@ -210,12 +210,11 @@ function tradeOff({ tradeOff: points, methods }: BenchResult): Section {
   };
 }
 
-function cost({ methods }: BenchResult): Section {
+function cost({ methods, threads }: BenchResult): Section {
   return {
     id: 'cost',
     title: 'Time and size',
-    about:
-      'From the document to the version that answers with it: pseudo-queries, their states, rows, weights. One thread, if nothing else was asked for. Bytes are what a log has to keep of an edit to undo and replay it.',
+    about: `From the document to the version that answers with it: pseudo-queries, their states, rows, weights; on ${threads === 1 ? 'one core' : `${threads} cores`}. Bytes are what a log has to keep of an edit to undo and replay it.`,
     findings: [],
     figures: [],
     tables: [
