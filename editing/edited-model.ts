@@ -62,7 +62,7 @@ export class EditedModel {
   private readonly bank: QueryBank;
   private readonly settings: EditSettings;
   private readonly weights: WeightEdits;
-  private current: Computed & { readonly state: EditState };
+  private current: Omit<Computed, 'links'> & { readonly links: Links | undefined; readonly state: EditState };
   /** What a trial found beside its state. */
   private readonly tried = new WeakMap<EditState, Computed>();
 
@@ -82,8 +82,13 @@ export class EditedModel {
     this.current = { entries: new Map(), links: new Map(), state: base };
     const add = [...entries];
     if (!add.length) return;
+    if (known) {
+      // Who is whose neighbour is looked up when something changes.
+      this.current = { entries: new Map(add.map((entry) => [entry.id, entry])), links: undefined, state: known };
+      return;
+    }
     const computed = this.changed({ add });
-    this.current = { ...computed, state: known ?? this.solve(computed) };
+    this.current = { ...computed, state: this.solve(computed) };
   }
 
   get state(): EditState {
@@ -119,7 +124,7 @@ export class EditedModel {
 
   private changed({ add = [], remove = [] }: EditChange): Computed {
     const entries = new Map(this.current.entries);
-    const links = new Map(this.current.links);
+    const links = new Map(this.links());
     for (const id of remove) {
       if (!entries.delete(id)) throw new EditChangeError(id, 'one in force', 'none of this id');
       for (const { id: other } of links.get(id) ?? [])
@@ -131,20 +136,35 @@ export class EditedModel {
     }
     for (const entry of add) {
       if (entries.has(entry.id)) throw new EditChangeError(entry.id, 'one not in force', 'one that is');
-      if (entry.kind === 'document') {
-        const found: Neighbour[] = [];
-        for (const other of entries.values()) {
-          if (other.kind !== 'document') continue;
-          const strength = strengthOf(entry, other);
-          if (strength < this.settings.neighbours.least) continue;
-          found.push({ id: other.id, strength });
-          links.set(other.id, [...links.get(other.id)!, { id: entry.id, strength }]);
-        }
-        links.set(entry.id, found);
-      }
+      if (entry.kind === 'document') this.link(links, entry, entries.values());
       entries.set(entry.id, entry);
     }
     return { entries, links };
+  }
+
+  private links(): Links {
+    if (this.current.links) return this.current.links;
+    const links = new Map<string, readonly Neighbour[]>();
+    const earlier: Entry[] = [];
+    for (const entry of this.current.entries.values()) {
+      if (entry.kind === 'document') this.link(links, entry, earlier);
+      earlier.push(entry);
+    }
+    this.current = { ...this.current, links };
+    return links;
+  }
+
+  /** Puts a document among others that are there. */
+  private link(links: Map<string, readonly Neighbour[]>, entry: DocumentEntry, others: Iterable<Entry>): void {
+    const found: Neighbour[] = [];
+    for (const other of others) {
+      if (other.kind !== 'document') continue;
+      const strength = strengthOf(entry, other);
+      if (strength < this.settings.neighbours.least) continue;
+      found.push({ id: other.id, strength });
+      links.set(other.id, [...links.get(other.id)!, { id: entry.id, strength }]);
+    }
+    links.set(entry.id, found);
   }
 
   private solve({ entries, links }: Computed): EditState {
@@ -156,9 +176,7 @@ export class EditedModel {
       const before = this.current.entries.get(id);
       const known = this.current.state.rows.get(id);
       const same =
-        known &&
-        before === entry &&
-        equal(around, this.surroundings(entry, this.current.links, this.current.state.dead));
+        known && before === entry && equal(around, this.surroundings(entry, this.links(), this.current.state.dead));
       rows.set(id, same ? known : this.finalRow(entry, around, entries));
     }
     const deltas = this.weights.deltas(pairsByLayer(entries));

@@ -11,21 +11,24 @@ export interface Neighbour {
 
 /**
  * How strongly two added documents compete: the share of its queries, by probability, that each one's provisional row would
- * take from the other's, the greater of the two. Symmetric, and from these two entries alone.
+ * take from the other's, the greater of the two, by some of them. Symmetric, and from these two entries alone.
  */
 export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number => Math.max(taken(a, b), taken(b, a));
 
+/** Queries that tell of the others: pseudo-queries are drawn alike, and given ones stand before them. */
+const SAMPLE = 16;
+
 /** The share of a's queries that go to b where only the base rows and these two are. */
 function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
-  const theirs = scoresOf(b.provisional, own.states.data, own.weights.length);
   const mine = ownScores(provisional, own);
-  let sum = 0;
+  const theirs = scoresOf(b.provisional, own.states.data, Math.min(SAMPLE, mine.length));
+  let [sum, weight] = [0, 0];
   for (let q = 0; q < theirs.length; q++) {
+    weight += own.weights[q];
     const rest = own.logSumExp[q] - theirs[q];
-    if (rest > FAR) continue;
-    sum += own.weights[q] / (1 + Math.exp(rest) + Math.exp(mine[q] - theirs[q]));
+    if (rest < FAR) sum += own.weights[q] / (1 + Math.exp(rest) + Math.exp(mine[q] - theirs[q]));
   }
-  return sum;
+  return sum / weight;
 }
 
 const known = new WeakMap<Float32Array, Float64Array>();
