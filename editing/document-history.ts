@@ -131,7 +131,7 @@ export class DocumentHistory {
 }
 
 function inverseOf({ seq, kind, docid, renamed_to, forgotten, before }: StepRow): DocumentStep {
-  if (forgotten && kind !== 'insert') throw new ForgottenError(seq, docid);
+  if (forgotten) throw new ForgottenError(seq, docid);
   switch (kind) {
     case 'insert':
       return { kind: 'delete', docid };

@@ -24,6 +24,11 @@ export class ForeignEditError extends Error {
   }
 }
 
+/** @throws ForeignEditError */
+export function checkLast(store: Store, log: EditLog, last: number): void {
+  if (log.last !== last) throw new ForeignEditError(store.database.name, last, log.last);
+}
+
 export interface Commit {
   readonly edit: NewEdit;
   /** The last edit that the trial knew of. */
@@ -55,7 +60,7 @@ export function commitEdit(
 ): Committed {
   const history = new DocumentHistory(store);
   return store.transaction(() => {
-    if (log.last !== last) throw new ForeignEditError(store.database.name, last, log.last);
+    checkLast(store, log, last);
     const seq = log.append(edit);
     const documents = new Map<string, SteppedDocument>();
     for (const step of plan.steps) {

@@ -2,7 +2,7 @@
  * @file From operations to what an edit consists of: steps of documents, entries to be made, entries that come into force or
  * leave it. Nothing is computed or written here.
  */
-import { UnknownDocidError, type Document } from '../corpus/documents.ts';
+import { checkDocument, UnknownDocidError, type Document } from '../corpus/documents.ts';
 import { DocidTakenError, type Store } from '../corpus/store.ts';
 import type { DocumentStep } from './document-history.ts';
 import type { ActiveEntry, EditLog } from './edit-log.ts';
@@ -66,7 +66,7 @@ export class Planner {
 
   /**
    * @param operations  that `checkRequest` found nothing wrong with
-   * @throws DocidTakenError, UnknownDocidError, VersionConflictError
+   * @throws DocidTakenError, UnknownDocidError, VersionConflictError, InvalidDocumentError
    */
   plan(operations: readonly Operation[]): EditPlan {
     return joinPlans(operations.map((operation, i) => this.planOne(operation, `operations[${i}]`)));
@@ -105,6 +105,7 @@ export class Planner {
     change: ({ docid, document, queries, expectedVersion }, where) => {
       const before = this.live(docid, expectedVersion, where);
       const { title = before.title, text = before.text, metadata = before.metadata } = document;
+      checkDocument({ docid, title, text, metadata });
       const steps: DocumentStep[] = [{ kind: 'update', docid, content: { title, text, metadata } }];
       if (title === before.title && text === before.text && !queries) return { steps };
       const held = this.held(docid);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Store } from '../corpus/store.ts';
 import type { ModelFolder } from '../models/folder.ts';
 import { modelVersion } from '../models/model-version.ts';
-import { commitEdit, driftKey, type Committed } from './edit-commit.ts';
+import { checkLast, commitEdit, driftKey, type Committed } from './edit-commit.ts';
 import { DocumentHistory } from './document-history.ts';
 import { EditLog, type ActiveEntry, type EditQuery } from './edit-log.ts';
 import { EditModel } from './edit-model.ts';
@@ -197,7 +197,8 @@ export class Editor {
     const request = key === null ? null : requestHash(task.request);
     const earlier = key === null ? undefined : this.log.keyed(key);
     if (earlier) return sameRequest(key!, request!, earlier);
-    const { last } = this.log;
+    const last = this.published.model.editSeq;
+    checkLast(this.store, this.log, last);
     const { plan, undoes } = task.plan();
     const trial = await this.bench.try(plan, { budget, signal, onProgress });
     if (!trial.accepted || task.dryRun)

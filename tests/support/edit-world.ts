@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { storeStages } from '../../analysis/stages.ts';
 import type { NewDocument } from '../../corpus/documents.ts';
 import { openStore, type Store } from '../../corpus/store.ts';
+import { Editor } from '../../editing/editor.ts';
 import { DEFAULT_PRESET, presets, type EditSettings } from '../../editing/presets.ts';
+import type { PublishedVersion } from '../../editing/published-version.ts';
 import { readModelFolder, type ModelFolder } from '../../models/folder.ts';
 import { texts, writeTinyModel, type TinyModelOptions } from './tiny-model.ts';
 
@@ -62,3 +64,31 @@ export function editWorld(dir: string, options: TinyModelOptions = {}): EditWorl
   fillStore(path).close();
   return { dir, modelDir, folder: readModelFolder(modelDir), path };
 }
+
+/** An editor on the world's store; both are closed by `close`, which may be called twice. */
+export async function openEditor(
+  { path, folder }: EditWorld,
+  settings: EditSettings | undefined = fewQueries,
+): Promise<{ store: Store; editor: Editor; close: () => Promise<void> }> {
+  const store = openStore(path);
+  const editor = await Editor.open({ store, folder, settings });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= editor.close().then(() => store.close()));
+  return { store, editor, close };
+}
+
+/** Every byte that searches depend on, without the number of the edit. */
+export function contentOf({ model, docids }: PublishedVersion): object {
+  const hex = (values: Float32Array): string =>
+    Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('hex');
+  return {
+    docids,
+    live: [...model.live],
+    rows: model.rows.map(({ row, values }) => [row, hex(values)]),
+    deltas: model.deltas.map(({ weight, delta }) => [weight, hex(delta)]),
+  };
+}
+
+/** What the live documents of a store say, by docid. */
+export const corpusOf = (store: Store): Map<string, object> =>
+  new Map([...store.eachDocument()].map(({ docid, title, text, metadata }) => [docid, { title, text, metadata }]));

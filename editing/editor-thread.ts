@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import type { Worker } from 'node:worker_threads';
+import { openStore } from '../corpus/store.ts';
+import { startThread } from '../models/thread.ts';
+import { EditorError, received } from './crossing-errors.ts';
+import { EditLog } from './edit-log.ts';
+import type { RunOptions, UndoOptions } from './editor.ts';
+import type { EditorSetup, EditTask, FromEditor, ToEditor } from './editor-worker.ts';
+import type { EditOutcome, EditRequest } from './operations.ts';
+import type { EditSettings } from './presets.ts';
+import { newestVersion, readPublished, type PublishedVersion } from './published-version.ts';
+
+export interface EditorThreadOptions {
+  readonly modelDir: string;
+  /** `modelVersion` of it. */
+  readonly version: string;
+  /** Of its rows. */
+  readonly docids: readonly string[];
+  /** The store's file. */
+  readonly path: string;
+  /** Folder for what can be computed again, and is kept to open sooner. */
+  readonly dataDir?: string | undefined;
+  readonly settings?: EditSettings | undefined;
+  /** Cores that one run may use. @default 1 */
+  readonly threads?: number | undefined;
+}
+
+/** A request that was not answered yet. */
+interface Waiting {
+  readonly task: EditTask;
+  readonly key: string | undefined;
+  readonly options: RunOptions;
+  readonly resolve: (outcome: EditOutcome) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * An `Editor` in a thread of its own, which starts with the first request. Requests are done one after the other. Should
+ * the thread die, another one takes its place, and what became of the request under way is read from the log.
+ */
+export class EditorThread {
+  private readonly options: EditorThreadOptions;
+  private published: PublishedVersion;
+  private readonly queue: Waiting[] = [];
+  private current: Waiting | undefined;
+  private worker: Worker | undefined;
+  private ended: Promise<void> = Promise.resolve();
+  private idle: (() => void) | undefined;
+  private closed = false;
+
+  /** Reads the version in force from the log. @throws ForeignEditsError, StoreOpenError, StoreVersionError */
+  constructor(options: EditorThreadOptions) {
+    this.options = options;
+    this.published = this.reading((store) => readPublished(store, options));
+  }
+
+  /** What searches should answer from: newest once a request is answered. */
+  get version(): PublishedVersion {
+    return this.published;
+  }
+
+  /** @throws EditorError, and what `Editor.edit` throws */
+  edit(request: EditRequest, options: RunOptions = {}): Promise<EditOutcome> {
+    const key = keyOf(request);
+    return this.run({ kind: 'edit', request: { ...request, ...(key && { idempotencyKey: key }) } }, key, options);
+  }
+
+  /** @throws EditorError, and what `Editor.undo` throws */
+  undo(seq: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
+    return this.backwards('undo', seq, options);
+  }
+
+  /** @throws EditorError, and what `Editor.revert` throws */
+  revert(to: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
+    return this.backwards('revert', to, options);
+  }
+
+  /** Waits for what was asked for, and for the thread's end. */
+  async close(): Promise<void> {
+    this.closed = true;
+    if (this.current || this.queue.length) await new Promise<void>((resolve) => (this.idle = resolve));
+    this.worker?.postMessage({ kind: 'close' } satisfies ToEditor);
+    await this.ended;
+  }
+
+  private backwards(
+    kind: 'undo' | 'revert',
+    seq: number,
+    { signal, onProgress, ...options }: UndoOptions & RunOptions,
+  ): Promise<EditOutcome> {
+    const key = keyOf(options);
+    const task: EditTask = { kind, seq, options: { ...options, ...(key && { idempotencyKey: key }) } };
+    return this.run(task, key, { signal, onProgress });
+  }
+
+  private run(task: EditTask, key: string | undefined, options: RunOptions): Promise<EditOutcome> {
+    if (this.closed) return Promise.reject(new EditorError('editing thread: closed'));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ task, key, options, resolve, reject });
+      this.next();
+    });
+  }
+
+  private next(): void {
+    if (this.current) return;
+    const waiting = this.queue.shift();
+    if (!waiting) return this.idle?.();
+    const { task, options } = waiting;
+    const { signal } = options;
+    if (signal?.aborted) {
+      waiting.reject(signal.reason as Error);
+      return this.next();
+    }
+    this.current = waiting;
+    const worker = (this.worker ??= this.start());
+    worker.postMessage({ kind: 'run', task } satisfies ToEditor);
+    signal?.addEventListener('abort', this.cancel);
+  }
+
+  private readonly cancel = (): void => this.worker?.postMessage({ kind: 'cancel' } satisfies ToEditor);
+
+  private start(): Worker {
+    const { modelDir, path, dataDir, settings, threads } = this.options;
+    const setup: EditorSetup = { modelDir, path, dataDir, settings, threads };
+    const worker = startThread(new URL('./editor-worker', import.meta.url), { workerData: setup });
+    let death: Error | undefined;
+    worker.on('message', (message: FromEditor) => this.receive(message));
+    worker.once('error', (error) => (death = error)); // an exit follows
+    this.ended = new Promise((resolve) =>
+      worker.once('exit', (code) => {
+        this.worker = undefined;
+        this.lose(death ?? new Error(`stopped with code ${code}`));
+        resolve();
+      }),
+    );
+    return worker;
+  }
+
+  private receive(message: FromEditor): void {
+    const { options } = this.current!;
+    if (message.kind === 'progress') return options.onProgress?.(message.progress);
+    if (message.kind === 'done') {
+      this.published = message.version ?? this.published;
+      this.answer(({ resolve }) => resolve(message.outcome));
+    } else {
+      const isStopped = options.signal?.aborted && message.error.name === 'AbortError';
+      const error = isStopped ? (options.signal.reason as Error) : received(message.error);
+      this.answer(({ reject }) => reject(error));
+    }
+  }
+
+  private answer(settle: (waiting: Waiting) => void): void {
+    const waiting = this.current!;
+    this.current = undefined;
+    waiting.options.signal?.removeEventListener('abort', this.cancel);
+    settle(waiting);
+    this.next();
+  }
+
+  /** The thread died: its request was committed, or it was not. */
+  private lose(death: Error): void {
+    if (!this.current) return;
+    const { key } = this.current;
+    const advice = 'nothing was changed; try again';
+    try {
+      const [version, known] = this.reading((store) => [
+        newestVersion(store, this.options.docids),
+        key === undefined ? undefined : new EditLog(store).keyed(key),
+      ]);
+      this.published = version;
+      this.answer(({ resolve, reject }) => {
+        if (known) resolve(known.outcome);
+        else reject(new EditorError(`editing thread: ${death.message}; ${advice}`, { cause: death }));
+      });
+    } catch (cause) {
+      this.answer(({ reject }) => reject(new EditorError(`editing thread: ${death.message}`, { cause })));
+    }
+  }
+
+  private reading<T>(read: (store: ReturnType<typeof openStore>) => T): T {
+    const store = openStore(this.options.path, { readonly: true });
+    try {
+      return read(store);
+    } finally {
+      store.close();
+    }
+  }
+}
+
+/** Every edit that may be committed has a key, by which it is found should the thread die over it. */
+const keyOf = ({ idempotencyKey, dryRun }: UndoOptions): string | undefined =>
+  idempotencyKey ?? (dryRun ? undefined : randomUUID());
