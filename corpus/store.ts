@@ -315,10 +315,16 @@ export class Store {
     });
   }
 
-  /** Empties the write-ahead log, which may hold what was erased. False where a reader kept some of it. */
+  /** Empties the write-ahead log, which may hold what was erased. False where somebody reads from it: nobody is waited for. */
   forgetLog(): boolean {
-    const [{ busy }] = this.database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
-    return busy === 0;
+    const wait = this.database.pragma('busy_timeout', { simple: true }) as number;
+    this.database.pragma('busy_timeout = 0');
+    try {
+      const [{ busy }] = this.database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+      return busy === 0;
+    } finally {
+      this.database.pragma(`busy_timeout = ${wait}`);
+    }
   }
 
   // ---- queries and judgements

@@ -18,7 +18,7 @@ export function createApp(state: ServerState, log: (line: string) => void): Expr
   const app = express();
   app.set('etag', false); // Only documents have versions worth a header.
   app.use(requestId, closeWhenClosing(state), securityHeaders, compression());
-  for (const route of routes) serve(app, route, state);
+  for (const route of routes) serve(app, route, state, log);
   // After all of them: a document called `import` is found beside POST /documents/import.
   for (const { path, operations } of routes)
     app.route(path).all(refuseOtherMethods(Object.keys(operations) as Method[]));
@@ -30,10 +30,12 @@ export function createApp(state: ServerState, log: (line: string) => void): Expr
   return app;
 }
 
-function serve(app: Express, { path, operations }: Route, state: ServerState): void {
+type Log = (line: string) => void;
+
+function serve(app: Express, { path, operations }: Route, state: ServerState, log: Log): void {
   const handlers = app.route(path);
   for (const [method, spec] of Object.entries(operations) as [Method, Operation][])
-    handlers[method](checkKey(spec.access, state), ...bodyHandlers(spec), answer(spec, state));
+    handlers[method](checkKey(spec.access, state), ...bodyHandlers(spec), answer(spec, state, log));
 }
 
 /** Before the body is read: nobody sends megabytes without a key. */
@@ -49,12 +51,12 @@ function bodyHandlers({ body, bodyBytes = limits.bodyBytes }: Operation): Reques
   return body ? [requireJson, express.json({ limit: bodyBytes, strict: false })] : [];
 }
 
-function answer(spec: Operation, state: ServerState): RequestHandler {
+function answer(spec: Operation, state: ServerState, log: Log): RequestHandler {
   return async (request, response) => {
     const query = spec.query && check(spec.query, request.query);
     const body = spec.body && check(spec.body, request.body);
     const caller = response.locals.caller as ApiKey | undefined;
-    const answer = await spec.handle({ state, request, response, caller, query, body });
+    const answer = await spec.handle({ state, request, response, caller, query, body, log });
     if (response.headersSent) return void response.end(); // It wrote its answer line by line.
     endConnection(state, response); // The server may have begun to close meanwhile.
     if (answer === undefined) response.end();
@@ -71,7 +73,7 @@ function check<T>(schema: z.ZodType<T>, value: unknown): T {
 }
 
 const requireJson: RequestHandler = (request, _, next) => {
-  if (!request.is('application/json')) throw new MediaTypeError(request.get('content-type'));
+  if (!request.is('application/json')) throw new MediaTypeError('application/json', request.get('content-type'));
   next();
 };
 

@@ -3,9 +3,19 @@ import type { ErrorRequestHandler } from 'express';
 import { z } from 'zod';
 import { AnalysisError } from '../analysis/analysis-thread.ts';
 import { ExplainerBusyError, ExplainerError } from '../analysis/explainer-thread.ts';
-import { describeJson, UnknownDocidError } from '../corpus/documents.ts';
+import { describeJson, InvalidDocumentError, UnknownDocidError } from '../corpus/documents.ts';
 import { InvalidFilterError } from '../corpus/filter.ts';
+import { DocidTakenError, StoreFullError } from '../corpus/store.ts';
+import { EditorError } from '../editing/crossing-errors.ts';
+import { ForgottenError } from '../editing/document-history.ts';
+import { UnknownEditError } from '../editing/edit-log.ts';
+import type { EditFigures } from '../editing/gate.ts';
+import { ForeignEditsError } from '../editing/log-base.ts';
+import { IdempotencyKeyError, InvalidOperationError, VersionConflictError } from '../editing/operations.ts';
+import { AlreadyUndoneError, FoldedEditError, UndoConflictError } from '../editing/undo.ts';
 import { PoolError, QueueFullError } from '../models/pool.ts';
+import { CircuitServedError, EditRefusedError } from './edits.ts';
+import { EditedModelError } from './index-service.ts';
 import { KeyRequiredError, ScopeError } from './keys/authorize.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
@@ -50,6 +60,14 @@ export class DocumentNotFoundError extends Error {
   }
 }
 
+/** The document is not the one that the request is about. */
+export class PreconditionError extends Error {
+  override readonly name = 'PreconditionError';
+  constructor(docid: string, expected: string, actual: string) {
+    super(`document '${docid}': expected ${expected}, got ${actual}; read it again and repeat the edit`);
+  }
+}
+
 /** No analysis of this server has come to its end. */
 export class AnalysisNotFoundError extends Error {
   override readonly name = 'AnalysisNotFoundError';
@@ -60,8 +78,8 @@ export class AnalysisNotFoundError extends Error {
 
 export class MediaTypeError extends Error {
   override readonly name = 'MediaTypeError';
-  constructor(actual: string | undefined) {
-    super(`request: expected the content type application/json, got ${actual ?? 'none'}`);
+  constructor(expected: string, actual: string | undefined) {
+    super(`request: expected the content type ${expected}, got ${actual ?? 'none'}`);
   }
 }
 
@@ -85,14 +103,25 @@ const kinds = {
   taskNotFound: { status: 404, code: 'task_not_found', title: 'No such task' },
   routeNotFound: { status: 404, code: 'route_not_found', title: 'No such path' },
   methodNotAllowed: { status: 405, code: 'method_not_allowed', title: 'The path has no such method' },
+  docidTaken: { status: 409, code: 'docid_taken', title: 'Another document has the docid' },
+  explainEdited: { status: 409, code: 'edited_model', title: 'The model was edited' },
+  notUndoable: { status: 409, code: 'not_undoable', title: 'The edit cannot be taken back' },
+  notEditable: { status: 409, code: 'not_editable', title: 'The model cannot be edited as it is' },
   taskEnded: { status: 409, code: 'task_ended', title: 'The task has ended' },
+  precondition: { status: 412, code: 'precondition_failed', title: 'The document is another one' },
   bodyTooLarge: { status: 413, code: 'body_too_large', title: 'The body is too large' },
   mediaType: { status: 415, code: 'unsupported_media_type', title: 'The body has another type' },
+  editRefused: { status: 422, code: 'edit_refused', title: 'The edit would do too much harm' },
+  nothingToIndex: { status: 422, code: 'nothing_to_index', title: 'No query can be made of the text' },
+  keyReused: { status: 422, code: 'idempotency_key_reused', title: 'The key belongs to another request' },
   queueFull: { status: 429, code: 'queue_full', title: 'Too many queries wait' },
   taskQueueFull: { status: 429, code: 'task_queue_full', title: 'Too many tasks wait' },
   analysisFailed: { status: 500, code: 'analysis_failed', title: 'The model cannot be analysed' },
   internal: { status: 500, code: 'internal_error', title: 'The server failed' },
   notReady: { status: 503, code: 'not_ready', title: 'The server is not ready' },
+  editNotFound: { status: 404, code: 'edit_not_found', title: 'No such edit' },
+  editorUnavailable: { status: 503, code: 'editor_unavailable', title: 'Nothing can be edited now' },
+  diskFull: { status: 507, code: 'disk_full', title: 'The disk is full' },
   modelUnavailable: { status: 503, code: 'model_unavailable', title: 'The model does not answer' },
 } as const satisfies Record<string, Kind>;
 
@@ -101,6 +130,7 @@ interface Answer {
   /** The error's message where left out. */
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
+  readonly figures?: EditFigures;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -115,6 +145,28 @@ const retrySoon = { 'Retry-After': '1' };
 /** Seconds until a loading model, the server that follows a closing one, or the end of a task is likely. */
 const retryLater = { 'Retry-After': '5' };
 
+const fieldAnswer = (path: string, expected: string, actual: string): Answer => ({
+  kind: kinds.invalidRequest,
+  errors: [{ path, message: `expected ${expected}, got ${actual}` }],
+});
+
+/** Errors of classes that only the editing thread loads, by their names. */
+const editorKinds: { readonly [name: string]: Kind | undefined } = {
+  NoInteractionStageError: kinds.notEditable,
+  NothingToIndexError: kinds.nothingToIndex,
+};
+
+function editorAnswer({ name }: EditorError): Answer {
+  const kind = editorKinds[name];
+  if (kind) return { kind };
+  return {
+    kind: kinds.editorUnavailable,
+    detail:
+      'editor: expected the edit to be made, got none; try again in a moment, the reason is in the log of the server',
+    headers: retryLater,
+  };
+}
+
 const answers = [
   row(ValidationError, ({ errors }) => ({ kind: kinds.invalidRequest, errors })),
   row(KeyRequiredError, ({ challenge }) => ({
@@ -126,6 +178,26 @@ const answers = [
     kind: kinds.invalidFilter,
     errors: [{ path, message: `expected ${expected}, got ${actual}` }],
   })),
+  row(InvalidDocumentError, ({ path, expected, actual }) => fieldAnswer(path, expected, actual)),
+  row(InvalidOperationError, ({ path, expected, actual }) => fieldAnswer(path, expected, actual)),
+  row(DocidTakenError, () => ({ kind: kinds.docidTaken })),
+  row(PreconditionError, () => ({ kind: kinds.precondition })),
+  row(VersionConflictError, () => ({ kind: kinds.precondition })),
+  row(IdempotencyKeyError, () => ({ kind: kinds.keyReused })),
+  row(EditRefusedError, ({ figures }) => ({ kind: kinds.editRefused, figures })),
+  row(UnknownEditError, () => ({ kind: kinds.editNotFound })),
+  row(AlreadyUndoneError, () => ({ kind: kinds.notUndoable })),
+  row(UndoConflictError, () => ({ kind: kinds.notUndoable })),
+  row(FoldedEditError, () => ({ kind: kinds.notUndoable })),
+  row(ForgottenError, () => ({ kind: kinds.notUndoable })),
+  row(ForeignEditsError, () => ({ kind: kinds.notEditable })),
+  row(CircuitServedError, () => ({ kind: kinds.notEditable })),
+  row(EditedModelError, () => ({ kind: kinds.explainEdited })),
+  row(StoreFullError, () => ({
+    kind: kinds.diskFull,
+    detail: 'disk: expected room to write, got none; nothing was changed: free some space and try again',
+  })),
+  row(EditorError, editorAnswer),
   row(UnknownDocidError, () => ({ kind: kinds.unknownDocid })),
   row(DocumentNotFoundError, () => ({ kind: kinds.documentNotFound })),
   row(AnalysisNotFoundError, () => ({ kind: kinds.analysisNotFound })),
@@ -185,6 +257,15 @@ function answerOf(error: unknown): Answer | undefined {
   return found ?? answerOfExpress(error);
 }
 
+/** An error as one line of an import tells it. */
+export function lineFaultOf(error: unknown): { status: number; code: string; detail: string; errors: FieldError[] } {
+  const { kind, detail, errors = [] } = answerOf(error) ?? { kind: kinds.internal };
+  const message = kind === kinds.internal ? internalDetail : String((error as Error).message);
+  return { status: kind.status, code: kind.code, detail: detail ?? message, errors: [...errors] };
+}
+
+const internalDetail = 'server: an unexpected error; its log has more under the request id';
+
 /** What a task says of the error that ended it. */
 export function faultOf(error: unknown): TaskFault {
   const known = answerOf(error);
@@ -223,9 +304,10 @@ export function problemHandler(log: (line: string) => void): ErrorRequestHandler
     const {
       kind,
       errors = [],
+      figures,
       headers = {},
       ...rest
-    } = known ?? { kind: kinds.internal, detail: 'server: an unexpected error; its log has more under the request id' };
+    } = known ?? { kind: kinds.internal, detail: internalDetail };
     const message = error instanceof Error ? error.message : String(error);
     if (kind.status >= 500 && !(error instanceof NotReadyError)) {
       const said = known || !(error instanceof Error) ? message : (error.stack ?? message);
@@ -239,6 +321,7 @@ export function problemHandler(log: (line: string) => void): ErrorRequestHandler
       instance: request.path,
       code: kind.code,
       errors: [...errors],
+      ...(figures && { figures }),
       requestId,
     };
     response.status(kind.status).set(headers).type('application/problem+json').send(JSON.stringify(body));

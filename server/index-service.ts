@@ -94,6 +94,8 @@ export class IndexService {
   private readonly explainer: ExplainerThread;
   private readonly pins: Pins;
   private version: IndexVersion;
+  /** Whether the log still holds what was to be forgotten. */
+  private forgetting = false;
   /** Edits, one after the other. */
   private edits: Promise<unknown> = Promise.resolve();
   /** Publications, and searches that none may come between. */
@@ -105,7 +107,7 @@ export class IndexService {
     this.store = store;
     this.model = model;
     this.corpusName = corpusName;
-    this.pins = new Pins(store.database.name);
+    this.pins = new Pins(store.database.name, () => this.shortenLog());
     this.version = new IndexVersion(version, store, this.pins);
   }
 
@@ -188,11 +190,13 @@ export class IndexService {
    * everywhere, which this waits for.
    *
    * @param commit  writes documents and log, or neither, and tells what version it made
+   * @param forgets  whether nothing may stay of what it takes away
    * @throws what `commit` throws; PoolError where no thread takes the version
    */
-  edit<T>(commit: () => Promise<Edited<T>>): Promise<T> {
+  edit<T>(commit: () => Promise<Edited<T>>, forgets = false): Promise<T> {
     const edit = this.edits.then(async () => {
       this.version.pin();
+      this.forgetting ||= forgets;
       let version: NamedVersion | undefined;
       try {
         const edited = await commit();
@@ -224,7 +228,6 @@ export class IndexService {
     const { last } = new EditLog(this.store);
     if (last === this.editSeq) this.version.unpin();
     else await this.undisturbed(() => this.publish(version ?? writtenVersion(this.store, this.model)));
-    this.shortenLog();
   }
 
   private async publish(version: NamedVersion): Promise<void> {
@@ -234,8 +237,12 @@ export class IndexService {
     before.retire();
   }
 
+  /** Called between two edits, when nobody reads what the last one changed. */
   private shortenLog(): void {
-    if (this.pins.inUse) return;
+    if (this.forgetting) {
+      this.forgetting = !this.store.forgetLog();
+      return;
+    }
     const log = statSync(`${this.store.database.name}-wal`, { throwIfNoEntry: false });
     if (log && log.size > maxLogBytes) this.store.database.pragma('wal_checkpoint(PASSIVE)');
   }

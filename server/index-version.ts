@@ -94,16 +94,14 @@ export class IndexVersion implements DocidRows {
 /** Reading connections that each see the documents as they were when it was taken. */
 export class Pins {
   private readonly path: string;
+  private readonly onFree: () => void;
   private readonly spare: Store[] = [];
   private taken = 0;
 
-  constructor(path: string) {
+  /** @param onFree  called when none is taken any more */
+  constructor(path: string, onFree: () => void) {
     this.path = path;
-  }
-
-  /** Whether somebody still reads what has been changed since. */
-  get inUse(): boolean {
-    return this.taken > 0;
+    this.onFree = onFree;
   }
 
   /** @throws VersionMismatchError */
@@ -121,6 +119,7 @@ export class Pins {
     store.database.exec('COMMIT');
     this.taken--;
     this.spare.push(store);
+    if (this.taken === 0) this.onFree();
   }
 
   close(): void {

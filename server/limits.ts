@@ -18,6 +18,10 @@ export const limits = {
   analysed: 100_000,
   /** Docids in `allow` or in `deny`. */
   docids: 10_000,
+  /** Bytes of a body with one document, or a line of an import. */
+  documentBytes: 4 * 1024 * 1024,
+  /** Bytes of a body with operations. */
+  operationsBytes: 16 * 1024 * 1024,
   /** Documents on one page. */
   page: 100,
 } as const;

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import type { EditService } from './edits.ts';
 import type { IndexService } from './index-service.ts';
 import type { ApiKey, Keys } from './keys/keys.ts';
 import type { Access } from './keys/scope.ts';
@@ -23,6 +24,7 @@ export class ServerState {
   current: IndexService | undefined = undefined;
   registry: TaskRegistry | undefined = undefined;
   keyring: Keys | undefined = undefined;
+  editor: EditService | undefined = undefined;
   /** Whether looking needs a key too. */
   searchLocked = false;
 
@@ -36,6 +38,12 @@ export class ServerState {
   get tasks(): TaskRegistry {
     if (!this.registry) throw new NotReadyError(this.phase);
     return this.registry;
+  }
+
+  /** @throws NotReadyError while there are none */
+  get edits(): EditService {
+    if (!this.editor) throw new NotReadyError(this.phase);
+    return this.editor;
   }
 
   /** @throws NotReadyError while there are none */
@@ -54,6 +62,7 @@ export interface Call<Q, B> {
   readonly caller: ApiKey | undefined;
   readonly query: Q;
   readonly body: B;
+  readonly log: (line: string) => void;
 }
 
 export type RequestHeader = 'If-Match' | 'If-None-Match' | 'Idempotency-Key';

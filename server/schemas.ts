@@ -337,6 +337,19 @@ export const taskParameters = z.strictObject({
   ),
 });
 
+const beforeAfter = z.strictObject({ count: count.describe('Queries.'), before: proportion, after: proportion });
+
+export const editFigures = named(
+  'EditFigures',
+  z.strictObject({
+    canaries: beforeAfter.describe('Success@1 of queries of old documents that no edit is solved against.'),
+    heldOut: beforeAfter.describe('Success@1 of queries of the edit itself that nothing was solved for.'),
+    drift: z
+      .strictObject({ before: z.number().min(0), after: z.number().min(0) })
+      .describe('‖ΔW‖ / ‖W‖ over the edited matrices.'),
+  }),
+);
+
 export const problem = named(
   'Problem',
   z.strictObject({
@@ -347,6 +360,7 @@ export const problem = named(
     instance: z.string().describe('Path of the request.'),
     code: z.string().describe('Stable name of the kind, for programs.'),
     errors: z.array(z.strictObject({ path: z.string(), message: z.string() })),
+    figures: editFigures.optional().describe('Of an edit that was refused for what it would do.'),
     requestId: z.string(),
   }),
 );

@@ -1,8 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ImportProgress } from '../corpus/import.ts';
+import { EditorThread } from '../editing/editor-thread.ts';
 import { createApp } from './app.ts';
 import { openDataFolder, type DataFolder } from './data-folder.ts';
+import { EditService } from './edits.ts';
 import { IndexService } from './index-service.ts';
 import { checkAdminKey, Keys } from './keys/keys.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
@@ -95,6 +97,8 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     });
     state.current = index;
     state.registry = tasks;
+    const edits = new EditService(index, editorThread(options, model, data));
+    state.editor = edits;
     const keys = new Keys(data.store, options.adminKey);
     const newAdminKey = options.adminKey === undefined ? keys.makeFirst() : undefined; // last: a start that fails shows none
     state.keyring = keys;
@@ -110,6 +114,12 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     http.closeAllConnections();
     throw error;
   }
+}
+
+/** It starts with the first edit: it needs a model of its own, and reads a bank of queries. */
+function editorThread({ threads }: ServeOptions, { dir, version, docids }: ModelInfo, data: DataFolder): EditorThread {
+  const where = { modelDir: dir, path: data.store.database.name, dataDir: data.dir };
+  return new EditorThread({ ...where, version, docids: docids.docids(), threads });
 }
 
 function dataOptions({ dataDir, corpus, onImport }: ServeOptions, model: ModelInfo) {
@@ -130,9 +140,11 @@ async function shutDown(http: Server, state: ServerState, data: DataFolder, drai
   await state.registry?.close(drainMs);
   await drained;
   clearTimeout(limit);
+  await state.editor?.close();
   await state.current?.close();
   state.current = undefined;
   state.registry = undefined;
+  state.editor = undefined;
   state.keyring = undefined;
   data.close();
 }

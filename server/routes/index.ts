@@ -1,7 +1,9 @@
 import type { Route } from '../route.ts';
 import { analysisPageRoute, analysisReportRoute, analysisRoute, latestAnalysisRoute } from './analysis.ts';
-import { documentRoute, documentsRoute } from './documents.ts';
+import { documentRoute, documentsRoute, renameRoute } from './documents.ts';
+import { editRoute, editsRoute, revertRoute, undoRoute } from './edits.ts';
 import { livezRoute, readyzRoute } from './health.ts';
+import { importRoute } from './import.ts';
 import { infoRoute } from './info.ts';
 import { retrieveRoute } from './retrieve.ts';
 import { cancelTaskRoute, taskRoute, tasksRoute } from './tasks.ts';
@@ -10,7 +12,13 @@ import { cancelTaskRoute, taskRoute, tasksRoute } from './tasks.ts';
 export const routes: readonly Route[] = [
   retrieveRoute,
   documentsRoute,
+  importRoute,
   documentRoute,
+  renameRoute,
+  editsRoute,
+  revertRoute,
+  editRoute,
+  undoRoute,
   analysisRoute,
   latestAnalysisRoute,
   analysisPageRoute,

@@ -140,7 +140,7 @@ describe('paths and methods', () => {
   it('names the allowed methods where another is tried', async () => {
     for (const [method, path, allow] of [
       ['DELETE', '/retrieve', 'POST, GET'],
-      ['POST', '/documents/d1', 'GET'],
+      ['POST', '/documents/d1', 'GET, PUT, DELETE'],
       ['PUT', '/', 'GET'],
     ]) {
       const { status, headers, body } = await get<Problem>(url + path, { method });

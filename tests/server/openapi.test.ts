@@ -40,7 +40,13 @@ describe('GET /openapi.json', () => {
     assert.deepEqual(Object.keys(api.paths), [
       '/retrieve',
       '/documents',
+      '/documents/import',
       '/documents/{docid}',
+      '/documents/{docid}/rename',
+      '/edits',
+      '/edits/revert',
+      '/edits/{seq}',
+      '/edits/{seq}/undo',
       '/analysis',
       '/analysis/latest',
       '/analysis/latest/report.html',

@@ -1,0 +1,88 @@
+import { EditLog } from '../editing/edit-log.ts';
+import type { RunOptions, UndoOptions } from '../editing/editor.ts';
+import type { EditorThread } from '../editing/editor-thread.ts';
+import type { EditFigures } from '../editing/gate.ts';
+import type { EditOutcome, EditRequest } from '../editing/operations.ts';
+import type { IndexService } from './index-service.ts';
+import { TaskQueueFullError } from './tasks/errors.ts';
+import { taskLimits } from './tasks/task.ts';
+
+/** An edit that would cost old documents more than it may. Nothing was done. */
+export class EditRefusedError extends Error {
+  override readonly name = 'EditRefusedError';
+  readonly figures: EditFigures;
+  constructor({ figures }: EditOutcome) {
+    const { count, before, after } = figures.canaries;
+    const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+    super(
+      `edit: expected to cost old documents less than its budget, got Success@1 ${percent(before)} → ${percent(after)} on ${count} of their queries; give fewer documents at a time, other queries, or a larger budget`,
+    );
+    this.figures = figures;
+  }
+}
+
+/** What answers is a part of the decoder, which edits do not reach. */
+export class CircuitServedError extends Error {
+  override readonly name = 'CircuitServedError';
+  constructor() {
+    super('edits: expected a server of the whole model, got one of its circuit; start it without --circuit');
+  }
+}
+
+/** The edits of a server: one at a time, each published to all searches before it is answered. */
+export class EditService {
+  private readonly index: IndexService;
+  private readonly editor: EditorThread;
+  private pending = 0;
+
+  constructor(index: IndexService, editor: EditorThread) {
+    this.index = index;
+    this.editor = editor;
+  }
+
+  /** The edits that searches know of. */
+  get log(): EditLog {
+    return new EditLog(this.index.documents);
+  }
+
+  /**
+   * What became of an edit. One that was only tried may be beyond its budget; one that was meant is refused then.
+   *
+   * @throws EditRefusedError, CircuitServedError, TaskQueueFullError, and what the editor throws
+   */
+  edit(request: EditRequest, options: RunOptions = {}): Promise<EditOutcome> {
+    const forgets = request.operations.some((operation) => operation.kind === 'delete' && operation.forget);
+    return this.run(async () => {
+      const outcome = await this.editor.edit(request, options);
+      if (!outcome.accepted && !request.dryRun) throw new EditRefusedError(outcome);
+      return outcome;
+    }, forgets);
+  }
+
+  /** @throws CircuitServedError, TaskQueueFullError, and what the editor throws */
+  undo(seq: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
+    return this.run(() => this.editor.undo(seq, options));
+  }
+
+  /** @throws CircuitServedError, TaskQueueFullError, and what the editor throws */
+  revert(to: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
+    return this.run(() => this.editor.revert(to, options));
+  }
+
+  /** Waits for what was asked for. */
+  close(): Promise<void> {
+    return this.editor.close();
+  }
+
+  private async run(edit: () => Promise<EditOutcome>, forgets = false): Promise<EditOutcome> {
+    if (this.index.model.circuit) throw new CircuitServedError();
+    if (this.pending > taskLimits.waiting) throw new TaskQueueFullError('edit', this.pending - 1);
+    this.pending++;
+    try {
+      const commit = async () => ({ result: await edit(), version: this.editor.version });
+      return await this.index.edit(commit, forgets);
+    } finally {
+      this.pending--;
+    }
+  }
+}
