@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 import type { EditRequest } from '../editing/operations.ts';
 import { addition } from './document-edits.ts';
@@ -5,13 +6,6 @@ import { newDocument, type ImportLine, type NewDocumentBody } from './edit-schem
 import type { EditService } from './edits.ts';
 import { lineFaultOf, validationError, ValidationError } from './http-error.ts';
 import { limits } from './limits.ts';
-
-/** A line that is too long to be read; what follows it is read all the same. */
-class LineTooLongError extends ValidationError {
-  constructor() {
-    super([{ path: '', message: `expected a line of at most ${limits.documentBytes} bytes, got a longer one` }]);
-  }
-}
 
 /** One line of the body, with its document or with what is wrong with it. */
 type Read = { readonly line: number } & ({ readonly document: NewDocumentBody } | { readonly fault: ImportLine });
@@ -79,9 +73,11 @@ async function* linesOf(body: AsyncIterable<Buffer>, most: number): AsyncGenerat
   const take = (last: Buffer): Read | undefined => {
     line++;
     const isTooLong = bytes + last.length > limits.documentBytes;
-    const text = isTooLong ? '' : Buffer.concat([...pending, last]).toString('utf8');
+    const whole = isTooLong ? Buffer.alloc(0) : Buffer.concat([...pending, last]);
     [pending, bytes] = [[], 0];
-    if (isTooLong) return { line, fault: faultLine(line, null, new LineTooLongError()) };
+    if (isTooLong) return badLine(line, `a line of at most ${limits.documentBytes} bytes`, 'a longer one');
+    if (!isUtf8(whole)) return badLine(line, 'UTF-8 text', 'bytes that are not UTF-8');
+    const text = whole.toString('utf8');
     return text.trim() === '' ? undefined : readLine(line, text);
   };
   const keep = (piece: Buffer): void => {
@@ -105,13 +101,17 @@ async function* linesOf(body: AsyncIterable<Buffer>, most: number): AsyncGenerat
   if (last) yield [last];
 }
 
+function badLine(line: number, expected: string, actual: string): Read {
+  const message = `expected ${expected}, got ${actual}`;
+  return { line, fault: faultLine(line, null, new ValidationError([{ path: '', message }])) };
+}
+
 function readLine(line: number, text: string): Read {
   let value: unknown;
   try {
     value = JSON.parse(text.replace(/^\ufeff/, ''));
   } catch (error) {
-    const message = `expected a JSON object, got ${error instanceof Error ? error.message : String(error)}`;
-    return { line, fault: faultLine(line, null, new ValidationError([{ path: '', message }])) };
+    return badLine(line, 'a JSON object', error instanceof Error ? error.message : String(error));
   }
   const parsed: z.ZodSafeParseResult<NewDocumentBody> = newDocument.safeParse(value, { reportInput: true });
   if (parsed.success) return { line, document: parsed.data };
