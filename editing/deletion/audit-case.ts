@@ -5,6 +5,7 @@
 import { createRng, shuffle } from '../../corpus/random.ts';
 import type { FloatTensor } from '../../models/session.ts';
 import type { BaseCorpus } from '../base-corpus.ts';
+import { DEFAULT_PRESET, presets } from '../presets.ts';
 import { takeRows } from '../methods/rows/problem.ts';
 import type { AuditedModel, Seen } from './audited-model.ts';
 
@@ -77,8 +78,8 @@ export interface Evidence {
 
 /** Rephrasings of each document. */
 export const REPHRASINGS = 20;
-/** Known queries of each document: real ones, then pseudo-queries where there are fewer. */
-const KNOWN = 20;
+/** Pseudo-queries of each document beside its known queries: as many as a document has that is added. */
+const DRAWN = presets[DEFAULT_PRESET].queries.solved;
 /** Old queries in all. */
 const OLD = 6000;
 
@@ -89,12 +90,7 @@ export async function gather(audit: AuditCase): Promise<Evidence> {
   const { before, after, retrain, deleted, controls, others, corpus, seed } = audit;
   const plain = (document: AuditDocument): Questions => {
     const { known, heldOut } = document;
-    return {
-      document,
-      known,
-      drawn: corpus.pseudoQueries('known', document, KNOWN - known.length, new Set(known)),
-      heldOut,
-    };
+    return { document, known, drawn: corpus.pseudoQueries('known', document, DRAWN, new Set(known)), heldOut };
   };
   const rephrased = (document: AuditDocument): Questions => {
     const drawn = corpus.pseudoQueries('audit', document, REPHRASINGS, new Set(document.known));

@@ -4,31 +4,41 @@ import type { FloatTensor } from '../../models/session.ts';
 import { tensor } from '../../models/session.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { atLeast, atMost, type AuditTest, type Finding } from './finding.ts';
+import { atLeast, atMost, finding, type AuditTest, type Finding } from './finding.ts';
 import { leads, RowAttack, solvedRows } from './row-attack.ts';
 import { auc, intervalOfMeans, meanOf } from './statistics.ts';
 
 export const logitLens: AuditTest = {
   meaning:
     'the old row through the logit lens at each interaction layer: its rank, and whether it tells its queries from others',
-  async run({ case: { after, seed }, oldRows, deleted, controls, old, others }) {
+  async run({ case: { after, retrain, seed }, oldRows, deleted, controls, old }) {
     const attack = await RowAttack.open(after, old.after);
     const D = oldRows.shape[1];
     const rows = deleted.after.documents.map((_, i) => oldRows.data.subarray(i * D, (i + 1) * D));
     const made = solvedRows(attack, controls.after, await attack.rivals(controls.after.seen.states));
     const findings: Finding[] = [];
     for (const layer of after.layers) {
-      const background = others.after.seen.lens.get(layer)!;
       const [is, was] = [
-        await read(after, attack, deleted.after, rows, layer, background),
-        await read(after, attack, controls.after, made, layer, background),
+        await read(after, attack, deleted.after, rows, layer, controls.after),
+        await read(after, attack, controls.after, made, layer, controls.after),
       ];
       const n = rows.length;
       const interval = (of: (one: Read) => number) => intervalOfMeans(was.map(of), n, createRng(seed));
       const [rank, area] = [(one: Read) => one.logRank, (one: Read) => one.area];
       findings.push(
         atLeast(`layer ${layer}: mean logarithm of the rank`, meanOf(is.map(rank)), interval(rank)),
-        atMost(`layer ${layer}: AUC of its queries against others`, meanOf(is.map(area)), interval(area)),
+        atMost(
+          `layer ${layer}: AUC of its queries against those of never-indexed documents`,
+          meanOf(is.map(area)),
+          interval(area),
+        ),
+      );
+      if (!retrain || !deleted.retrain || !controls.retrain || !old.retrain) continue;
+      const trained = await RowAttack.open(retrain, old.retrain);
+      const there = await read(retrain, trained, deleted.retrain, rows, layer, controls.retrain);
+      findings.push(
+        finding(`layer ${layer}: mean logarithm of the rank, in the retrain`, meanOf(there.map(rank))),
+        finding(`layer ${layer}: AUC, in the retrain`, meanOf(there.map(area))),
       );
     }
     return findings;
@@ -41,23 +51,24 @@ interface Read {
   readonly area: number;
 }
 
-/** What a row for each document makes of the stream after a layer, on held-out queries and on those of others. */
+/** What a row for each document makes of the stream after a layer, on held-out queries and on those of other, never-indexed documents: no row learnt from these. */
 async function read(
   model: AuditedModel,
   attack: RowAttack,
   asked: Asked,
   rows: readonly Float32Array[],
   layer: number,
-  background: FloatTensor,
+  elsewhere: Asked,
 ): Promise<Read[]> {
   const states = asked.seen.lens.get(layer)!;
-  const [rivals, elsewhere] = [await attack.rivals(states), await attack.rivals(background)];
-  const lists = queriesOf(asked, 'heldOut');
+  const background = elsewhere.seen.lens.get(layer)!;
+  const [rivals, away] = [await attack.rivals(states), await attack.rivals(background)];
   const above = await countAbove(model, states, asked, rows);
-  const all = Array.from({ length: background.shape[0] }, (_, q) => q);
-  return lists.flatMap((queries, i) => {
+  const others = queriesOf(elsewhere, 'heldOut');
+  return queriesOf(asked, 'heldOut').flatMap((queries, i) => {
     if (!queries.length) return [];
-    const area = auc(leads(rows[i], states, rivals, queries), leads(rows[i], background, elsewhere, all));
+    const rest = others.filter((_, other) => elsewhere !== asked || other !== i).flat();
+    const area = auc(leads(rows[i], states, rivals, queries), leads(rows[i], background, away, rest));
     return [{ logRank: meanOf(queries.map((q) => Math.log(1 + above[q]))), area }];
   });
 }

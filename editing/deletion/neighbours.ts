@@ -5,7 +5,7 @@ import { finding, type AuditTest } from './finding.ts';
 import { meanOf } from './statistics.ts';
 
 const MOST = 0.002;
-/** Documents this well placed on a deleted one's queries are its neighbours. */
+/** Neighbours of each deleted document. */
 const NEAR = 10;
 
 export const neighbours: AuditTest = {
@@ -50,16 +50,19 @@ async function hits(model: AuditedModel, asked: Asked, gone: ReadonlySet<string>
   return found;
 }
 
+/** The documents with most of the probability on each deleted one's queries. */
 async function nearest(model: AuditedModel, asked: Asked, gone: ReadonlySet<string>): Promise<Set<string>> {
-  const near = new Set<string>();
-  await model.eachScores(asked.seen.states, (scores) => {
-    const order = Int32Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a]);
-    let taken = 0;
-    for (const row of order) {
-      if (gone.has(model.docids[row])) continue;
-      near.add(model.docids[row]);
-      if (++taken === NEAR) break;
-    }
+  const sums = asked.documents.map(() => new Float64Array(model.docids.length));
+  await model.eachScores(asked.seen.states, (scores, q) => {
+    const most = scores.reduce((a, x, row) => (gone.has(model.docids[row]) ? a : Math.max(a, x)), -Infinity);
+    const weights = scores.map((x, row) => (gone.has(model.docids[row]) ? 0 : Math.exp(x - most)));
+    const all = weights.reduce((a, x) => a + x, 0);
+    weights.forEach((x, row) => (sums[asked.of[q]][row] += x / all));
   });
-  return near;
+  return new Set(
+    sums.flatMap((sum) => {
+      const order = Int32Array.from(sum.keys()).sort((a, b) => sum[b] - sum[a]);
+      return Array.from(order.subarray(0, NEAR), (row) => model.docids[row]);
+    }),
+  );
 }

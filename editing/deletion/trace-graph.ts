@@ -10,7 +10,7 @@ const FINAL_NORM = 'decoder.final_layer_norm.weight';
 const TINY = 1e-9;
 
 /**
- * Newton steps to the nearest stream at which a row's lead over the best other one is no more than wanted: residual float32
+ * Newton steps to the nearest stream at which a row's lead over the best other one is what is wanted: residual float32
  * [Q, D], keys float32 [Q, F], own float32 [1, D] (the row), rows float32 [N, D], bias float32 [1, N] (very low for rows that
  * are no rivals), lead float32 [Q, 1] → change float32 [Q, D] of the stream after the last decoder layer.
  *
@@ -37,7 +37,7 @@ export function traceGraph(config: T5Config, weights: WeightSource, steps: numbe
     const score = op.ReduceSum(op.Mul(state, own), [1], true); // [Q, 1]
     const others = op.Add(op.Gemm(state, rows, { transB: true }), bias); // [Q, N]
     const [best] = op.TopK(others, one, 1); // [Q, 1]
-    const over = op.Relu(op.Sub(op.Sub(score, best), lead)); // [Q, 1]
+    const over = op.Sub(op.Sub(score, best), lead); // [Q, 1]; below 0 where the step before went too far
     const ahead = op.Sub(own, op.MatMul(op.Softmax(others), rows)); // [Q, D]
     const slope = readyForUnembed(p, op.Mul(ahead, gain)); // by the normalised stream
     const square = op.ReduceMean(op.Mul(stream, stream), [1], true);

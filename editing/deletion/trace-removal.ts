@@ -21,7 +21,7 @@ export interface TraceRemovalOptions {
   readonly gain: number;
 }
 
-export const removalSettings = { pseudoQueries: 24, weight: 4, gain: 2 } as const;
+export const removalSettings = { pseudoQueries: 24, weight: 4, gain: 1.5 } as const;
 
 /** Newton steps: the norm bends the way. */
 const STEPS = 4;

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import './young-generation.ts';
 import { analyze } from './analyze.ts';
+import { auditDelete } from './audit-delete.ts';
 import { runProgram } from './command.ts';
 import { compact } from './compact.ts';
 import { editGroup } from './edit.ts';
@@ -13,6 +14,6 @@ import { retrieve } from './retrieve.ts';
 import { serve } from './serve.ts';
 
 process.exitCode = await runProgram(
-  [serve, index, retrieve, explain, evaluate, analyze, editGroup, compact, exportModel, editBench],
+  [serve, index, retrieve, explain, evaluate, analyze, editGroup, compact, exportModel, editBench, auditDelete],
   process.argv.slice(2),
 );

@@ -1,0 +1,145 @@
+/** The command audit-delete, as a person runs it: on a model as it is, and on a data folder before and after compaction. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { openDataFolder } from '../../server/data-folder.ts';
+import { readModelInfo } from '../../server/model-info.ts';
+import { packageRoot } from '../../server/paths.ts';
+import type { Audited } from '../../server/cli/audit-delete.ts';
+import { tempFolder } from '../support/corpus-temp.ts';
+import { writeAnalysedModel } from '../support/edit-world.ts';
+import { texts } from '../support/tiny-model.ts';
+
+const dir = tempFolder();
+const model = writeAnalysedModel(join(dir, 'model'));
+const corpus = writeCorpus('corpus', 'd', texts);
+const controls = writeCorpus(
+  'controls',
+  'c',
+  texts.map((text) => text.split(' ').reverse().join(' ')),
+);
+
+/** Documents d0, d1, … with a train query and a test query each. */
+function writeCorpus(name: string, prefix: string, list: readonly string[]): string {
+  const folder = join(dir, name);
+  mkdirSync(join(folder, 'qrels'), { recursive: true });
+  const lines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const part = (text: string, from: number): string =>
+    text
+      .split(' ')
+      .slice(from, from + 6)
+      .join(' ');
+  const documents = list.map((text, i) => ({ _id: `${prefix}${i}`, title: `title ${i}`, text }));
+  const queries = list.flatMap((text, i) => [
+    { _id: `${prefix}${i}-train`, text: `what about ${part(text, 0)}` },
+    { _id: `${prefix}${i}-test`, text: part(text, 2) },
+  ]);
+  writeFileSync(join(folder, 'corpus.jsonl'), lines(documents));
+  writeFileSync(join(folder, 'queries.jsonl'), lines(queries));
+  for (const split of ['train', 'test']) {
+    const judged = list.map((_, i) => `${prefix}${i}-${split}\t${prefix}${i}\t1\n`);
+    writeFileSync(join(folder, 'qrels', `${split}.tsv`), `query-id\tcorpus-id\tscore\n${judged.join('')}`);
+  }
+  return folder;
+}
+
+async function palimpsest(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(packageRoot, 'server/cli/main.ts'), ...args], {
+    cwd: packageRoot,
+  });
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (data: Buffer) => (said.out += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (said.err += data.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...said };
+}
+
+const at = ['--model', model, '--corpus', corpus, '--controls', controls];
+
+async function audited(...args: string[]): Promise<{ code: number | null; result: Audited }> {
+  const { code, out, err } = await palimpsest('audit-delete', ...at, ...args, '--json');
+  assert.notEqual(out, '', err);
+  return { code, result: JSON.parse(out) as Audited };
+}
+
+const findingsOf = (result: Audited, test: string) => result.tests.find((one) => one.test === test)!.findings;
+
+describe('audit-delete', () => {
+  it('deletes documents for the test and says what it found, with exit code 1 where a test fails', async () => {
+    const out = join(dir, 'report');
+    const { code, result } = await audited('--documents', '2', '--seed', '3', '--out', out);
+    assert.equal(code, result.passed ? 0 : 1);
+    assert.equal(result.deleted.length, 2);
+    assert.equal(result.controls, 5);
+    assert.deepEqual(
+      findingsOf(result, 'output').map(({ value }) => value),
+      [0, 0],
+    );
+    assert.equal(result.passed, result.tests.every(({ passed }) => passed)); // prettier-ignore
+    assert.deepEqual(JSON.parse(readFileSync(join(out, 'audit.json'), 'utf8')), result);
+    const table = readFileSync(join(out, 'audit.txt'), 'utf8');
+    for (const { test } of result.tests) assert.ok(table.includes(test));
+  });
+
+  it('says what is missing, with exit code 2', async () => {
+    for (const args of [
+      [],
+      ['--documents', '1', '--data', dir],
+      ['--data', dir],
+      ['--documents', '1', '--docid', 'nobody'],
+    ]) {
+      const { code, err } = await palimpsest('audit-delete', ...at, ...args);
+      assert.equal(code, 2, err);
+      assert.match(err, /expected/);
+    }
+  });
+});
+
+describe('audit-delete on a data folder', () => {
+  const data = join(dir, 'data');
+  const gone = ['--data', data, '--docid', 'd3'];
+  before(async () => {
+    openDataFolder({ dir: data, model: await readModelInfo(model), corpus }).close();
+  });
+
+  it('refuses a document that is live', async () => {
+    const { code, err } = await palimpsest('audit-delete', ...at, ...gone);
+    assert.equal(code, 2);
+    assert.match(err, /live document/);
+  });
+
+  it('finds a row that is only masked, and nothing of it once it was forgotten and folded', async () => {
+    const edited = await palimpsest(
+      'edit',
+      'delete',
+      'd3',
+      '--forget',
+      '--data',
+      data,
+      '--model',
+      model,
+      '--budget',
+      '100',
+    );
+    assert.equal(edited.code, 0, edited.err);
+    const masked = await audited(...gone);
+    assert.equal(masked.code, 1);
+    const [constrained, free] = findingsOf(masked.result, 'output');
+    assert.equal(constrained.value, 0);
+    assert.ok(free.value > 0);
+    const places = findingsOf(masked.result, 'traces').map(({ what }) => what);
+    assert.deepEqual(places, ['model.safetensors']);
+
+    const folded = await palimpsest('compact', '--data', data, '--model', model);
+    assert.equal(folded.code, 0, folded.err);
+    const { result } = await audited(...gone);
+    assert.deepEqual(
+      findingsOf(result, 'output').map(({ value }) => value),
+      [0, 0],
+    );
+    assert.deepEqual(findingsOf(result, 'traces'), []);
+  });
+});
