@@ -5,11 +5,15 @@
 import { tensor, type FloatTensor } from '../../models/session.ts';
 import { crossEntropy } from '../methods/rows/cross-entropy.ts';
 import { dotAt, logSumExpOf, takeRows, type OldQueries } from '../methods/rows/problem.ts';
+import { DEFAULT_PRESET, presets } from '../presets.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
 
 /** What an old document weighs against the one that is wanted back: as when a document is added. */
 const OLD_DOCUMENT = 5;
+
+/** What a real query counts where a pseudo-query counts 1. */
+const GIVEN = presets[DEFAULT_PRESET].queries.given;
 
 /** What live rows make of queries. */
 export interface Rivals {
@@ -65,8 +69,15 @@ export class RowAttack {
    *
    * @param rivals  of all of `states`, from `rivals`
    * @param chosen  those that the row is solved for
+   * @param counts  what each of them counts; all the same where left out
    */
-  solve(states: FloatTensor, { best, logSumExp }: Rivals, chosen: readonly number[]): Float32Array {
+  solve(
+    states: FloatTensor,
+    { best, logSumExp }: Rivals,
+    chosen: readonly number[],
+    counts: readonly number[] = chosen.map(() => 1),
+  ): Float32Array {
+    const total = counts.reduce((sum, x) => sum + x, 0);
     const pick = (values: Float64Array): Float64Array => Float64Array.from(chosen, (q) => values[q]);
     const fresh = {
       states: takeRows(states, chosen),
@@ -74,7 +85,7 @@ export class RowAttack {
       rivals: new Int32Array(chosen.length),
       best: pick(best),
       logSumExp: pick(logSumExp),
-      weights: new Float64Array(chosen.length).fill(1 / chosen.length),
+      weights: Float64Array.from(counts, (x) => x / total),
     };
     const problem = { rows: this.model.rows, fresh, old: this.old, prior: this.prior };
     return crossEntropy(problem, { oldWeight: 1, pull: 0.01, screen: 1e-4 }).data;
@@ -89,7 +100,10 @@ export function leads(row: Float32Array, states: FloatTensor, { best }: Rivals, 
 /** Share of leads above 0. */
 export const shareLed = (list: readonly number[]): number => list.filter((lead) => lead > 0).length / list.length;
 
-/** Rows made of the known queries of each document, float32 [D] each. */
+/** Rows made of all queries of each document that are not held out, as when it is added: float32 [D] each. */
 export function solvedRows(attack: RowAttack, asked: Asked, rivals: Rivals): Float32Array[] {
-  return queriesOf(asked, 'known', 'drawn').map((known) => attack.solve(asked.seen.states, rivals, known));
+  return queriesOf(asked, 'known', 'drawn').map((chosen) => {
+    const counts = chosen.map((q) => (asked.parts[q] === 'known' ? GIVEN : 1));
+    return attack.solve(asked.seen.states, rivals, chosen, counts);
+  });
 }
