@@ -127,6 +127,13 @@ export class Store {
     return this.#row(docid)?.id;
   }
 
+  /** The document of a number, live or deleted. */
+  numbered(number: number): Document | undefined {
+    const sql = `SELECT ${documentColumns} FROM documents AS d WHERE d.id = ?`;
+    const row = this.#statement(sql).get(number) as DocumentRow | undefined;
+    return row && toDocument(row);
+  }
+
   /** Whether a document, live or deleted, has this docid. */
   has(docid: string): boolean {
     return this.#statement('SELECT 1 FROM documents WHERE docid = ?').get(docid) !== undefined;
@@ -292,6 +299,23 @@ export class Store {
       ).get(to, version, docid) as DocumentRow;
       if (taken) move.run(docid, taken.id);
       return toDocument(row);
+    });
+  }
+
+  /**
+   * Makes documents, by number, what is given, all together: their docids may change places among them. Versions go on from
+   * the higher of the document's own and the given one.
+   */
+  restore(documents: readonly (Document & { readonly number: number })[]): void {
+    this.transaction(() => {
+      const move = this.#statement('UPDATE documents SET docid = ? WHERE id = ? AND docid <> ?');
+      for (const { number, docid } of documents) move.run(`\n${number}`, number, docid); // no document can be called so
+      const write = this.#statement(
+        `UPDATE documents SET docid = ?, state = ?, title = ?, text = ?, metadata = ?, version = max(version + 1, ?),
+           updated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?`,
+      );
+      for (const { number, docid, state, title, text, metadata, version } of documents)
+        write.run(docid, state, title, text, JSON.stringify(metadata), version, number);
     });
   }
 

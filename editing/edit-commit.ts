@@ -3,7 +3,7 @@
  */
 import type { Store } from '../corpus/store.ts';
 import type { WeightDelta } from '../models/decode.ts';
-import { DocumentHistory, type SteppedDocument } from './document-history.ts';
+import { DocumentHistory } from './document-history.ts';
 import type { ActiveEntry, EditLog, NewEdit, NewEntry } from './edit-log.ts';
 import type { EditPlan } from './edit-plan.ts';
 import { encodeEntry } from './entry-codec.ts';
@@ -62,12 +62,10 @@ export function commitEdit(
   return store.transaction(() => {
     checkLast(store, log, last);
     const seq = log.append(edit);
-    const documents = new Map<string, SteppedDocument>();
-    for (const step of plan.steps) {
-      documents.delete(step.docid);
-      const stepped = history.take(seq, step);
-      documents.set(stepped.docid, stepped);
-    }
+    const documents = [
+      ...plan.steps.flatMap((step) => history.take(seq, step)),
+      ...history.restore(seq, plan.restores),
+    ];
     const next = new Map(active);
     for (const id of plan.ends) {
       log.end(seq, id);
@@ -96,7 +94,7 @@ export function commitEdit(
       seq,
       accepted: true,
       figures: trial.figures,
-      documents: [...documents.values()].map(({ docid, version }) => ({ docid, version })),
+      documents,
       seconds: (performance.now() - startMs) / 1000,
       bytes,
     };

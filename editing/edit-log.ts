@@ -111,7 +111,7 @@ export class EditLog {
       .prepare(
         `SELECT ${editColumns} FROM edits AS e
           WHERE seq < ifnull(:before, seq + 1)
-            AND (:docid IS NULL OR seq IN (SELECT seq FROM edit_documents WHERE docid = :docid OR renamed_to = :docid))
+            AND (:docid IS NULL OR seq IN (SELECT seq FROM edit_documents WHERE docid = :docid OR docid_before = :docid))
           ORDER BY seq DESC LIMIT :limit`,
       )
       .all({ docid: docid ?? null, before: before ?? null, limit }) as EditRow[];
@@ -168,11 +168,11 @@ export class EditLog {
   laterEdit(seq: number): { seq: number; docid: string } | undefined {
     return this.database
       .prepare(
-        `WITH mine AS (SELECT document, docid, renamed_to FROM edit_documents WHERE seq = :seq),
-              names AS (SELECT docid FROM mine UNION SELECT renamed_to FROM mine WHERE renamed_to IS NOT NULL)
-         SELECT d.seq, d.docid FROM edit_documents AS d JOIN edits AS e ON e.seq = d.seq
+        `WITH mine AS (SELECT document, docid, docid_before FROM edit_documents WHERE seq = :seq),
+              names AS (SELECT docid FROM mine UNION SELECT docid_before FROM mine)
+         SELECT d.seq, ifnull(d.docid_before, d.docid) AS docid FROM edit_documents AS d JOIN edits AS e ON e.seq = d.seq
           WHERE d.seq > :seq AND e.undone_by IS NULL
-            AND (d.document IN (SELECT document FROM mine) OR d.docid IN names OR d.renamed_to IN names)
+            AND (d.document IN (SELECT document FROM mine) OR d.docid IN names OR d.docid_before IN names)
             -- one that only took back others that came later left no trace
             AND NOT (e.undoes <> '[]' AND :seq < (SELECT min(value) FROM json_each(e.undoes)))
           ORDER BY d.seq DESC, d.id LIMIT 1`,

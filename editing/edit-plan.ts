@@ -4,7 +4,7 @@
  */
 import { checkDocument, UnknownDocidError, type Document } from '../corpus/documents.ts';
 import { DocidTakenError, type Store } from '../corpus/store.ts';
-import type { DocumentStep } from './document-history.ts';
+import type { DocumentImage, DocumentStep } from './document-history.ts';
 import type { ActiveEntry, EditLog } from './edit-log.ts';
 import type { DocumentSource } from './entry.ts';
 import { baseRowOf } from './log-base.ts';
@@ -17,6 +17,8 @@ export interface PlannedDocument extends Omit<DocumentSource, 'id' | 'replaces'>
 
 export interface EditPlan {
   readonly steps: readonly DocumentStep[];
+  /** Documents that become what they were. */
+  readonly restores: readonly DocumentImage[];
   readonly documents: readonly PlannedDocument[];
   /** Base rows that lose their documents. */
   readonly removals: readonly { readonly row: number; readonly docid: string }[];
@@ -44,6 +46,7 @@ interface Held {
 /** An edit that does nothing. */
 export const nothing: EditPlan = {
   steps: [],
+  restores: [],
   documents: [],
   removals: [],
   renames: [],
@@ -158,6 +161,7 @@ function joinPlans(plans: readonly EditPlan[]): EditPlan {
   const join = <K extends keyof EditPlan>(part: K): EditPlan[K][number][] => plans.flatMap((plan) => [...plan[part]]);
   return {
     steps: join('steps'),
+    restores: join('restores'),
     documents: join('documents'),
     removals: join('removals'),
     renames: join('renames'),

@@ -224,8 +224,9 @@ export class Editor {
     return committed.outcome;
   }
 
-  private remember({ steps }: EditPlan, { outcome, active }: Committed): void {
+  private remember({ steps, restores }: EditPlan, { outcome, active }: Committed): void {
     this.active = active;
+    if (restores.length) this.live = new Set(this.store.liveDocids());
     for (const step of steps) {
       if (step.kind === 'delete' || step.kind === 'rename') this.live.delete(step.docid);
       else this.live.add(step.docid);

@@ -70,7 +70,7 @@ export function baseDocuments(store: Store, docids: readonly string[]): BaseDocu
     .prepare(
       `SELECT b.row, d.title, d.text, f.forgotten, f.before FROM edit_base AS b JOIN documents AS d ON d.id = b.document
          LEFT JOIN edit_documents AS f ON f.id = (
-           SELECT min(id) FROM edit_documents WHERE document = b.document AND kind <> 'rename' AND seq > ?)`,
+           SELECT min(id) FROM edit_documents WHERE document = b.document AND seq > ?)`,
     )
     .all(new EditLog(store).folded) as {
     row: number;

@@ -64,12 +64,12 @@ export function planUndo(log: EditLog, history: DocumentHistory, seq: number): U
   if (seq <= log.folded) throw new FoldedEditError('edit', seq, log.folded);
   checkRemembered(edit);
   if (edit.undoneBy !== null) throw new AlreadyUndoneError(seq, edit.undoneBy);
-  const steps = history.inverse([seq]);
+  const restores = history.before(seq, seq);
   const later = log.laterEdit(seq);
   if (later) throw new UndoConflictError(seq, later.seq, later.docid);
   const { began, ended } = log.changed(seq);
   const begins = ended.map((id) => log.entry(id)!);
-  return { plan: { ...nothing, steps, begins, ends: began }, undoes: [seq] };
+  return { plan: { ...nothing, restores, begins, ends: began }, undoes: [seq] };
 }
 
 /**
@@ -84,12 +84,12 @@ export function planRevert(log: EditLog, history: DocumentHistory, to: number): 
   if (to < log.folded) throw new FoldedEditError('revert to', to, log.folded);
   const undoes = Array.from({ length: last - to }, (_, i) => last - i);
   for (const seq of undoes) checkRemembered(log.edit(seq));
-  const steps = history.inverse(undoes);
+  const restores = history.before(to + 1, last);
   const then = new Map(log.setAt(to).map((entry): [string, ActiveEntry] => [entry.id, entry]));
   const now = new Map(log.setAt(last).map((entry): [string, ActiveEntry] => [entry.id, entry]));
   const begins = [...then.values()].filter(({ id }) => !now.has(id));
   const ends = [...now.keys()].filter((id) => !then.has(id));
-  return { plan: { ...nothing, steps, begins, ends }, undoes };
+  return { plan: { ...nothing, restores, begins, ends }, undoes };
 }
 
 function checkRemembered({ seq, operations }: EditRecord): void {

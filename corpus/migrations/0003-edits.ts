@@ -1,6 +1,7 @@
 /**
  * Edits of the model (`editing/edit-log.ts`): one line in `edits` for each transaction, and what it did.
  *
+ * `edit_documents` has a line for each document that an edit touched, with what it was before; null where it was not there.
  * An entry never changes once it is written; which entries are in force is told by `edit_activations`, from one edit up
  * to the edit that ended it, so that the set after any edit can be read. Ids cascade, since an entry that is forgotten
  * gets an id that says nothing of its text. `edit_rows` and `edit_deltas` are the weights of the newest edit. `edit_base`
@@ -22,20 +23,20 @@ CREATE TABLE edits (
 );
 
 CREATE TABLE edit_documents (
-  id         INTEGER PRIMARY KEY,
-  seq        INTEGER NOT NULL REFERENCES edits (seq),
-  kind       TEXT NOT NULL CHECK (kind IN ('insert', 'update', 'delete', 'rename')),
-  document   INTEGER NOT NULL REFERENCES documents (id),
-  docid      TEXT NOT NULL,
-  renamed_to TEXT,
-  version    INTEGER NOT NULL,
-  forgotten  INTEGER NOT NULL DEFAULT 0,
-  before     TEXT CHECK (json_valid(before))
+  id           INTEGER PRIMARY KEY,
+  seq          INTEGER NOT NULL REFERENCES edits (seq),
+  document     INTEGER NOT NULL REFERENCES documents (id),
+  docid        TEXT NOT NULL,
+  version      INTEGER NOT NULL,
+  docid_before TEXT,
+  state_before TEXT CHECK (state_before IN ('live', 'deleted')),
+  forgotten    INTEGER NOT NULL DEFAULT 0,
+  before       TEXT CHECK (json_valid(before)),
+  UNIQUE (seq, document)
 );
-CREATE INDEX edit_documents_by_seq ON edit_documents (seq, id);
 CREATE INDEX edit_documents_by_document ON edit_documents (document, seq);
 CREATE INDEX edit_documents_by_docid ON edit_documents (docid, seq);
-CREATE INDEX edit_documents_by_renamed ON edit_documents (renamed_to, seq) WHERE renamed_to IS NOT NULL;
+CREATE INDEX edit_documents_by_docid_before ON edit_documents (docid_before, seq);
 
 CREATE TABLE edit_entries (
   id       TEXT PRIMARY KEY,
