@@ -63,7 +63,7 @@ const shared = {
 const crossEntropyRows: RowSettings = {
   method: 'cross-entropy',
   options: { oldWeight: 1, pull: 0.01, screen: 0, tolerance: 1e-4 },
-  oldDocument: 20,
+  oldDocument: 2,
 };
 
 const ledgerPrior: PriorOptions = { lambda: 0.0225, ridge: 2e-5 };

@@ -4,17 +4,17 @@
  * Float64 addition is exact between multiples of one power of two, as long as the sums stay below 2^53 of it. So each
  * term is rounded once, by itself, to a coarse and a fine part, and the parts are summed apart:
  *
- *     bits      2^33 ......... 2^-20 | 2^-21 ......... 2^-60
- *     sums of   coarse parts         | fine parts, at most 2^-21 each
+ *     bits      2^35 ......... 2^-18 | 2^-19 ......... 2^-52
+ *     sums of   coarse parts         | fine parts, at most 2^-19 each
  *
- * Whatever the order, 2^14 terms of at most 2^19 fill neither. A term keeps an absolute precision of 2^-61.
+ * Whatever the order, 2^20 terms of at most 2^15 fill neither. A term keeps an absolute precision of 2^-53.
  */
-export const MAX_TERMS = 2 ** 14;
-export const MAX_TERM = 2 ** 19;
+export const MAX_TERMS = 2 ** 20;
+export const MAX_TERM = 2 ** 15;
 
 /** Adding and subtracting 1.5 · 2^52 · q rounds to a multiple of q. */
-const COARSE = 1.5 * 2 ** (52 - 20);
-const FINE = 1.5 * 2 ** (52 - 60);
+const COARSE = 1.5 * 2 ** (52 - 18);
+const FINE = 1.5 * 2 ** (52 - 52);
 
 /** A matrix of exact sums, float64 [rows, columns]. */
 export class ExactSum {
