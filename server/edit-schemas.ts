@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { maxDocidLength, splits } from '../corpus/documents.ts';
 import { editLimits } from '../editing/operations.ts';
+import { limits } from './limits.ts';
 import { named } from './named-schemas.ts';
 import { editFigures, integerText, queryText } from './schemas.ts';
 import { taskLimits } from './tasks/task.ts';
@@ -135,6 +136,7 @@ export const deleteParameters = editParameters.extend({
 });
 
 const count = z.int().min(0);
+const share = z.number().min(0).max(1);
 const seq = z.int().min(1);
 export const editOutcome = named(
   'EditOutcome',
@@ -210,12 +212,58 @@ export const importLine = named(
 );
 export type ImportLine = z.output<typeof importLine>;
 
+const judgedQuery = z.strictObject({
+  query: queryText,
+  relevant: z.array(docid).min(1).max(100).describe('Docids of now of the documents that answer it.'),
+});
+
 export const evaluationRequest = named(
   'EvaluationRequest',
-  z.strictObject({
-    before: count.default(0).describe('An edit; 0 is the model as it was trained.'),
-    after: count.optional().describe('An edit; the newest where left out.'),
-    split: z.enum(splits).optional().describe('Of the judged queries; test where left out, or dev where it has none.'),
-  }),
+  z
+    .strictObject({
+      before: count
+        .optional()
+        .describe('An edit; 0 is the model as it was trained. The base model of all edits where left out.'),
+      after: count.optional().describe('An edit; the newest where left out.'),
+      split: z.enum(splits).optional().describe('Judged queries of the corpus: test where left out, or dev, or train.'),
+      queries: z.array(judgedQuery).min(1).max(limits.judged).optional().describe('Queries of the caller instead.'),
+    })
+    .refine(({ split, queries }) => !split || !queries, {
+      path: ['queries'],
+      message: 'expected split or queries, got both',
+    }),
 );
 export type EvaluationRequest = z.output<typeof evaluationRequest>;
+
+export const evaluationParameters = z.strictObject({
+  wait: integerText(0, z.int().min(0).max(taskLimits.waitSeconds)).describe('Seconds to wait for the end of the task.'),
+});
+
+const measureValues = z.record(z.string(), share).describe('Success@1, Success@10, RR@10, nDCG@10.');
+const groupComparison = z
+  .strictObject({
+    queries: z.int().min(1),
+    before: measureValues,
+    after: measureValues,
+    onlyBefore: count.describe('Queries that find their document at rank 1 before only.'),
+    onlyAfter: count,
+    p: share.describe('McNemar’s exact test of these two counts.'),
+  })
+  .nullable();
+const evaluated = z.strictObject({ seq: count, documents: count.describe('That the model can find.') });
+
+/** The result of the task. */
+export const evaluation = named(
+  'Evaluation',
+  z.strictObject({
+    split: z.enum(splits).nullable().describe('Null for queries of the caller.'),
+    before: evaluated,
+    after: evaluated,
+    groups: z.strictObject({
+      kept: groupComparison.describe('Queries of documents that are in the model before and after.'),
+      added: groupComparison.describe('Of documents that are there after only.'),
+      removed: groupComparison.describe('Of documents that were there before only.'),
+    }),
+  }),
+);
+export type Evaluation = z.output<typeof evaluation>;

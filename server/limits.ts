@@ -16,6 +16,8 @@ export const limits = {
   explained: 5,
   /** Correct queries that one analysis looks at. */
   analysed: 100_000,
+  /** Judged queries that one call of POST /evaluate brings along. */
+  judged: 1000,
   /** Docids in `allow` or in `deny`. */
   docids: 10_000,
   /** Bytes of a body with one document, or a line of an import. */

@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { analysisPageRoute, analysisReportRoute, analysisRoute, latestAnalysisRoute } from './analysis.ts';
 import { documentRoute, documentsRoute, renameRoute } from './documents.ts';
 import { editRoute, editsRoute, revertRoute, undoRoute } from './edits.ts';
+import { evaluateRoute } from './evaluate.ts';
 import { livezRoute, readyzRoute } from './health.ts';
 import { importRoute } from './import.ts';
 import { infoRoute } from './info.ts';
@@ -19,6 +20,7 @@ export const routes: readonly Route[] = [
   revertRoute,
   editRoute,
   undoRoute,
+  evaluateRoute,
   analysisRoute,
   latestAnalysisRoute,
   analysisPageRoute,

@@ -47,6 +47,7 @@ describe('GET /openapi.json', () => {
       '/edits/revert',
       '/edits/{seq}',
       '/edits/{seq}/undo',
+      '/evaluate',
       '/analysis',
       '/analysis/latest',
       '/analysis/latest/report.html',
