@@ -1,4 +1,5 @@
 /** A tiny random model that was analysed, and a store with the ten documents that its rows stand for. */
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { storeStages } from '../../analysis/stages.ts';
 import type { NewDocument } from '../../corpus/documents.ts';
@@ -59,6 +60,7 @@ export interface EditWorld {
 }
 
 export function editWorld(dir: string, options: TinyModelOptions = {}): EditWorld {
+  mkdirSync(dir, { recursive: true });
   const modelDir = writeAnalysedModel(join(dir, 'model'), options);
   const path = join(dir, 'palimpsest.sqlite');
   fillStore(path).close();
