@@ -1,4 +1,4 @@
-/** Searches while edits go on: every answer is of exactly one version of model and documents. Versions are made by hand. */
+/** Searches while edits go on: every answer is of exactly one version of model and documents. */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, it } from 'node:test';
@@ -9,7 +9,8 @@ import { createRng } from '../../corpus/random.ts';
 import type { NamedVersion } from '../../editing/merge.ts';
 import { VersionMismatchError } from '../../server/index-version.ts';
 import { modes } from '../../server/index-service.ts';
-import type { DocumentsResponse, RetrieveBatchResponse, RetrieveResponse } from '../../server/schemas.ts';
+import { searchBesideEdits, searchBesideRealEdits } from '../support/search-beside-edits.ts';
+import type { DocumentsResponse, RetrieveResponse } from '../../server/schemas.ts';
 import { get, inModel, post, startTestServer, type TestServer } from '../support/server.ts';
 
 /** Documents in the model that go and come: of edit n the n-th modulo 10 is away. */
@@ -154,48 +155,15 @@ describe('a search', () => {
 });
 
 for (const workers of [1, 2])
-  describe(`searches beside a stream of edits, ${workers} ${workers > 1 ? 'threads' : 'thread'}`, () => {
-    const seconds = Number(process.env.PALIMPSEST_CONSISTENCY_SECONDS ?? 3);
-
-    it('answer from exactly one version each', async () => {
-      const { server, edit } = await editing(workers);
-      const end = performance.now() + seconds * 1000;
-      const isOver = (): boolean => performance.now() > end;
-      let last = 0;
-      const writing = (async () => {
-        while (!isOver()) await edit(++last);
-      })();
-      let answers = 0;
-      const seen = new Set<number>();
-      const checkOne = (seq: number, candidates: RetrieveResponse['candidates'], expected: readonly string[]): void => {
-        assert.deepEqual(docidsOf(candidates), expected, `edit ${seq}`);
-        for (const { docid, document } of candidates)
-          if (seq > 0) assert.equal(document!.text, textOf(seq), `${docid}, edit ${seq}`);
-      };
-      const reader = async (i: number): Promise<void> => {
-        let newest = 0;
-        for (let n = i; !isOver(); n++) {
-          const mode = modes[n % 3];
-          const many = n % 4 === 0;
-          const asked = { k: 20, mode, includeDocument: true, ...(n % 5 === 0 && { deny: ['d4'] }) };
-          const { status, body } = await post<RetrieveResponse & RetrieveBatchResponse>(`${server.url}/retrieve`, {
-            ...asked,
-            ...(many ? { queries: Array(48).fill('river') } : { query: 'the river' }),
-          });
-          assert.equal(status, 200);
-          assert.ok(body.editSeq >= newest, 'no answer is older than one that came before');
-          newest = body.editSeq;
-          const found = mode === 'genir' ? generable(newest) : findable(newest);
-          const expected = found.filter((docid) => !asked.deny?.includes(docid));
-          const lists = many ? body.results : [body];
-          if (newest > 0) for (const { candidates } of lists) checkOne(newest, candidates, expected);
-          seen.add(newest);
-          answers += lists.length;
-        }
-      };
-      await Promise.all([writing, ...[0, 1, 2, 3].map(reader)]);
-      assert.ok(seen.size > 3, `${seen.size} versions`);
-      assert.ok(answers > 100, `${answers} answers`);
-      await server.close();
+  it(`searches beside a stream of versions answer from exactly one each, ${workers} at a time`, async () => {
+    const { server, edit } = await editing(workers);
+    await searchBesideEdits({
+      server,
+      seconds: 3,
+      edit,
+      expected: (seq, mode) => (mode === 'genir' ? generable(seq) : findable(seq)),
+      check: ({ text }, seq) => assert.equal(text, textOf(seq)),
     });
   });
+
+it('searches beside a stream of real edits answer from exactly one version each', () => searchBesideRealEdits(3));

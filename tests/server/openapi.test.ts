@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { get, post, startTestServer } from '../support/server.ts';
+import { startEditServer } from '../support/edit-server.ts';
+import { asAdmin, get, post, startTestServer } from '../support/server.ts';
 
 interface OpenApi {
   openapi: string;
@@ -97,6 +98,84 @@ describe('GET /openapi.json', () => {
       const { status, headers, body } = sent ? await post(url + address, sent) : await get(url + address);
       const validate = schemaOf(path, method, status, headers.get('content-type')!.split(';')[0]);
       assert.ok(validate(body), `${method} ${address}: ${JSON.stringify(validate.errors)}`);
+    }
+  });
+
+  it('describes what edits answer', async () => {
+    const { url } = await startEditServer();
+    const send = (method: string, address: string, body?: unknown, headers: Record<string, string> = {}) =>
+      get(url + address, {
+        method,
+        headers: { ...asAdmin, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+    const content = { text: 'A kettle boils water.' };
+    const wanted: [string, string, string, number, unknown?, Record<string, string>?][] = [
+      ['/documents', 'post', '/documents?budget=1', 201, { docid: 'n1', ...content, queries: ['one', 'two', 'three'] }],
+      ['/documents', 'post', '/documents?budget=1', 409, { docid: 'n1', ...content }],
+      ['/documents', 'post', '/documents?budget=1', 200, { operations: [{ kind: 'delete', docid: 'd3' }] }],
+      ['/documents', 'post', '/documents?budget=1&dryRun=true', 200, { docid: 'n2', ...content }],
+      ['/documents', 'post', '/documents?budget=1&wait=0', 202, { docid: 'n3', ...content }],
+      ['/documents', 'post', '/documents', 401, { docid: 'n4', ...content }, { authorization: '' }],
+      ['/documents/{docid}', 'put', '/documents/d1?budget=1', 200, content],
+      ['/documents/{docid}', 'put', '/documents/n5?budget=1', 201, content],
+      ['/documents/{docid}', 'put', '/documents/d1?budget=1', 412, content, { 'if-match': '"9-x"' }],
+      ['/documents/{docid}', 'delete', '/documents/d2?budget=1', 200],
+      ['/documents/{docid}', 'delete', '/documents/d2?budget=1', 404],
+      ['/documents/{docid}/rename', 'post', '/documents/d4/rename?budget=1', 200, { to: 'e4' }],
+      ['/edits', 'get', '/edits', 200],
+      ['/edits/{seq}', 'get', '/edits/1', 200],
+      ['/edits/{seq}/undo', 'post', '/edits/1/undo', 200],
+      ['/edits/{seq}/undo', 'post', '/edits/1/undo', 409],
+      ['/edits/revert', 'post', '/edits/revert', 200, { to: 0 }],
+      ['/edits', 'get', '/edits', 200],
+      ['/evaluate', 'post', '/evaluate?wait=60', 200, {}],
+    ];
+    for (const [path, method, address, status, sent, extra] of wanted) {
+      const { status: answered, headers, body } = await send(method.toUpperCase(), address, sent, extra);
+      assert.equal(answered, status, `${method} ${address}: ${JSON.stringify(body)}`);
+      const validate = schemaOf(path, method, status, headers.get('content-type')!.split(';')[0]);
+      assert.ok(validate(body), `${method} ${address}: ${JSON.stringify(validate.errors)}`);
+    }
+    const lines = await get<string>(`${url}/documents/import?budget=1`, {
+      method: 'POST',
+      headers: { ...asAdmin, 'content-type': 'application/x-ndjson' },
+      body: `${JSON.stringify({ docid: 'n6', ...content })}\n{`,
+    });
+    const validate = schemaOf('/documents/import', 'post', 200, 'application/x-ndjson');
+    for (const line of lines.body.trim().split('\n')) assert.ok(validate(JSON.parse(line)), line);
+  });
+
+  it('describes the documents that are taken, and no others', async () => {
+    const { url } = await startEditServer();
+    const validate = named('DocumentsRequest');
+    const document = { docid: 'x', text: 'A text.' };
+    const requests = [
+      document,
+      { ...document, title: 'T', metadata: { a: [1] }, queries: ['a'] },
+      {
+        operations: [
+          { kind: 'add', document },
+          { kind: 'rename', docid: 'd1', to: 'e1' },
+        ],
+      },
+      { operations: [{ kind: 'change', docid: 'd1', document: { title: 'T' }, expectedVersion: 1 }] },
+      { operations: [{ kind: 'delete', docid: 'd1', forget: true }] },
+      {},
+      { docid: 'x' },
+      { text: 'a' },
+      { ...document, more: 1 },
+      { ...document, metadata: [] },
+      { ...document, queries: [] },
+      { ...document, operations: [{ kind: 'delete', docid: 'd1' }] },
+      { operations: [] },
+      { operations: [{ kind: 'delete', docid: 'd1', to: 'e1' }] },
+      { operations: [{ kind: 'move', docid: 'd1' }] },
+      { operations: [{ kind: 'change', docid: 'd1', document: { docid: 'e1' } }] },
+    ];
+    for (const request of requests) {
+      const { status, body } = await post(`${url}/documents?budget=1&dryRun=true`, request, asAdmin);
+      assert.equal(validate(request), status === 200, JSON.stringify([request, body]));
     }
   });
 
