@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { createRng } from '../../corpus/random.ts';
+import { stem } from '../../corpus/stem.ts';
 import {
   baseVersion,
   DocidDecoder,
@@ -333,6 +334,6 @@ it('queries of these tests are words the tokenizer has', () => {
   const rng = createRng(1);
   for (let i = 0; i < 20; i++) {
     const query = randomQuery(rng);
-    assert.equal(tokenizer.decode(tokenizer.encode(query)), query);
+    assert.equal(tokenizer.decode(tokenizer.encode(query)), query.split(' ').map(stem).join(' '));
   }
 });
