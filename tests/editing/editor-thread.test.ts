@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import { openStore } from '../../corpus/store.ts';
 import { EditorError, received, sendable } from '../../editing/crossing-errors.ts';
 import { EditorThread } from '../../editing/editor-thread.ts';
@@ -33,6 +34,15 @@ const add = (docid: string): Operation => ({
   },
 });
 const adding = (docid: string) => ({ operations: [add(docid)], budget: 1 });
+
+/** So many documents that there is time to interfere. */
+const addingMany = (prefix: string): { operations: Operation[] } => ({
+  operations: Array.from({ length: 60 }, (_, i) => add(`${prefix}-${i}`)),
+});
+
+/** An error that nobody catches. Not `terminate()`, which in the middle of a run of onnxruntime aborts the whole process. */
+const killThread = (thread: EditorThread): void =>
+  (thread as unknown as { worker: Worker }).worker.postMessage({ kind: 'nonsense' });
 
 describe('an editor in a thread', () => {
   it('does one request after the other, and has the version of the last', async () => {
@@ -88,7 +98,7 @@ describe('an editor in a thread', () => {
   it('stops a request that is not committed', async () => {
     const thread = await start(editWorld(tempFolder()));
     const [running, waiting] = [new AbortController(), new AbortController()];
-    const first = thread.edit(adding('lantern'), {
+    const first = thread.edit(addingMany('lantern'), {
       signal: running.signal,
       onProgress: ({ message }) => message.startsWith('solving') && running.abort(new Error('enough')),
     });
@@ -102,10 +112,9 @@ describe('an editor in a thread', () => {
     const world = editWorld(tempFolder());
     const thread = await start(world);
     await thread.edit(adding('lantern'));
-    const kill = (): void =>
-      void (thread as unknown as { worker: { terminate(): Promise<number> } }).worker.terminate();
+    const kill = (): void => killThread(thread);
     const next = thread.edit(adding('torch')); // waits, and is not lost
-    const lost = thread.edit(adding('lamp'), { onProgress: kill });
+    const lost = thread.edit(addingMany('lamp'), { onProgress: kill });
     assert.equal((await next).seq, 2);
     await assert.rejects(lost, { name: 'EditorError', message: /nothing was changed/ });
     assert.equal((await thread.edit(adding('lamp'))).seq, 3);
@@ -119,9 +128,9 @@ describe('an editor in a thread', () => {
     const thread = await start(world);
     const outcome = await editor.edit(request); // by another hand, so that the thread has nothing to do but die
     await close();
-    const kill = (): void =>
-      void (thread as unknown as { worker: { terminate(): Promise<number> } }).worker.terminate();
-    assert.deepEqual(await thread.edit(request, { onProgress: kill }), outcome);
+    const answer = thread.edit(request);
+    killThread(thread);
+    assert.deepEqual(await answer, outcome);
     assert.equal(thread.version.model.editSeq, 1);
   });
 });
