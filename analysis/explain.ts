@@ -17,6 +17,8 @@ export interface ExplainerOptions {
   readonly stages?: Stages | undefined;
   /** What answers in place of the whole decoder. */
   readonly circuit?: Circuit | undefined;
+  /** Number of the last edit that the lab's weights contain. @default 0 */
+  readonly editSeq?: number;
 }
 
 export interface ExplainOptions {
@@ -62,15 +64,17 @@ export class Explainer {
   private readonly lab: Lab;
   private readonly stages: Stages | undefined;
   private readonly circuit: Circuit | undefined;
+  private readonly editSeq: number;
   private readonly parts: readonly Writer[];
   private readonly layers: readonly number[];
   /** float32 [D, F] of each layer: a neuron's value vector is a column. */
   private readonly outputs = new Map<number, Float32Array>();
 
-  constructor(lab: Lab, { stages, circuit }: ExplainerOptions = {}) {
+  constructor(lab: Lab, { stages, circuit, editSeq = 0 }: ExplainerOptions = {}) {
     this.lab = lab;
     this.stages = stages;
     this.circuit = circuit;
+    this.editSeq = editSeq;
     this.parts = writers(lab.layers);
     this.layers = Array.from({ length: lab.layers }, (_, layer) => layer);
   }
@@ -105,6 +109,7 @@ export class Explainer {
     }));
     const entries = await this.entries([...heads, ...neurons], top);
     return {
+      editSeq: this.editSeq,
       query,
       tokens: pass.tokens,
       docid: docids[document],

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../models/thread.ts';
+import type { ExplainedVersion } from './explain-version.ts';
 import type { Explanation } from './explanation.ts';
 import type { ExplainerSetup, FromExplainer, ToExplainer } from './explainer-worker.ts';
 
@@ -37,6 +38,8 @@ interface Running {
   readonly worker: Worker;
   readonly ended: Promise<void>;
   readonly requests: Map<number, Request>;
+  /** What it was told to explain. */
+  version: ExplainedVersion | undefined;
 }
 
 /** Explains in a thread of its own, which starts with the first request and ends when none has come for a while. */
@@ -58,15 +61,21 @@ export class ExplainerThread {
   }
 
   /**
-   * @param documents  rows of the model
+   * @param documents  rows of live documents of the version
+   * @param version    that is explained; the model as it was trained where left out
    * @returns          one explanation for each
    * @throws ExplainerError, ExplainerBusyError
    */
-  explain(query: string, documents: readonly number[]): Promise<Explanation[]> {
+  explain(query: string, documents: readonly number[], version?: ExplainedVersion): Promise<Explanation[]> {
     if (this.closed) return Promise.reject(new ExplainerError('explaining thread: closed'));
-    const { requests, worker } = (this.current ??= this.start());
+    const running = (this.current ??= this.start());
+    const { requests, worker } = running;
     if (requests.size >= this.options.maxWaiting) return Promise.reject(new ExplainerBusyError(requests.size));
     clearTimeout(this.idle);
+    if (version && running.version !== version) {
+      running.version = version;
+      worker.postMessage({ kind: 'version', version } satisfies ToExplainer);
+    }
     const id = this.counter++;
     return new Promise((resolve, reject) => {
       requests.set(id, { resolve, reject });
@@ -95,7 +104,7 @@ export class ExplainerThread {
     const setup: ExplainerSetup = { modelDir, circuit };
     const worker = startThread(new URL('./explainer-worker', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const running: Running = { worker, ended, requests: new Map() };
+    const running: Running = { worker, ended, requests: new Map(), version: undefined };
     let death: Error | undefined;
     worker.on('message', (message: FromExplainer) => this.receive(running, message));
     worker.once('error', (error) => (death = new ExplainerError(error.message, { cause: error }))); // an exit follows

@@ -46,8 +46,10 @@ export interface FiredNeuron extends Effect {
   readonly promotes: readonly Entry[];
 }
 
-/** Ranks and rival are among all documents of the model, whichever of them may be retrieved. */
+/** Ranks and rival are among all documents of the model that are live, whichever of them may be retrieved. */
 export interface Explanation {
+  /** Number of the last edit of the model that is explained; 0 is the model as it was trained. */
+  readonly editSeq: number;
   readonly query: string;
   /** The query as the model reads it. */
   readonly tokens: readonly string[];

@@ -2,11 +2,10 @@
  * @file An edited model as a model of its own: deltas added to their weights, docid rows in their places, removed documents
  * gone, names as they are now. What it answers is what the base answers with the version beside it.
  */
-import type { ModelVersion, WeightDelta } from '../models/decode.ts';
+import type { ModelVersion } from '../models/decode.ts';
 import type { Genir, ModelFolder, ModelParts } from '../models/folder.ts';
-import { transposed } from '../models/graphs.ts';
-import { isLinear, unembedName } from '../models/t5.ts';
-import type { StoredTensor, WeightTensor, WritableDtype } from '../models/weights.ts';
+import { mergedWeights } from '../models/merged-weights.ts';
+import type { WritableDtype } from '../models/weights.ts';
 import { docidTokens } from './docid-tokens.ts';
 
 /** A version, and which document each of its rows is. */
@@ -44,73 +43,21 @@ export function mergeVersion(folder: ModelFolder, version: NamedVersion, fingerp
   const kept = docids.flatMap((docid, row) => (docid !== null && model.live[row] ? [{ docid, row }] : []));
   if (!kept.length) throw new MergeError(dir, 'a document that is live', 'none');
   const names = kept.map(({ docid }) => docid);
-  const first = genir.firstDocidToken;
-  const config = { ...folder.config, vocab_size: first + kept.length };
+  const config = { ...folder.config, vocab_size: folder.config.vocab_size - genir.docids.length + kept.length };
   const tables = new Set(['shared.weight', 'lm_head.weight']);
-  const deltas = new Map(model.deltas.map((delta) => [delta.weight, delta]));
   const unknown = model.deltas.find(({ weight }) => tables.has(weight) || !folder.weights.has(weight));
   if (unknown) throw new MergeError(dir, 'deltas of this model’s linear maps and norms', unknown.weight);
   const rows = kept.map(({ row }) => row);
-  const changes = new Map(model.rows.map(({ row, values }) => [row, values]));
-  const weights = new Map<string, WeightTensor>();
-  for (const [name, stored] of folder.weights) {
-    const delta = deltas.get(name);
-    if (tables.has(name)) {
-      const scores = name === unembedName(folder.config);
-      weights.set(name, mergedTable(stored, { first, base: genir.docids.length, rows, changes, scores }));
-    } else weights.set(name, delta ? mergedWeight(stored, delta) : stored);
-  }
-  const isChanged = model.deltas.length > 0 || rows.some((row) => changes.has(row));
+  const changed = new Set(model.rows.map(({ row }) => row));
+  const isChanged = model.deltas.length > 0 || rows.some((row) => changed.has(row));
   return {
     config,
-    weights,
+    weights: mergedWeights(folder, model, rows),
     ...docidTokens(folder, names),
     genir: mergedGenir(genir, names, fingerprint, model.editSeq),
     dtype: isChanged ? 'F32' : dtypeOf(folder),
   };
 }
-
-/** W + ΔW, in HF's orientation. */
-const mergedWeight = (stored: StoredTensor, { weight, delta }: WeightDelta): WeightTensor => ({
-  shape: stored.shape,
-  get data() {
-    const { data, shape } = stored;
-    const change = isLinear(weight) ? transposed({ data: delta, shape: [...shape].reverse() }) : delta;
-    for (let i = 0; i < data.length; i++) data[i] += change[i];
-    return data;
-  },
-});
-
-interface DocidRows {
-  /** Vocabulary entry of the first docid. */
-  readonly first: number;
-  /** Docid rows of the base. */
-  readonly base: number;
-  /** Rows of the version, in the order wanted. */
-  readonly rows: readonly number[];
-  readonly changes: ReadonlyMap<number, Float32Array>;
-  /** Whether documents are scored with this table; in one that only tokens are read from, base rows stay. */
-  readonly scores: boolean;
-}
-
-/** Words as they were, then a row for each document: float32 [first + rows.length, D]. */
-const mergedTable = (stored: StoredTensor, { first, base, rows, changes, scores }: DocidRows): WeightTensor => {
-  const D = stored.shape[1];
-  const shape = [first + rows.length, D];
-  return {
-    shape,
-    get data() {
-      const { data } = stored;
-      const table = new Float32Array(shape[0] * D);
-      table.set(data.subarray(0, first * D));
-      rows.forEach((row, i) => {
-        const change = scores || row >= base ? changes.get(row) : undefined;
-        table.set(change ?? data.subarray((first + row) * D, (first + row + 1) * D), (first + i) * D);
-      });
-      return table;
-    },
-  };
-};
 
 /** What all of the folder's weights are stored as, float32 where they differ. */
 function dtypeOf(folder: ModelFolder): WritableDtype {

@@ -16,11 +16,11 @@ const part = {
   layer: z.int().min(-1).describe('−1 for the embedding.'),
 };
 const layer = z.int().min(0);
-const rank = z.int().min(1).describe('Among all documents and words of the model; 1 is best.');
+const rank = z.int().min(1).describe('Among all live documents and words of the model; 1 is best.');
 const docidRank = z
   .int()
   .min(1)
-  .describe('Among all documents of the model, also those that filter, allow and deny keep from coming out.');
+  .describe('Among all live documents of the model, also those that filter, allow and deny keep from coming out.');
 const effect = {
   logit: z.number().describe("What it adds to the document's logit."),
   margin: z.number().describe("What it adds to the distance between the document's logit and the rival's."),
@@ -30,6 +30,7 @@ const effect = {
 export const explanation: z.ZodType<Explanation> = named(
   'Explanation',
   z.strictObject({
+    editSeq: z.int().min(0).describe('The last edit of the model that is explained; 0 is the model as it was trained.'),
     query: z.string(),
     tokens: z.array(z.string()).describe('The query as the model reads it; ▁ is the start of a word.'),
     docid: z.string(),
@@ -39,7 +40,7 @@ export const explanation: z.ZodType<Explanation> = named(
     rival: z
       .strictObject({ docid: z.string(), logit: z.number() })
       .nullable()
-      .describe('The best other document of all in the model; null where there is none.'),
+      .describe('The best other live document of all in the model; null where there is none.'),
     ranks: z
       .array(z.strictObject({ ...part, rank, docidRank }))
       .describe('Ranks of the document by the logit lens, after each part of the decoder has written.'),

@@ -15,7 +15,6 @@ import { IdempotencyKeyError, InvalidOperationError, VersionConflictError } from
 import { AlreadyUndoneError, FoldedEditError, UndoConflictError } from '../editing/undo.ts';
 import { PoolError, QueueFullError } from '../models/pool.ts';
 import { CircuitServedError, EditRefusedError } from './edits.ts';
-import { EditedModelError } from './index-service.ts';
 import { KeyRequiredError, ScopeError } from './keys/authorize.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
@@ -104,7 +103,6 @@ const kinds = {
   routeNotFound: { status: 404, code: 'route_not_found', title: 'No such path' },
   methodNotAllowed: { status: 405, code: 'method_not_allowed', title: 'The path has no such method' },
   docidTaken: { status: 409, code: 'docid_taken', title: 'Another document has the docid' },
-  explainEdited: { status: 409, code: 'edited_model', title: 'The model was edited' },
   notUndoable: { status: 409, code: 'not_undoable', title: 'The edit cannot be taken back' },
   notEditable: { status: 409, code: 'not_editable', title: 'The model cannot be edited as it is' },
   taskEnded: { status: 409, code: 'task_ended', title: 'The task has ended' },
@@ -192,7 +190,6 @@ const answers = [
   row(ForgottenError, () => ({ kind: kinds.notUndoable })),
   row(ForeignEditsError, () => ({ kind: kinds.notEditable })),
   row(CircuitServedError, () => ({ kind: kinds.notEditable })),
-  row(EditedModelError, () => ({ kind: kinds.explainEdited })),
   row(StoreFullError, () => ({
     kind: kinds.diskFull,
     detail: 'disk: expected room to write, got none; nothing was changed: free some space and try again',

@@ -25,6 +25,8 @@ export interface Search {
   readonly constraint: Constraint;
   /** Whether the documents of all candidates are wanted too. */
   readonly documents: boolean;
+  /** Candidates that are explained, of each query; in mode `genir`. */
+  readonly explained?: number;
 }
 
 /** What came of an edit. */
@@ -41,6 +43,8 @@ export interface Found {
   readonly lists: Lists;
   /** By docid; empty unless asked for. */
   readonly documents: ReadonlyMap<string, Document>;
+  /** Of the first candidates of each list, as many as were asked for. */
+  readonly explanations: readonly (readonly Explanation[])[];
   /** Number of the last edit that all of this knows of. */
   readonly editSeq: number;
 }
@@ -54,18 +58,6 @@ export class ModelCorpusMismatchError extends Error {
       `${model}: expected a model of corpus ${corpus}, got docids of which none is in it; give the corpus that the model was trained on with --corpus`,
     );
     this.model = model;
-  }
-}
-
-/** The model as it was trained is all that can be explained. */
-export class EditedModelError extends Error {
-  override readonly name = 'EditedModelError';
-  readonly editSeq: number;
-  constructor(editSeq: number) {
-    super(
-      `explain: expected the model as it was trained, got edit ${editSeq} of it; ask without explain, or explain with the command line`,
-    );
-    this.editSeq = editSeq;
   }
 }
 
@@ -160,7 +152,7 @@ export class IndexService {
     return liveDocument(this.documents, docid);
   }
 
-  /** @throws QueueFullError, PoolError, InvalidFilterError, UnknownDocidError */
+  /** @throws QueueFullError, PoolError, ExplainerError, ExplainerBusyError, InvalidFilterError, UnknownDocidError */
   async search(search: Search): Promise<Found> {
     for (let i = 0; i < attempts; i++) {
       const found = await this.attempt(search);
@@ -170,19 +162,6 @@ export class IndexService {
     const found = await this.undisturbed(() => this.attempt(search));
     if (!found) throw new PoolError('inference pool: threads answer from different versions');
     return found;
-  }
-
-  /**
-   * Why the model ranks documents of its own as it does for a query; one explanation for each.
-   *
-   * @throws ExplainerError, ExplainerBusyError, EditedModelError
-   */
-  async explain(query: string, docids: readonly string[]): Promise<Explanation[]> {
-    if (this.editSeq > 0) throw new EditedModelError(this.editSeq);
-    return this.explainer.explain(
-      query,
-      docids.map((docid) => this.model.docids.rowOf(docid)!),
-    );
   }
 
   /**
@@ -257,8 +236,19 @@ export class IndexService {
         const document = liveDocument(version.store, docid);
         if (document) documents.set(docid, document);
       }
-      return lists && { lists, documents, editSeq: version.editSeq };
+      if (!lists) return undefined;
+      return { lists, documents, explanations: await this.explain(search, lists, version), editSeq: version.editSeq };
     });
+  }
+
+  /** Why the model ranks documents of its own as it does; of the version that ranked them, also where another came since. */
+  private async explain({ queries, explained = 0 }: Search, lists: Lists, version: IndexVersion) {
+    const explanations: Explanation[][] = [];
+    for (const [i, list] of (explained ? lists : []).entries()) {
+      const rows = list.slice(0, explained).map(({ docid }) => version.rowOf(docid)!);
+      explanations.push(await this.explainer.explain(queries[i], rows, version.named));
+    }
+    return explanations;
   }
 
   private readonly searchers: {

@@ -2,7 +2,6 @@ import type { DocidRows } from '../corpus/constraints.ts';
 import { openStore, type Store } from '../corpus/store.ts';
 import { EditLog } from '../editing/edit-log.ts';
 import type { NamedVersion } from '../editing/merge.ts';
-import type { ModelVersion } from '../models/decode.ts';
 
 /** Documents or model are not those of one edit. */
 export class VersionMismatchError extends Error {
@@ -20,8 +19,7 @@ export class VersionMismatchError extends Error {
  * is not seen before the model that goes with it.
  */
 export class IndexVersion implements DocidRows {
-  readonly model: ModelVersion;
-  readonly docids: readonly (string | null)[];
+  readonly named: NamedVersion;
   /** Rows that have a live document. */
   readonly liveRows: number;
   private readonly rowsByDocid = new Map<string, number>();
@@ -31,9 +29,9 @@ export class IndexVersion implements DocidRows {
   private users = 0;
   private over = false;
 
-  constructor({ model, docids }: NamedVersion, newest: Store, pins: Pins) {
-    this.model = model;
-    this.docids = docids;
+  constructor(named: NamedVersion, newest: Store, pins: Pins) {
+    const { model, docids } = named;
+    this.named = named;
     this.newest = newest;
     this.pins = pins;
     docids.forEach((docid, row) => docid !== null && model.live[row] && this.rowsByDocid.set(docid, row));
@@ -41,7 +39,11 @@ export class IndexVersion implements DocidRows {
   }
 
   get editSeq(): number {
-    return this.model.editSeq;
+    return this.named.model.editSeq;
+  }
+
+  get docids(): readonly (string | null)[] {
+    return this.named.docids;
   }
 
   get rows(): number {

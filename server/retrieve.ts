@@ -17,17 +17,19 @@ export async function retrieve(
   const queries = request.queries ?? [request.query!];
   const { k, mode, includeDocument } = request;
   const constraint = constraintOf(request);
-  const { lists, documents, editSeq } = await index.search({
+  const { lists, documents, explanations, editSeq } = await index.search({
     queries,
     k,
     mode,
     constraint,
     documents: includeDocument,
+    ...(request.explain && { explained: limits.explained }),
   });
-  const explanations = request.explain ? await explain(index, queries[0], lists[0]) : [];
   const results = lists.map((list, i) => ({
     query: { text: queries[i] },
-    candidates: list.map((scored, j) => candidate(request, scored, documents.get(scored.docid), j, explanations[j])),
+    candidates: list.map((scored, j) =>
+      candidate(request, scored, documents.get(scored.docid), j, explanations[i]?.[j]),
+    ),
   }));
   const tookMs = Math.round((performance.now() - start) * 1000) / 1000;
   const rest = { modelVersion: index.model.version, editSeq, tookMs };
@@ -42,12 +44,6 @@ function constraintOf({ filter, allow, deny }: RetrieveRequest): Constraint {
     ...(deny && { deny }),
   };
 }
-
-const explain = (index: IndexService, query: string, list: readonly Scored[]): Promise<Explanation[]> =>
-  index.explain(
-    query,
-    list.slice(0, limits.explained).map(({ docid }) => docid),
-  );
 
 function candidate(
   request: RetrieveRequest,

@@ -55,7 +55,7 @@ function entries(all: readonly Entry[], { titles }: TextStyle): string {
   return all.slice(0, shown.entries).map(text).join(', ');
 }
 
-function summary({ query, docid, rank, docidRank, logit, rival }: Explanation, style: TextStyle): string[] {
+function summary({ editSeq, query, docid, rank, docidRank, logit, rival }: Explanation, style: TextStyle): string[] {
   const distance = rival && logit - rival.logit;
   const against =
     rival && `, ${Math.abs(distance!).toFixed(2)} ${distance! < 0 ? 'below' : 'above'} ${named(rival.docid, style)}`;
@@ -63,6 +63,7 @@ function summary({ query, docid, rank, docidRank, logit, rival }: Explanation, s
     heading(query, style),
     `  ${named(docid, style)}`,
     `  rank ${docidRank} of all documents, ${rank} of the whole vocabulary; logit ${logit.toFixed(2)}${against ?? ''}`,
+    ...(editSeq ? [`  as of edit ${editSeq}`] : []),
   ];
 }
 

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { openStore, type Store } from '../../corpus/store.ts';
-import { currentModel, openDataFolderToRead, storeFile } from '../data-folder.ts';
+import { currentModel, openDataFolderToRead } from '../data-folder.ts';
 import { IndexService, modes, type Mode } from '../index-service.ts';
 import { limits } from '../limits.ts';
 import { readModelInfo, type ModelInfo } from '../model-info.ts';
@@ -10,7 +8,7 @@ import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
 import { retrieve as answer } from '../retrieve.ts';
 import type { RetrieveResponse } from '../schemas.ts';
 import { defineCommand, integer, oneOf, textUpTo } from './command.ts';
-import { corpusOption, modelOption, threadsOption } from './shared-options.ts';
+import { corpusOption, dataFolderOf, dataOption, modelOption, threadsOption } from './shared-options.ts';
 
 interface Options {
   query: string;
@@ -22,8 +20,6 @@ interface Options {
   data?: string;
   threads: number;
 }
-
-const usualData = './data';
 
 export const retrieve = defineCommand<Options, { response: RetrieveResponse; titles: ReadonlyMap<string, string> }>({
   name: 'retrieve',
@@ -40,10 +36,7 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
     includeDocument: { flags: '--include-document', description: 'put the documents into the JSON' },
     model: modelOption,
     corpus: corpusOption,
-    data: {
-      flags: '--data <dir>',
-      description: `data folder of a server (default: ${usualData} where there is one and neither --model nor --corpus is given; else the corpus is read)`,
-    },
+    data: dataOption,
     threads: threadsOption,
   },
   async run(options) {
@@ -82,12 +75,6 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
       `${candidates.length} ${candidates.length === 1 ? 'candidate' : 'candidates'} in ${tookMs.toFixed(1)} ms`,
     ].join('\n'),
 });
-
-/** The data folder that was asked for, or the usual one where there is one and nothing else is named. */
-function dataFolderOf({ data, model, corpus }: Options): string | undefined {
-  const isPlain = model === undefined && corpus === undefined;
-  return data ?? (isPlain && existsSync(join(usualData, storeFile)) ? usualData : undefined);
-}
 
 /** The store of a data folder, or the corpus in memory. */
 function openCorpus(

@@ -1,4 +1,6 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { storeFile } from '../data-folder.ts';
 import { integer, type OptionSpec } from './command.ts';
 
 /** Options that several commands share, so that they mean the same everywhere. */
@@ -20,3 +22,20 @@ export const threadsOption: OptionSpec<number> = {
   parse: integer(1, 1024),
   default: 1,
 };
+
+const usualData = './data';
+
+export const dataOption: OptionSpec<string> = {
+  flags: '--data <dir>',
+  description: `data folder of a server (default: ${usualData} where there is one and neither --model nor --corpus is given; else the corpus is read)`,
+};
+
+/** The data folder that was asked for, or the usual one where there is one and nothing else is named. */
+export function dataFolderOf({
+  data,
+  model,
+  corpus,
+}: Readonly<Partial<Record<'data' | 'model' | 'corpus', string>>>): string | undefined {
+  const isPlain = model === undefined && corpus === undefined;
+  return data ?? (isPlain && existsSync(join(usualData, storeFile)) ? usualData : undefined);
+}

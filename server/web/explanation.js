@@ -21,7 +21,7 @@ const number = (n) => n.toLocaleString('en');
  * @param titleOf      the title of a docid, or undefined
  */
 export function explanationView(explanation, titleOf) {
-  const { rival, docidRank, rank, logit } = explanation;
+  const { editSeq, rival, docidRank, rank, logit } = explanation;
   const lead = rival && logit - rival.logit;
   const summary = element(
     'p',
@@ -30,6 +30,7 @@ export function explanationView(explanation, titleOf) {
     ...(rival
       ? [`; ${Math.abs(lead).toFixed(2)} ${lead < 0 ? 'behind' : 'ahead of'} `, link(rival.docid, titleOf), '.']
       : ['.']),
+    ...(editSeq ? [` As of edit ${number(editSeq)}.`] : []),
   );
   return [
     summary,

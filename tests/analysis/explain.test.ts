@@ -7,7 +7,7 @@ import { DocidNotInModelError, documentOf, Explainer } from '../../analysis/expl
 import type { Entry, Explanation } from '../../analysis/explanation.ts';
 import { ExplainerBusyError, ExplainerError, ExplainerThread } from '../../analysis/explainer-thread.ts';
 import { createRng } from '../../corpus/random.ts';
-import { DocidDecoder } from '../../models/decode.ts';
+import { DocidDecoder, type ModelVersion } from '../../models/decode.ts';
 import { encodeMeans, type LayerCircuit, type StoredCircuit } from '../../models/circuit-record.ts';
 import { readModelFolder, writeModelFolder } from '../../models/folder.ts';
 import { assertClose, openLab, plainRun } from '../support/analysis.ts';
@@ -206,6 +206,62 @@ describe('an explanation of a planted model', () => {
       assert.deepEqual(explanation.heads[0].wrote[0], { docid: explanation.docid });
     }
   });
+});
+
+describe('an explanation of an edited model', () => {
+  /** Random deltas of two weights, a row in another's place, rows 10 and 11 added, documents 3 and 7 gone. */
+  function editedVersion(modelDir: string): { model: ModelVersion; docids: (string | null)[] } {
+    const { weights, config } = readModelFolder(modelDir);
+    const rng = createRng(11);
+    const numbers = (length: number, scale: number) =>
+      Float32Array.from({ length }, () => scale * (rng.next() - 0.5) * 2);
+    const outputs = [0, 1].map((layer) => `decoder.block.${layer}.layer.2.DenseReluDense.wo.weight`);
+    const docids = [...Array.from({ length: 10 }, (_, i) => (i === 3 ? null : `d${i}`)), 'new', 'newer'];
+    return {
+      model: {
+        editSeq: 5,
+        live: Uint8Array.from(docids, (docid, row) => Number(docid !== null && row !== 7)),
+        rows: [2, 10, 11].map((row) => ({ row, values: numbers(config.d_model, 1) })),
+        deltas: outputs.map((weight) => {
+          const [D, F] = weights.get(weight)!.shape;
+          return { weight, delta: numbers(D * F, 0.3) };
+        }),
+      },
+      docids,
+    };
+  }
+
+  for (const [kind, config] of Object.entries(kinds))
+    it(`accounts for what searches of a ${kind} T5 answer, and says of which edit it is`, async () => {
+      const modelDir = writeTinyModel(join(dir, `edited ${kind}`), { config: config!, seed: 8 });
+      const version = editedVersion(modelDir);
+      const decoder = await DocidDecoder.open(readModelFolder(modelDir));
+      const thread = new ExplainerThread({ modelDir });
+      try {
+        const query = 'a river of ice';
+        const before = await thread.explain(query, [4]);
+        assert.equal(before[0].editSeq, 0);
+        await decoder.publish(version.model);
+        const [{ rows, scores }] = await decoder.retrieve([{ query, k: 20 }]);
+        assert.equal(rows.length, 10);
+        const found = await thread.explain(query, [...rows], version);
+        found.forEach((one, i) => {
+          assert.deepEqual([one.editSeq, one.docid], [5, version.docids[rows[i]]]);
+          assert.equal(one.docidRank, i + 1);
+          assert.equal(one.rival!.docid, version.docids[rows[i === 0 ? 1 : 0]]);
+          assertClose([one.logit - found[0].logit], [scores[i] - scores[0]], 'distance to the best', 1e-3);
+          assertClose([sum(one.contributions.map(({ logit }) => logit))], [one.logit], 'sum of logits', 1e-3);
+          const neurons = one.neurons.map(({ promotes }) => texts(promotes)).flat();
+          assert.ok(!neurons.includes('d7') && !neurons.includes('d3'));
+        });
+        const docids = Array.from({ length: 10 }, (_, i) => `d${i}`);
+        const live = new Uint8Array(10).fill(1);
+        const base = { model: { editSeq: 6, live, rows: [], deltas: [] }, docids };
+        assert.deepEqual(await thread.explain(query, [4], base), [{ ...before[0], editSeq: 6 }]);
+      } finally {
+        await Promise.all([decoder.close(), thread.close()]);
+      }
+    });
 });
 
 describe('the explaining thread', () => {

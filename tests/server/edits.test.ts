@@ -1,8 +1,10 @@
 /** Documents added, changed, renamed and deleted over HTTP, and edits taken back: a real editor on a tiny random model. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { EditsResponse, EditView } from '../../server/edit-schemas.ts';
 import type { EditOutcome } from '../../editing/operations.ts';
 import type { DocumentView, Problem, RetrieveResponse, TaskView } from '../../server/schemas.ts';
@@ -16,6 +18,8 @@ before(async () => {
   server = await startEditServer();
   url = server.url;
 });
+
+const program = fileURLToPath(new URL('../../server/cli/main.ts', import.meta.url));
 
 type Edited = EditOutcome & Problem & TaskView;
 type Headers = Record<string, string>;
@@ -427,8 +431,36 @@ describe('the history', () => {
     assert.deepEqual([again.editSeq, again.candidates], [1, candidates]);
     const next = await post<Edited>(`${second.url}/documents?${budget}`, { docid: 'bell', text: 'A bell.' }, asAdmin);
     assert.deepEqual([next.status, next.body.seq], [201, 2]);
-    const explain = await post<Problem>(`${second.url}/retrieve`, { query: 'a', explain: true });
-    assert.deepEqual([explain.status, explain.body.code], [409, 'edited_model']);
+  });
+
+  it('is explained: as the newest version ranks, added documents among the others', async () => {
+    const world = await editableWorld();
+    const own = await startTestServer(world);
+    const added = await post<Edited>(`${own.url}/documents?${budget}`, lantern, asAdmin);
+    assert.equal(added.status, 201);
+    const gone = await get<Edited>(`${own.url}/documents/d4?${budget}`, { method: 'DELETE', headers: asAdmin });
+    assert.equal(gone.body.seq, 2);
+    for (const query of ['a light on a lantern', 'the sea']) {
+      const { status, body } = await post<RetrieveResponse>(`${own.url}/retrieve`, { query, k: 20, explain: true });
+      assert.deepEqual([status, body.editSeq, body.candidates.length], [200, 2, 10]);
+      const [best] = body.candidates;
+      for (const { docid, rank, score, explanation } of body.candidates.slice(0, 5)) {
+        assert.deepEqual([explanation!.editSeq, explanation!.docid, explanation!.docidRank], [2, docid, rank]);
+        assert.ok(Math.abs(explanation!.logit - best.explanation!.logit - (score! - best.score!)) < 1e-3);
+      }
+      const { candidates } = (
+        await post<RetrieveResponse>(`${own.url}/retrieve`, { query, allow: ['lantern'], explain: true })
+      ).body;
+      assert.equal(candidates[0].explanation!.docid, 'lantern');
+    }
+    await own.close();
+    const command = ['explain', '--query', 'the sea', '--docid', 'lantern', '--json'];
+    const where = ['--model', world.modelDir, '--data', world.dataDir];
+    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', program, ...command, ...where], {
+      encoding: 'utf8',
+    });
+    const told = JSON.parse(stdout) as { editSeq: number; docid: string };
+    assert.deepEqual([told.editSeq, told.docid], [2, 'lantern']);
   });
 });
 
