@@ -1,5 +1,6 @@
 import type { ModelVersion } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
+import { atomicGenir } from '../models/genir.ts';
 import { mergedWeights } from '../models/merged-weights.ts';
 
 /** A version that searches answer from, and which document each of its rows is. */
@@ -25,8 +26,9 @@ export function versionFolder(folder: ModelFolder, { model, docids }: ExplainedV
   const places = new Int32Array(docids.length).fill(-1);
   const live = docids.flatMap((docid, row) => (docid !== null && model.live[row] ? [{ docid, row }] : []));
   live.forEach(({ row }, place) => (places[row] = place));
-  const genir = { ...folder.genir!, docids: live.map(({ docid }) => docid) };
-  const vocab_size = folder.config.vocab_size - folder.genir!.docids.length + live.length;
+  const base = atomicGenir(folder);
+  const genir = { ...base, docids: live.map(({ docid }) => docid) };
+  const vocab_size = folder.config.vocab_size - base.docids.length + live.length;
   const weights = mergedWeights(
     folder,
     model,

@@ -4,8 +4,9 @@
  */
 import type { ActivationName, Stack } from '../models/activations.ts';
 import type { T5Config } from '../models/config.ts';
-import { MAX_QUERY_TOKENS, NotAnIndexError } from '../models/decode.ts';
-import type { Genir, ModelFolder } from '../models/folder.ts';
+import { MAX_QUERY_TOKENS } from '../models/decode.ts';
+import type { ModelFolder } from '../models/folder.ts';
+import { atomicGenir, type AtomicGenir } from '../models/genir.ts';
 import { encoderGraph, startDecoderGraph, type Instruments, type WeightSource } from '../models/graphs.ts';
 import type { Graph } from '../models/onnx/graph.ts';
 import { isAboutDocuments, LENS_OUTPUTS, lensGraph, type LensKind } from '../models/lens.ts';
@@ -64,7 +65,7 @@ const LENS_LOGITS = 12_000_000;
 export class Lab {
   readonly folder: ModelFolder;
   readonly config: T5Config;
-  readonly genir: Genir;
+  readonly genir: AtomicGenir;
   readonly tokenizer: Tokenizer;
   /** float32 [N, D], the docids' rows of the unembedding. */
   readonly rows: FloatTensor;
@@ -76,12 +77,14 @@ export class Lab {
   /** The one used most recently is last. */
   private readonly open = new Map<string, { readonly session: Promise<Session>; readonly bytes: number }>();
 
-  /** @throws NotAnIndexError  for a model without docids */
+  /**
+   * @throws NotAnIndexError  for a model without docids
+   * @throws NotAtomicError   for one whose docids are paths
+   */
   constructor(folder: ModelFolder, options: LabOptions = {}) {
-    if (!folder.genir) throw new NotAnIndexError(folder.dir);
     this.folder = folder;
     this.config = folder.config;
-    this.genir = folder.genir;
+    this.genir = atomicGenir(folder);
     this.options = { threads: 1, batchSize: 64, ...options };
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
     const { d_model: D, vocab_size: V, decoder_start_token_id: startToken } = this.config;

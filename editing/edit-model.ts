@@ -5,8 +5,9 @@
 import { Lab } from '../analysis/lab.ts';
 import { storedStages } from '../analysis/stages.ts';
 import type { ActivationName } from '../models/activations.ts';
-import { NotAnIndexError, wordWeights, type WeightDelta } from '../models/decode.ts';
+import { wordWeights, type WeightDelta } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
+import { atomicGenir } from '../models/genir.ts';
 import { deltaInput, docidDecoderGraph } from '../models/graphs.ts';
 import { int64, tensor, type Feeds, type FloatTensor, type SessionOptions } from '../models/session.ts';
 import { padBatch } from '../models/tokenizer.ts';
@@ -83,12 +84,13 @@ export class EditModel {
 
   /**
    * @throws NotAnIndexError          for a folder without docids
+   * @throws NotAtomicError           for one whose docids are paths
    * @throws NoInteractionStageError  where the analysis found none, or never ran
    */
   static async open(folder: ModelFolder, options: EditModelOptions = {}): Promise<EditModel> {
-    if (!folder.genir) throw new NotAnIndexError(folder.dir);
+    const genir = atomicGenir(folder);
     const { threads = 1, layers = 'last' } = options;
-    const stages = storedStages(folder.dir, folder.genir, folder.config.num_decoder_layers);
+    const stages = storedStages(folder.dir, genir, folder.config.num_decoder_layers);
     if (!stages?.interaction)
       throw new NoInteractionStageError(folder.dir, stages ? 'none of interaction' : 'no stages');
     const { from, to } = stages.interaction;

@@ -36,7 +36,8 @@ export class MergeError extends Error {
  */
 export function mergeVersion(folder: ModelFolder, version: NamedVersion, fingerprint: string | null): ModelParts {
   const { dir, genir } = folder;
-  if (!genir) throw new MergeError(dir, 'a model with docids', 'a plain T5');
+  if (genir?.scheme !== 'atomic')
+    throw new MergeError(dir, 'a model with atomic docids', genir?.scheme ?? 'a plain T5');
   const { model, docids } = version;
   if (docids.length !== model.live.length)
     throw new MergeError(dir, `a docid or null for each of ${model.live.length} rows`, `${docids.length}`);

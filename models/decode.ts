@@ -1,6 +1,7 @@
 import { circuitOf, storedCircuit } from './circuit-record.ts';
 import { circuitDecoderGraph } from './circuit.ts';
 import type { ModelFolder } from './folder.ts';
+import { atomicGenir, NotAnIndexError } from './genir.ts';
 import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
 import { isLinear, unembedName } from './t5.ts';
@@ -50,16 +51,7 @@ export interface Retrieved {
   readonly scores: Float32Array;
 }
 
-export class NotAnIndexError extends Error {
-  override readonly name = 'NotAnIndexError';
-  readonly dir: string;
-  constructor(dir: string) {
-    super(
-      `${dir}: expected a model with docids (genir.json, or @DOC_ID_…@ tokens), got a plain T5; make one with "index --from ${dir}"`,
-    );
-    this.dir = dir;
-  }
-}
+export { NotAnIndexError };
 
 /** A version that does not fit the model folder. */
 export class VersionError extends Error {
@@ -121,10 +113,11 @@ export class DocidDecoder {
 
   /**
    * @throws NotAnIndexError  for a folder without docids
+   * @throws NotAtomicError   for a folder whose docids are paths: `SequenceDecoder` opens it
    * @throws CircuitError     where a circuit is asked for and none is stored
    */
   static async open(folder: ModelFolder, options: DecoderOptions = {}): Promise<DocidDecoder> {
-    if (!folder.genir) throw new NotAnIndexError(folder.dir);
+    atomicGenir(folder);
     return new DocidDecoder(folder, await openSession(folder, [], options), options);
   }
 

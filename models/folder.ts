@@ -16,10 +16,21 @@ import {
   rmSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { z } from 'zod';
 import { configText, configToJson, readConfig, type T5Config } from './config.ts';
+import {
+  ModelFolderError,
+  ModelFolderWriteError,
+  TokenizerMismatchError,
+  UnknownWeightError,
+  WeightShapeError,
+} from './folder-errors.ts';
+import { docidEntries, entryName, genirOfTokenizer, parseGenir, pathIds, type Genir } from './genir.ts';
+import { tokenIds } from './token-ids.ts';
 import { readWeights, syncDirectory, writeAtomically, writeSafetensors } from './weights.ts';
 import type { StoredTensor, WeightTensor, WritableDtype } from './weights.ts';
+
+export { ModelFolderError, ModelFolderWriteError, TokenizerMismatchError, UnknownWeightError, WeightShapeError };
+export { genirOfTokenizer, parseGenir, type Genir };
 
 export interface ModelFolder {
   readonly dir: string;
@@ -34,152 +45,6 @@ export interface ModelFolder {
   readonly tokenizerConfig: unknown;
   /** Which documents the model answers with; undefined for a plain T5 model. */
   readonly genir: Genir | undefined;
-}
-
-// ---------------------------------------------------------------------------------------------- genir.json
-
-const genirSchema = z.looseObject({
-  format: z.literal('palimpsest-genir'),
-  version: z.literal(1),
-  scheme: z.literal('atomic'),
-  /** Row i of the docids is vocabulary entry firstDocidToken + i. */
-  docids: z.array(z.string().min(1)),
-  firstDocidToken: z.int().positive(),
-  corpus: z.looseObject({
-    /** Of the documents trained on; null where nobody recorded it (checkpoints made elsewhere). */
-    fingerprint: z.string().nullable(),
-    documents: z.int().nonnegative(),
-    name: z.string().optional(),
-  }),
-  /** How it was trained; free. */
-  training: z.record(z.string(), z.unknown()).optional(),
-  /** The stages the analysis found; free. */
-  stages: z.unknown().optional(),
-});
-export type Genir = z.infer<typeof genirSchema>;
-
-const knownSchemes: readonly string[] = ['atomic'];
-
-/** @param file names the source in errors */
-export function parseGenir(json: unknown, file = 'genir.json'): Genir {
-  const head = z.looseObject({ format: z.unknown(), version: z.unknown(), scheme: z.unknown() }).safeParse(json);
-  if (!head.success || head.data.format !== 'palimpsest-genir') {
-    throw new ModelFolderError(
-      file,
-      '"format": "palimpsest-genir"',
-      show(head.data?.format),
-      'is this our genir.json?',
-    );
-  }
-  if (head.data.version !== 1) {
-    throw new ModelFolderError(
-      file,
-      'version 1',
-      `version ${show(head.data.version)}`,
-      'open it with a newer Palimpsest',
-    );
-  }
-  if (typeof head.data.scheme !== 'string' || !knownSchemes.includes(head.data.scheme)) {
-    const known = `a docid scheme of: ${knownSchemes.join(', ')}`;
-    throw new ModelFolderError(file, known, show(head.data.scheme), 'open it with a Palimpsest that knows the scheme');
-  }
-  const parsed = genirSchema.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new ModelFolderError(file, `a valid ${issue.path.join('.')}`, issue.message, 'correct the file');
-  }
-  const twice = firstRepeated(parsed.data.docids);
-  if (twice !== undefined)
-    throw new ModelFolderError(file, 'each docid once', `${show(twice)} twice`, 'correct the file');
-  return parsed.data;
-}
-
-// ---------------------------------------------------------------------------------------------- errors
-
-/** A model folder that cannot be opened or written as it stands. */
-export class ModelFolderError extends Error {
-  readonly file: string;
-  readonly expected: string;
-  readonly actual: string;
-
-  constructor(file: string, expected: string, actual: string, advice: string) {
-    super(`${file}: expected ${expected}, got ${actual}; ${advice}`);
-    this.name = 'ModelFolderError';
-    this.file = file;
-    this.expected = expected;
-    this.actual = actual;
-  }
-}
-
-/** Weights that are not the ones the configuration asks for; every difference is listed. */
-export class WeightShapeError extends Error {
-  readonly dir: string;
-  readonly missing: readonly string[];
-  readonly extra: readonly string[];
-  readonly misshapen: readonly { name: string; expected: readonly number[]; actual: readonly number[] }[];
-
-  constructor(dir: string, found: Pick<WeightShapeError, 'missing' | 'extra' | 'misshapen'>) {
-    const { missing, extra, misshapen } = found;
-    const shapes = misshapen.map(
-      (one) => `${one.name}: expected [${one.expected.join(', ')}], got [${one.actual.join(', ')}]${transposed(one)}`,
-    );
-    const parts = [
-      ...(missing.length > 0 ? [`missing ${several(missing)}`] : []),
-      ...(extra.length > 0 ? [`unknown ${several(extra)}`] : []),
-      ...(shapes.length > 0 ? [several(shapes)] : []),
-    ];
-    super(
-      `${dir}: expected the weights config.json describes, got ${parts.join('; ')}; do config and weights belong together?`,
-    );
-    this.name = 'WeightShapeError';
-    this.dir = dir;
-    this.missing = missing;
-    this.extra = extra;
-    this.misshapen = misshapen;
-  }
-}
-
-/** A weight name that this model does not have. */
-export class UnknownWeightError extends Error {
-  readonly dir: string;
-  readonly tensor: string;
-
-  constructor(dir: string, tensor: string) {
-    super(`${dir}: expected a weight of this model, got ${tensor}; expectedWeights(config) lists the names`);
-    this.name = 'UnknownWeightError';
-    this.dir = dir;
-    this.tensor = tensor;
-  }
-}
-
-/** A tokenizer whose ids are not the model's. */
-export class TokenizerMismatchError extends Error {
-  readonly dir: string;
-  readonly expected: string;
-  readonly actual: string;
-
-  constructor(dir: string, expected: string, actual: string) {
-    super(`${dir}: tokenizer.json: expected ${expected}, got ${actual}; take the tokenizer the model was trained with`);
-    this.name = 'TokenizerMismatchError';
-    this.dir = dir;
-    this.expected = expected;
-    this.actual = actual;
-  }
-}
-
-/** A folder that could not be written; what stood there before still stands there. */
-export class ModelFolderWriteError extends Error {
-  readonly dir: string;
-
-  constructor(dir: string, cause: unknown, keptAt?: string) {
-    const kept = keptAt === undefined ? '' : `; the new model is complete in ${keptAt}`;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`${dir}: expected to write a model folder, got ${reason}${kept}; what was there before is unchanged`, {
-      cause,
-    });
-    this.name = 'ModelFolderWriteError';
-    this.dir = dir;
-  }
 }
 
 // ---------------------------------------------------------------------------------------------- weight names
@@ -322,55 +187,25 @@ export function readModelFolder(path: string): ModelFolder {
   };
 }
 
-const docidToken = /^@DOC_ID_(.+)@$/s;
-
-/** The docids of a checkpoint made with the paper's code: one added token `@DOC_ID_<id>@` for each document. */
-export function genirOfTokenizer(dir: string, tokenizerJson: unknown): Genir | undefined {
-  const docids = addedTokens(tokenizerJson)
-    .flatMap(
-      ({ id, content }) =>
-        docidToken
-          .exec(content)
-          ?.slice(1)
-          .map((docid) => ({ id, docid })) ?? [],
-    )
-    .sort((a, b) => a.id - b.id);
-  if (docids.length === 0) return undefined;
-  const firstDocidToken = docids[0].id;
-  const stray = docids.find(({ id }, i) => id !== firstDocidToken + i);
-  if (stray)
-    throw new TokenizerMismatchError(
-      dir,
-      'docid tokens with consecutive ids',
-      `@DOC_ID_${stray.docid}@ at ${stray.id}`,
-    );
-  return {
-    format: 'palimpsest-genir',
-    version: 1,
-    scheme: 'atomic',
-    docids: docids.map(({ docid }) => docid),
-    firstDocidToken,
-    corpus: { fingerprint: null, documents: docids.length },
-  };
-}
-
 interface Companions {
   readonly tokenizerJson?: unknown;
   readonly tokenizerConfig?: unknown;
   readonly genir?: Genir | undefined;
 }
 
-/** Tokenizer, docid rows and model must mean the same by each token id. */
+/** Tokenizer, docids and model must mean the same by each token id. */
 function checkFit(dir: string, config: T5Config, { tokenizerJson, tokenizerConfig, genir }: Companions): void {
-  const end = genir === undefined ? 0 : genir.firstDocidToken + genir.docids.length;
+  const end = genir === undefined ? 0 : genir.firstDocidToken + docidEntries(genir);
+  const advice = 'do genir.json and weights belong together?';
   if (end > config.vocab_size) {
-    const actual = `${genir?.docids.length} docids from row ${genir?.firstDocidToken}`;
-    throw new ModelFolderError(
-      dir,
-      `docid rows below vocab_size ${config.vocab_size}`,
-      actual,
-      'do genir.json and weights belong together?',
-    );
+    const actual = `${docidEntries(genir!)} docids from row ${genir?.firstDocidToken}`;
+    throw new ModelFolderError(dir, `docid rows below vocab_size ${config.vocab_size}`, actual, advice);
+  }
+  if (genir && genir.scheme !== 'atomic') {
+    const expected = `words and codes to be the whole vocabulary of ${config.vocab_size}`;
+    const actual = `${genir.firstDocidToken} words and ${genir.codes.length} codes`;
+    if (end !== config.vocab_size) throw new ModelFolderError(dir, expected, actual, advice);
+    pathIds(genir, tokenizerJson, join(dir, 'genir.json'));
   }
   if (tokenizerJson === undefined) return;
   const ids = tokenIds(tokenizerJson);
@@ -383,7 +218,7 @@ function checkFit(dir: string, config: T5Config, { tokenizerJson, tokenizerConfi
       );
     }
     if (genir !== undefined && id >= genir.firstDocidToken && id < end) {
-      const wanted = `@DOC_ID_${genir.docids[id - genir.firstDocidToken]}@`;
+      const wanted = entryName(genir, id - genir.firstDocidToken);
       if (content !== wanted)
         throw new TokenizerMismatchError(dir, `id ${id} left to the docid row ${wanted}`, show(content));
     }
@@ -524,27 +359,6 @@ function bringAlong(from: string, to: string, isTop = true): void {
 
 // ---------------------------------------------------------------------------------------------- small helpers
 
-/** Every token of a tokenizer.json with its id: the model's vocabulary and the added tokens. */
-function tokenIds(tokenizerJson: unknown): Map<string, number> {
-  const ids = new Map<string, number>();
-  const model = isRecord(tokenizerJson) ? tokenizerJson.model : undefined;
-  const vocab: unknown = isRecord(model) ? model.vocab : undefined;
-  if (Array.isArray(vocab)) {
-    // Unigram: [[piece, score], …]
-    vocab.forEach((piece: unknown, id) => ids.set(Array.isArray(piece) ? String(piece[0]) : `piece ${id}`, id));
-  } else if (isRecord(vocab)) {
-    for (const [content, id] of Object.entries(vocab)) if (typeof id === 'number') ids.set(content, id);
-  }
-  for (const { id, content } of addedTokens(tokenizerJson)) ids.set(content, id);
-  return ids;
-}
-
-function addedTokens(tokenizerJson: unknown): { id: number; content: string }[] {
-  const added = isRecord(tokenizerJson) ? tokenizerJson.added_tokens : undefined;
-  const parsed = z.array(z.looseObject({ id: z.int(), content: z.string() })).safeParse(added ?? []);
-  return parsed.success ? parsed.data : [];
-}
-
 function readJson(file: string): unknown {
   if (!existsSync(file)) return undefined;
   try {
@@ -572,25 +386,6 @@ function sameValues(a: StoredTensor, b: StoredTensor): boolean {
   if (!sameShape(a.shape, b.shape)) return false;
   const [left, right] = [a.data, b.data];
   return left.every((value, i) => Object.is(value, right[i]));
-}
-
-function firstRepeated(values: readonly string[]): string | undefined {
-  const seen = new Set<string>();
-  for (const value of values) {
-    if (seen.has(value)) return value;
-    seen.add(value);
-  }
-  return undefined;
-}
-
-function transposed({ expected, actual }: { expected: readonly number[]; actual: readonly number[] }): string {
-  return expected.length === 2 && sameShape([...actual].reverse(), expected) ? ' (stored transposed?)' : '';
-}
-
-/** Names for a message: the first five, and how many more. */
-function several(names: readonly string[]): string {
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
-  return names.slice(0, 5).join(', ') + more;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,7 @@
 /** @file The weights of a folder with an edited version in them: deltas added, docid rows in their places. */
 import type { ModelVersion, WeightDelta } from './decode.ts';
 import type { ModelFolder } from './folder.ts';
+import { atomicGenir } from './genir.ts';
 import { transposed } from './graphs.ts';
 import { isLinear, unembedName } from './t5.ts';
 import type { WeightTensor } from './weights.ts';
@@ -10,13 +11,14 @@ import type { WeightTensor } from './weights.ts';
  * it had the folder's docids.
  *
  * @param rows  of the version, in the order wanted
+ * @throws NotAnIndexError, NotAtomicError
  */
 export function mergedWeights(
   folder: ModelFolder,
   { rows: changed, deltas }: ModelVersion,
   rows: readonly number[],
 ): Map<string, WeightTensor> {
-  const { docids, firstDocidToken: first } = folder.genir!;
+  const { docids, firstDocidToken: first } = atomicGenir(folder);
   const changes = new Map(changed.map(({ row, values }) => [row, values]));
   const deltaOf = new Map(deltas.map((delta) => [delta.weight, delta]));
   const scoring = unembedName(folder.config);

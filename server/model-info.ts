@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AtomicDocids } from '../corpus/docids/atomic.ts';
 import { count, storedCircuit, type StoredCircuit } from '../models/circuit-record.ts';
-import { readModelFolder } from '../models/folder.ts';
+import { readModelFolder, type Genir } from '../models/folder.ts';
 import { modelVersion } from '../models/model-version.ts';
 import { nameOf } from './paths.ts';
 
@@ -14,7 +14,7 @@ export interface ModelInfo {
   readonly version: string;
   readonly sizeBytes: number;
   readonly parameters: number;
-  readonly scheme: 'atomic';
+  readonly scheme: Genir['scheme'];
   readonly docids: AtomicDocids;
   /** Of the documents trained on; null where nobody recorded it. */
   readonly corpusFingerprint: string | null;

@@ -28,7 +28,8 @@ export function stateOfFolder(
   const shared = base.tensor('shared.weight').data;
   const outputs = base.config.tie_word_embeddings ? shared : base.tensor(unembedName(base.config)).data;
   const scale = outputScale(base.config);
-  const known = new Map(base.genir?.docids.map((docid, row) => [docid, base.genir!.firstDocidToken + row]));
+  const atomic = base.genir?.scheme === 'atomic' ? base.genir : undefined;
+  const known = new Map(atomic?.docids.map((docid, row) => [docid, atomic.firstDocidToken + row]));
   const rows = new Float32Array(documents.length * d);
   documents.forEach(({ docid }, row) => {
     const at = known.get(docid);

@@ -14,7 +14,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Lab } from '../../analysis/lab.ts';
+import { DocidDecoder } from '../../models/decode.ts';
+import { EditModel } from '../../editing/edit-model.ts';
 import { createConfig, type T5Config } from '../../models/config.ts';
+import { atomicGenir, NotAtomicError, pathIds } from '../../models/genir.ts';
 import { readSafetensors, writeSafetensors, type WeightTensor } from '../../models/weights.ts';
 import { folderModels, loadAddedDocids, loadParity, parityModels } from '../support/fixtures.ts';
 import {
@@ -201,10 +205,95 @@ describe('a folder saved by transformers', () => {
 
 describe('genir.json', () => {
   it('refuses schemes and versions it does not know, saying which it knows', () => {
-    assert.throws(() => parseGenir({ ...genir, scheme: 'spiral' }), /a docid scheme of: atomic, got "spiral"/);
+    assert.throws(
+      () => parseGenir({ ...genir, scheme: 'spiral' }),
+      /a docid scheme of: atomic, naive, semantic, lexical, got "spiral"/,
+    );
     assert.throws(() => parseGenir({ ...genir, version: 2 }), /version 1, got version 2/);
     assert.throws(() => parseGenir({ ...genir, format: 'x' }), /palimpsest-genir.*got "x"/);
     assert.throws(() => parseGenir([]), ModelFolderError);
+  });
+
+  describe('of docids that are paths', () => {
+    const paths: Genir = {
+      format: 'palimpsest-genir',
+      version: 2,
+      scheme: 'semantic',
+      docids: ['d1', 'd2', 'd3'],
+      paths: ['c1 x', 'c1 y a', 'a </s>'],
+      codes: ['c1', 'x', 'y'],
+      firstDocidToken: 9,
+      corpus: { fingerprint: null, documents: 3 },
+    };
+
+    it('is read as it was written', () => {
+      const dir = written({ genir: paths });
+      const text = readFileSync(join(dir, 'genir.json'), 'utf8');
+      assert.equal(text, `${JSON.stringify(paths, null, 2)}\n`);
+      assert.deepEqual(readModelFolder(dir).genir, paths);
+    });
+
+    it('gives ids to names: of codes first, then of the vocabulary', () => {
+      const { tokens, offsets } = pathIds(
+        { ...paths, codes: ['c1', 'x', 'a'], paths: ['c1 x', 'c1 a', 'a </s>'] },
+        tokenizerJson,
+      );
+      assert.deepEqual([...offsets], [0, 2, 4, 6]);
+      assert.deepEqual([...tokens], [9, 10, 9, 11, 11, 1]);
+      assert.deepEqual([...pathIds(paths, tokenizerJson).tokens], [9, 10, 9, 11, 3, 3, 1]);
+    });
+
+    const wrong: Record<string, [RegExp, Record<string, unknown>]> = {
+      'a path that ends inside another': [
+        /paths of which none ends inside another, got that of d1 at token 1 of that of d2; make the docids anew/,
+        { paths: ['c1', 'c1 y', 'a'] },
+      ],
+      'a path twice': [/got "c1 y" of both d1 and d2/, { paths: ['c1 y', 'c1 y', 'a'] }],
+      'an unknown token': [
+        /in the tokenizer’s vocabulary, got "zebra" in the path of d3/,
+        { paths: ['c1 x', 'c1 y', 'a zebra'] },
+      ],
+      'two blanks between tokens': [/got "" in the path of d3/, { paths: ['c1 x', 'c1 y', 'a  a'] }],
+      'a path too few': [/a path for each docid, got 3 docids and 2 paths/, { paths: ['c1 x', 'c1 y'] }],
+      'no path': [/a valid paths.1/, { paths: ['c1 x', '', 'a'] }],
+      'a code twice': [/each code once, got "x" twice/, { codes: ['c1', 'x', 'x'] }],
+      'a code with a blank': [/a valid codes.0, got expected a name without blanks/, { codes: ['c 1', 'x', 'y'] }],
+      'a docid twice': [/each docid once, got "d1" twice/, { docids: ['d1', 'd1', 'd3'] }],
+      'fewer codes than vocabulary entries': [
+        /words and codes to be the whole vocabulary of 12, got 8 words and 3 codes/,
+        { firstDocidToken: 8 },
+      ],
+      'more codes than vocabulary entries': [/docid rows below vocab_size 12/, { codes: ['c1', 'x', 'y', 'z'] }],
+      'version 1': [/version 2, got version 1/, { version: 1 }],
+    };
+    for (const [what, [message, change]] of Object.entries(wrong))
+      it(`refuses ${what}`, () => {
+        const genir = { ...paths, ...change } as Genir;
+        assert.throws(
+          () => written({ genir }),
+          (error: unknown) => error instanceof ModelFolderError && message.test(error.message),
+        );
+        const dir = written({ genir: paths });
+        edit(join(dir, 'genir.json'), () => genir);
+        assert.throws(() => readModelFolder(dir), message);
+      });
+
+    it('refuses a tokenizer with words in the places of codes', () => {
+      const model = { type: 'WordLevel', vocab: { ...tokenizerJson.model.vocab, b: 10 } };
+      assert.throws(
+        () => written({ genir: paths, tokenizerJson: { ...tokenizerJson, model } }),
+        /id 10 left to the docid row x/,
+      );
+    });
+
+    it('is refused where docids must be single tokens', async () => {
+      const folder = readModelFolder(written({ genir: paths }));
+      assert.throws(() => atomicGenir(folder), NotAtomicError);
+      assert.throws(() => atomicGenir(folder), /expected a model with atomic docids, got semantic ones/);
+      assert.throws(() => new Lab(folder), NotAtomicError);
+      await assert.rejects(DocidDecoder.open(folder), NotAtomicError);
+      await assert.rejects(EditModel.open(folder), NotAtomicError);
+    });
   });
 
   it('refuses a docid that stands twice and rows outside the vocabulary', () => {
