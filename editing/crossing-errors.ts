@@ -3,6 +3,7 @@ import { InvalidDocumentError, UnknownDocidError } from '../corpus/documents.ts'
 import { StoreOpenError, StoreVersionError } from '../corpus/open.ts';
 import { DocidTakenError, StoreFullError } from '../corpus/store.ts';
 import { ModelFolderError } from '../models/folder.ts';
+import { CircuitEditError } from './circuit-edits.ts';
 import { ForgottenError } from './document-history.ts';
 import { ForeignEditError } from './edit-commit.ts';
 import { UnknownEditError } from './edit-log.ts';
@@ -26,6 +27,7 @@ export class EditorError extends Error {
 /** Classes that lead to no onnxruntime, which the thread that asks does not need otherwise. */
 const classes: readonly { readonly prototype: Error; readonly name: string }[] = [
   AlreadyUndoneError,
+  CircuitEditError,
   DocidTakenError,
   FoldedEditError,
   ForeignEditError,

@@ -23,6 +23,8 @@ export interface EditorThreadOptions {
   readonly settings?: EditSettings | undefined;
   /** Cores that one run may use. @default 1 */
   readonly threads?: number | undefined;
+  /** The model's circuit answers searches. @default false */
+  readonly circuit?: boolean | undefined;
 }
 
 /** A request that was not answered yet. */
@@ -120,8 +122,8 @@ export class EditorThread {
   private readonly cancel = (): void => this.worker?.postMessage({ kind: 'cancel' } satisfies ToEditor);
 
   private start(): Worker {
-    const { modelDir, path, dataDir, settings, threads } = this.options;
-    const setup: EditorSetup = { modelDir, path, dataDir, settings, threads };
+    const { modelDir, path, dataDir, settings, threads, circuit } = this.options;
+    const setup: EditorSetup = { modelDir, path, dataDir, settings, threads, circuit };
     const worker = startThread(new URL('./editor-worker', import.meta.url), { workerData: setup });
     let death: Error | undefined;
     worker.on('message', (message: FromEditor) => this.receive(message));

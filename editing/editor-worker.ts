@@ -19,6 +19,7 @@ export interface EditorSetup {
   readonly dataDir: string | undefined;
   readonly settings: EditSettings | undefined;
   readonly threads: number | undefined;
+  readonly circuit: boolean | undefined;
 }
 
 export type EditTask =

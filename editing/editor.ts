@@ -8,14 +8,15 @@ import type { ModelFolder } from '../models/folder.ts';
 import { modelVersion } from '../models/model-version.ts';
 import { checkLast, commitEdit, driftKey, type Committed } from './edit-commit.ts';
 import { DocumentHistory } from './document-history.ts';
+import { checkCircuit } from './circuit-edits.ts';
 import { EditLog, type ActiveEntry, type EditQuery } from './edit-log.ts';
 import { EditModel } from './edit-model.ts';
 import { Planner, type EditPlan } from './edit-plan.ts';
-import { checkModel } from './log-base.ts';
+import { checkModel, readBase } from './log-base.ts';
 import { openBase } from './open-base.ts';
 import { checkRequest, IdempotencyKeyError, requestHash, summaryOf, operationDocids } from './operations.ts';
 import type { EditKind, EditOutcome, EditRecord, EditRequest, OperationSummary } from './operations.ts';
-import type { EditSettings } from './presets.ts';
+import { DEFAULT_PRESET, presets, type EditSettings } from './presets.ts';
 import { publishedVersion, readPublished, type PublishedVersion } from './published-version.ts';
 import { planRevert, planUndo } from './undo.ts';
 import { Workbench, type EditProgress } from './workbench.ts';
@@ -30,6 +31,8 @@ export interface EditorOptions {
   readonly settings?: EditSettings | undefined;
   /** Cores that one run may use. @default 1 */
   readonly threads?: number | undefined;
+  /** The model's circuit answers searches. Figures of edits are of the whole model all the same. @default false */
+  readonly circuit?: boolean | undefined;
   readonly onProgress?: ((progress: EditProgress) => void) | undefined;
 }
 
@@ -92,13 +95,17 @@ export class Editor {
 
   /**
    * @throws NotAnIndexError, NoInteractionStageError
+   * @throws CircuitEditError   where the circuit answers, and does without a layer that edits change
    * @throws ForeignEditsError  where the store has edits of another model, or made with other settings
    */
-  static async open({ store, folder, dataDir, settings, threads = 1, onProgress }: EditorOptions): Promise<Editor> {
+  static async open(options: EditorOptions): Promise<Editor> {
+    const { store, folder, dataDir, settings, threads = 1, onProgress } = options;
     const version = await modelVersion(folder.dir);
     checkModel(store, version);
     const model = await EditModel.open(folder, { threads });
     try {
+      const intended = settings ?? readBase(store)?.settings ?? presets[DEFAULT_PRESET];
+      if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
       const docids = folder.genir!.docids;
       const base = openBase(store, { model: version, layers: model.layers, settings }, docids);
       const log = new EditLog(store);

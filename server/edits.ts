@@ -21,14 +21,6 @@ export class EditRefusedError extends Error {
   }
 }
 
-/** What answers is a part of the decoder, which edits do not reach. */
-export class CircuitServedError extends Error {
-  override readonly name = 'CircuitServedError';
-  constructor() {
-    super('edits: expected a server of the whole model, got one of its circuit; start it without --circuit');
-  }
-}
-
 /** The edits of a server: one at a time, each published to all searches before it is answered. */
 export class EditService {
   private readonly index: IndexService;
@@ -48,7 +40,7 @@ export class EditService {
   /**
    * What became of an edit. One that was only tried may be beyond its budget; one that was meant is refused then.
    *
-   * @throws EditRefusedError, CircuitServedError, TaskQueueFullError, and what the editor throws
+   * @throws EditRefusedError, TaskQueueFullError, and what the editor throws
    */
   edit(request: EditRequest, options: RunOptions = {}): Promise<EditOutcome> {
     const forgets = request.operations.some((operation) => operation.kind === 'delete' && operation.forget);
@@ -59,12 +51,12 @@ export class EditService {
     }, forgets);
   }
 
-  /** @throws CircuitServedError, TaskQueueFullError, and what the editor throws */
+  /** @throws TaskQueueFullError, and what the editor throws */
   undo(seq: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
     return this.run(() => this.editor.undo(seq, options));
   }
 
-  /** @throws CircuitServedError, TaskQueueFullError, and what the editor throws */
+  /** @throws TaskQueueFullError, and what the editor throws */
   revert(to: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
     return this.run(() => this.editor.revert(to, options));
   }
@@ -75,7 +67,6 @@ export class EditService {
   }
 
   private async run(edit: () => Promise<EditOutcome>, forgets = false): Promise<EditOutcome> {
-    if (this.index.model.circuit) throw new CircuitServedError();
     if (this.pending > taskLimits.waiting) throw new TaskQueueFullError('edit', this.pending - 1);
     this.pending++;
     try {

@@ -6,6 +6,7 @@ import { ExplainerBusyError, ExplainerError } from '../analysis/explainer-thread
 import { describeJson, InvalidDocumentError, UnknownDocidError } from '../corpus/documents.ts';
 import { InvalidFilterError } from '../corpus/filter.ts';
 import { DocidTakenError, StoreFullError } from '../corpus/store.ts';
+import { CircuitEditError } from '../editing/circuit-edits.ts';
 import { EditorError } from '../editing/crossing-errors.ts';
 import { ForgottenError } from '../editing/document-history.ts';
 import { UnknownEditError } from '../editing/edit-log.ts';
@@ -14,7 +15,7 @@ import { ForeignEditsError } from '../editing/log-base.ts';
 import { IdempotencyKeyError, InvalidOperationError, VersionConflictError } from '../editing/operations.ts';
 import { AlreadyUndoneError, FoldedEditError, UndoConflictError } from '../editing/undo.ts';
 import { PoolError, QueueFullError } from '../models/pool.ts';
-import { CircuitServedError, EditRefusedError } from './edits.ts';
+import { EditRefusedError } from './edits.ts';
 import { KeyRequiredError, ScopeError } from './keys/authorize.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
@@ -189,7 +190,7 @@ const answers = [
   row(FoldedEditError, () => ({ kind: kinds.notUndoable })),
   row(ForgottenError, () => ({ kind: kinds.notUndoable })),
   row(ForeignEditsError, () => ({ kind: kinds.notEditable })),
-  row(CircuitServedError, () => ({ kind: kinds.notEditable })),
+  row(CircuitEditError, () => ({ kind: kinds.notEditable })),
   row(StoreFullError, () => ({
     kind: kinds.diskFull,
     detail: 'disk: expected room to write, got none; nothing was changed: free some space and try again',

@@ -42,7 +42,8 @@ export const serve = defineCommand<Options, RunningServer>({
     threads: threadsOption,
     circuit: {
       flags: '--circuit',
-      description: 'answer faster with the part of the decoder that analyze found to suffice',
+      description:
+        'answer faster with the part of the decoder that analyze found to suffice; edits need the MLP that they change in it',
     },
     lockSearch: { flags: '--lock-search', description: 'answer queries only with an API key' },
   },

@@ -4,15 +4,20 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { storeCircuit } from '../../analysis/circuit.ts';
-import { storeStages, type Stages } from '../../analysis/stages.ts';
+import { storedStages, storeStages, type Stages } from '../../analysis/stages.ts';
+import { checkCircuit } from '../../editing/circuit-edits.ts';
+import type { EditOutcome } from '../../editing/operations.ts';
+import { readPublished } from '../../editing/published-version.ts';
 import { CircuitError, encodeMeans, type StoredCircuit } from '../../models/circuit-record.ts';
 import { DocidDecoder } from '../../models/decode.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { banner } from '../../server/banner.ts';
 import { readModelInfo } from '../../server/model-info.ts';
-import type { InfoResponse, RetrieveResponse } from '../../server/schemas.ts';
+import { builtinModel } from '../../server/paths.ts';
+import type { InfoResponse, Problem, RetrieveResponse } from '../../server/schemas.ts';
 import { startServer } from '../../server/serve.ts';
-import { get, inModel, post, startTestServer, tinyWorld } from '../support/server.ts';
+import { editableWorld } from '../support/edit-server.ts';
+import { asAdmin, get, inModel, post, startTestServer, tinyWorld } from '../support/server.ts';
 
 const circuit: StoredCircuit = {
   version: 1,
@@ -26,6 +31,11 @@ const circuit: StoredCircuit = {
     searched: { mean: 0.0125, low: 0, high: 0.025 },
     test: { queries: 2000, full: 0.855, circuit: 0.8505 },
   },
+};
+const lantern = {
+  docid: 'lantern',
+  title: 'The lantern',
+  text: 'A lantern gives light when the night is dark at sea.',
 };
 const stages: Stages = {
   version: 1,
@@ -90,6 +100,64 @@ describe('a server with --circuit', () => {
     });
     assert.equal(existsSync(world.dataDir), false);
   });
+});
+
+describe('edits beside --circuit', () => {
+  const leaving = { ...circuit, layers: [circuit.layers[1], circuit.layers[0]] };
+
+  it('reach the circuit where it keeps the layer that they change', async () => {
+    const world = await editableWorld();
+    storeCircuit(world.modelDir, circuit);
+    const server = await startTestServer({ ...world, circuit: true });
+    const { body } = await post<EditOutcome>(`${server.url}/documents?budget=1`, lantern, asAdmin);
+    assert.equal(body.seq, 1);
+    const query = 'a light';
+    const ask = async () => (await post<RetrieveResponse>(`${server.url}/retrieve`, { query, k: 20 })).body;
+    const { candidates, editSeq } = await ask();
+    assert.equal(editSeq, 1);
+    const version = readPublished(server.data.store, { version: server.index.model.version, docids: inModel });
+    assert.equal(version.model.deltas.length, 1);
+    const decoder = await DocidDecoder.open(readModelFolder(world.modelDir), { circuit: true });
+    await decoder.publish(version.model);
+    const [{ rows, scores }] = await decoder.retrieve([{ query, k: 20 }]);
+    await decoder.close();
+    assert.deepEqual(
+      candidates.map(({ docid, score }) => [docid, score]),
+      Array.from(rows, (row, i) => [version.docids[row], scores[i]]),
+    );
+    assert.ok(candidates.some(({ docid }) => docid === 'lantern'));
+  });
+
+  it('are refused before anything is written where it does without that layer', async () => {
+    const world = await editableWorld();
+    storeCircuit(world.modelDir, leaving);
+    const server = await startTestServer({ ...world, circuit: true });
+    const { status, body } = await post<Problem>(`${server.url}/documents?budget=1`, lantern, asAdmin);
+    assert.deepEqual([status, body.code], [409, 'not_editable']);
+    assert.match(
+      body.detail,
+      /expected a circuit in which the MLP of decoder layer 1 works.*; serve without --circuit/,
+    );
+    assert.equal((await get(`${server.url}/documents/lantern`)).status, 404);
+    const answer = await post<RetrieveResponse>(`${server.url}/retrieve`, { query: 'a light', k: 20 });
+    assert.deepEqual([answer.body.editSeq, answer.body.candidates.length], [0, 10]);
+    await server.close();
+
+    const whole = await startTestServer(world);
+    assert.equal((await post(`${whole.url}/documents?budget=1`, lantern, asAdmin)).status, 201);
+    await whole.close();
+    const start = startServer({ ...world, circuit: true, port: 0, host: '127.0.0.1', log: () => undefined });
+    await assert.rejects(
+      start,
+      /expected a weight that the circuit applies to queries, got .*; serve without --circuit/,
+    );
+  });
+});
+
+it('the built-in model’s circuit keeps the layer that edits change', () => {
+  const folder = readModelFolder(builtinModel);
+  const { to } = storedStages(folder.dir, folder.genir!, folder.config.num_decoder_layers)!.interaction!;
+  checkCircuit(folder, [to - 1]);
 });
 
 describe('the version of a model', () => {

@@ -505,7 +505,7 @@ describe('an edit that takes its time', () => {
 });
 
 describe('a model that cannot be edited', () => {
-  it('is told: one that was not analysed, one whose circuit answers', async () => {
+  it('is told: one that was not analysed', async () => {
     const modelDir = writeTinyModel(join(tempFolder(), 'plain'));
     const plain = await startTestServer({ modelDir, corpus: server.corpus });
     const { status, body } = await post<Problem>(`${plain.url}/documents`, lantern, asAdmin);
