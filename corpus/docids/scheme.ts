@@ -54,3 +54,24 @@ export class InvalidDocidTableError extends Error {
     this.actual = actual;
   }
 }
+
+/** A docid path that ends inside another, or is the same: decoding could not tell them apart. */
+export class PathConflictError extends Error {
+  override readonly name = 'PathConflictError';
+  /** The docid, or the number of the document, whose path ends first. */
+  readonly shorter: string | number;
+  readonly longer: string | number;
+  /** Tokens of the shorter path, all of which the longer begins with. */
+  readonly position: number;
+  constructor(shorter: string | number, longer: string | number, position: number) {
+    const named = (document: string | number): string =>
+      typeof document === 'number' ? `document ${document}` : `'${document}'`;
+    super(
+      `docid paths: expected no path to end inside another, got that of ${named(shorter)} ending after token ` +
+        `${position} of that of ${named(longer)}; give one of them another path`,
+    );
+    this.shorter = shorter;
+    this.longer = longer;
+    this.position = position;
+  }
+}
