@@ -102,7 +102,7 @@ export class EditLog {
   edit(seq: number): EditRecord {
     const row = this.database.prepare(`SELECT ${editColumns} FROM edits AS e WHERE seq = ?`).get(seq);
     if (row === undefined) throw new UnknownEditError(seq, this.last);
-    return toRecord(row as EditRow);
+    return toRecord(row as EditRow, this.folded);
   }
 
   /** Newest first. */
@@ -115,7 +115,8 @@ export class EditLog {
           ORDER BY seq DESC LIMIT :limit`,
       )
       .all({ docid: docid ?? null, before: before ?? null, limit }) as EditRow[];
-    return rows.map(toRecord);
+    const { folded } = this;
+    return rows.map((row) => toRecord(row, folded));
   }
 
   /** What an idempotency key was used for. */
@@ -314,7 +315,10 @@ export class EditLog {
   }
 }
 
-function toRecord({ seq, kind, author, at, operations, undoes, undone_by, outcome }: EditRow): EditRecord {
+function toRecord(
+  { seq, kind, author, at, operations, undoes, undone_by, outcome }: EditRow,
+  folded: number,
+): EditRecord {
   const { figures, seconds, bytes } = JSON.parse(outcome) as EditOutcome;
   return {
     seq,
@@ -324,6 +328,7 @@ function toRecord({ seq, kind, author, at, operations, undoes, undone_by, outcom
     operations: JSON.parse(operations) as OperationSummary[],
     undoes: JSON.parse(undoes) as number[],
     undoneBy: undone_by,
+    folded: seq <= folded,
     ...{ figures, seconds, bytes },
   };
 }

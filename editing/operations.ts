@@ -74,6 +74,8 @@ export interface EditRecord {
   readonly undoes: readonly number[];
   /** The edit that took it back; null while it is in force. */
   readonly undoneBy: number | null;
+  /** Part of the base model by now (`compact.ts`), so that it cannot be undone. */
+  readonly folded: boolean;
   readonly figures: EditFigures;
   readonly seconds: number;
   readonly bytes: number;

@@ -170,6 +170,7 @@ export const editView = named(
     ),
     undoes: z.array(seq).describe('Edits that it took back.'),
     undoneBy: seq.nullable().describe('The edit that took it back; null while it is in force.'),
+    folded: z.boolean().describe('Part of the base model by now, by "compact": it cannot be undone.'),
     figures: editFigures,
     seconds: z.number().min(0),
     bytes: count,

@@ -33,7 +33,7 @@ function operationText({ kind, docid, renamedTo, seq, forget }: OperationSummary
 const NAMED = 3;
 
 /** One line an edit. */
-export function recordsText(edits: readonly (EditRecord & { readonly folded: boolean })[]): string {
+export function recordsText(edits: readonly EditRecord[]): string {
   if (!edits.length) return 'no edits';
   return edits
     .map(({ seq, at, author, operations, figures, undoneBy, folded }) => {

@@ -132,9 +132,7 @@ const revert = defineCommand<EditOptions & { to: number }, EditOutcome>({
   text: outcomeText,
 });
 
-type ListedEdit = EditRecord & { readonly folded: boolean };
-
-const list = defineCommand<DataOptions & { docid?: string; before?: number; limit: number }, ListedEdit[]>({
+const list = defineCommand<DataOptions & { docid?: string; before?: number; limit: number }, EditRecord[]>({
   name: 'list',
   summary: 'show the edits, newest first',
   options: {
@@ -144,10 +142,7 @@ const list = defineCommand<DataOptions & { docid?: string; before?: number; limi
     limit: { flags: '--limit <n>', description: 'so many at most', parse: integer(1, 1_000_000), default: 100 },
   },
   run: ({ docid: name, before, limit, ...options }) =>
-    readData(options, (store) => {
-      const log = new EditLog(store);
-      return log.edits({ docid: name, before, limit }).map((one) => ({ ...one, folded: one.seq <= log.folded }));
-    }),
+    readData(options, (store) => new EditLog(store).edits({ docid: name, before, limit })),
   json: (edits) => ({ edits }),
   text: recordsText,
 });

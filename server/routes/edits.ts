@@ -51,7 +51,8 @@ export const undoRoute: Route = {
       summary: 'Take one edit back, also in the middle of the history',
       description:
         'An edit itself, which can be undone. Model and documents are as if the edit had never been, byte for byte. 409 where ' +
-        'it was taken back already, where a later edit builds on it, or where what it took away was forgotten.',
+        'it was taken back already, where a later edit builds on it, where what it took away was forgotten, or where "compact" ' +
+        'made it part of the base model.',
       access: 'edit',
       query: schemas.backParameters,
       headers: ['Idempotency-Key'],

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { EditsResponse, EditView } from '../../server/edit-schemas.ts';
+import { currentModel } from '../../server/data-folder.ts';
 import type { EditOutcome } from '../../editing/operations.ts';
 import type { DocumentView, Problem, RetrieveResponse, TaskView } from '../../server/schemas.ts';
 import { editableWorld, startEditServer, type EditableWorld } from '../support/edit-server.ts';
@@ -461,6 +462,44 @@ describe('the history', () => {
     });
     const told = JSON.parse(stdout) as { editSeq: number; docid: string };
     assert.deepEqual([told.editSeq, told.docid], [2, 'lantern']);
+  });
+});
+
+describe('edits that compact made part of the base model', () => {
+  it('are marked, and refuse to be taken back; later ones do not', async () => {
+    const world = await editableWorld();
+    const first = await startTestServer(world);
+    for (const docid of ['oar', 'sail'])
+      await post(`${first.url}/documents?${budget}`, { docid, text: `The ${docid} of a boat.` }, asAdmin);
+    await first.close();
+    const where = ['--model', world.modelDir, '--data', world.dataDir];
+    const compacted = spawnSync(process.execPath, ['--import', 'tsx', program, 'compact', ...where]);
+    assert.equal(compacted.status, 0, String(compacted.stderr));
+
+    const second = await startTestServer({ ...world, modelDir: await currentModel(world.dataDir, world.modelDir) });
+    await post(`${second.url}/documents?${budget}`, { docid: 'mast', text: 'A mast is tall.' }, asAdmin);
+    const { edits } = (await get<EditsResponse>(`${second.url}/edits`, { headers: asAdmin })).body;
+    assert.deepEqual(
+      edits.map(({ seq, folded }) => [seq, folded]),
+      [
+        [3, false],
+        [2, true],
+        [1, true],
+      ],
+    );
+    assert.equal((await get<EditView>(`${second.url}/edits/1`, { headers: asAdmin })).body.folded, true);
+    const refused: [string, object | undefined, RegExp][] = [
+      ['/edits/2/undo', undefined, /edit 2: expected an edit after 2, up to which "compact" folded all edits/],
+      ['/edits/revert', { to: 1 }, /revert to 1: expected an edit after 2/],
+    ];
+    for (const [path, body, message] of refused) {
+      const answer = await post<Problem>(second.url + path, body ?? {}, asAdmin);
+      assert.deepEqual([answer.status, answer.body.code], [409, 'not_undoable']);
+      assert.match(answer.body.detail, message);
+    }
+    assert.equal(second.index.editSeq, 3);
+    assert.equal((await post<Edited>(`${second.url}/edits/3/undo`, {}, asAdmin)).status, 200);
+    await second.close();
   });
 });
 
