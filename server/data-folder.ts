@@ -60,6 +60,7 @@ export function openDataFolder({ dir: path, model, corpus, ...options }: DataFol
   let store: Store | undefined;
   try {
     store = openStore(join(dir, storeFile));
+    store.forgetLog(); // a server that was killed may have left in it what was to be forgotten
     const known = readOwner(store);
     const owner = known ?? seed(store, dir, model, corpus ?? builtinCorpus, options);
     checkOwner(dir, owner, model, corpus);

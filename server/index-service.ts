@@ -70,6 +70,9 @@ export interface IndexOptions extends Omit<PoolOptions, 'modelDir' | 'circuit'> 
 /** Versions may change under a search so often before no other is let in until it has ended. */
 const attempts = 3;
 
+/** Until the log is tried again that somebody else reads, and that holds what was to be forgotten. */
+const forgetAgainMs = 1000;
+
 /** A longer log is written into the database when nobody reads from it: a pinned reader makes it grow. */
 const maxLogBytes = 16 << 20;
 
@@ -88,6 +91,7 @@ export class IndexService {
   private version: IndexVersion;
   /** Whether the log still holds what was to be forgotten. */
   private forgetting = false;
+  private forgetAgain: NodeJS.Timeout | undefined;
   /** Edits, one after the other. */
   private edits: Promise<unknown> = Promise.resolve();
   /** Publications, and searches that none may come between. */
@@ -192,6 +196,7 @@ export class IndexService {
   /** Ends what runs; refuses what waits. The store stays open: it is its owner's. */
   async close(): Promise<void> {
     await this.edits;
+    clearTimeout(this.forgetAgain);
     await Promise.all([this.pool.close(), this.explainer.close()]);
     this.pins.close();
   }
@@ -220,6 +225,8 @@ export class IndexService {
   private shortenLog(): void {
     if (this.forgetting) {
       this.forgetting = !this.store.forgetLog();
+      clearTimeout(this.forgetAgain);
+      if (this.forgetting) this.forgetAgain = setTimeout(() => this.shortenLog(), forgetAgainMs).unref();
       return;
     }
     const log = statSync(`${this.store.database.name}-wal`, { throwIfNoEntry: false });

@@ -1,10 +1,12 @@
 /** Documents added, changed, renamed and deleted over HTTP, and edits taken back: a real editor on a tiny random model. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { openStore, type Store } from '../../corpus/store.ts';
 import type { EditsResponse, EditView } from '../../server/edit-schemas.ts';
 import { currentModel } from '../../server/data-folder.ts';
 import type { EditOutcome } from '../../editing/operations.ts';
@@ -349,6 +351,67 @@ describe('DELETE and rename', () => {
       assert.equal(readFileSync(file).toString('latin1').toLowerCase().includes('quicksilver'), false, file);
     const undo = await add(`/edits/${body.seq}/undo`);
     assert.deepEqual([undo.status, undo.body.code], [409, 'not_undoable']);
+  });
+});
+
+describe('what is forgotten', () => {
+  /** Rare words, and pieces of them: the full-text index keeps of a word what the word before it has not. */
+  const words = ['zyzzogeton', 'xylophagous', 'quomodocunquizing'];
+  const pieces = ['yzzogeto', 'ylophago', 'omodocunquiz'];
+  const filesThatSay = (dir: string): string[] =>
+    readdirSync(dir, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .filter((file) => {
+        const bytes = readFileSync(file).toString('latin1').toLowerCase();
+        return pieces.some((piece) => bytes.includes(piece));
+      });
+  const text = `A ${words[0]} and a ${words[1]} thing, ${words[2]} all day.`;
+  const forget = (at: string, docid: string) =>
+    get<Edited>(`${at}/documents/${docid}?forget=true&${budget}`, { method: 'DELETE', headers: asAdmin });
+  /** A reader of its own, as a backup is, that began before. */
+  function readerOf(path: string): Store {
+    const store = openStore(path, { readonly: true });
+    store.database.exec('BEGIN');
+    store.count();
+    return store;
+  }
+
+  it('is in no byte of the data folder, once nobody reads what was there before', async () => {
+    const own = await startEditServer();
+    const { dataDir } = own;
+    await post(`${own.url}/documents?${budget}`, { docid: 'beetle', text, queries: [`who is ${words[2]}`] }, asAdmin);
+    await post(`${own.url}/documents?${budget}`, { docid: 'other', text: 'A violin and the sea.' }, asAdmin);
+    const put = { method: 'PUT', headers: { 'content-type': 'application/json', ...asAdmin } };
+    const changed = JSON.stringify({ title: words[1], text: `A ${words[0]} again.` });
+    await get(`${own.url}/documents/beetle?${budget}`, { ...put, body: changed });
+    await post(`${own.url}/documents/beetle/rename?${budget}`, { to: 'bug' }, asAdmin);
+    await Promise.all(words.map((query) => post(`${own.url}/retrieve`, { query, mode: 'hybrid' })));
+    assert.notDeepEqual(filesThatSay(dataDir), []);
+
+    const reader = readerOf(own.index.store.database.name);
+    assert.equal((await forget(own.url, 'bug')).status, 200);
+    assert.notDeepEqual(filesThatSay(dataDir), []); // the reader's snapshot
+    assert.equal((await post(`${own.url}/retrieve`, { query: 'the sea' })).status, 200); // nobody waits for it
+    reader.close();
+    for (let i = 0; filesThatSay(dataDir).length && i < 300; i++) await delay(20);
+    assert.deepEqual(filesThatSay(dataDir), []);
+    await own.close();
+    assert.deepEqual(filesThatSay(dataDir), []);
+  });
+
+  it('goes at the next start where the server ended before its log could be emptied', async () => {
+    const own = await startEditServer();
+    await post(`${own.url}/documents?${budget}`, { docid: 'beetle', text }, asAdmin);
+    const reader = readerOf(own.index.store.database.name);
+    assert.equal((await forget(own.url, 'beetle')).status, 200);
+    await own.close();
+    assert.notDeepEqual(filesThatSay(own.dataDir), []);
+    reader.close();
+    const { modelDir, corpus, dataDir } = own;
+    const next = await startTestServer({ modelDir, corpus, dataDir });
+    assert.deepEqual(filesThatSay(dataDir), []);
+    assert.equal((await get(`${next.url}/documents/beetle`)).status, 404);
   });
 });
 
