@@ -7,10 +7,19 @@ import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptio
 import { isLinear, unembedName } from './t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
 
-/** The row of one document, new or replaced: float32 [D] in the scale of the unembedding. */
+/**
+ * A vocabulary entry behind the words, new or replaced: float32 [D] in the scale of the unembedding. Of atomic docids, row
+ * i is document i; of others, row i is the folder's i-th code, and new ones come after those.
+ */
 export interface RowChange {
   readonly row: number;
   readonly values: Float32Array;
+}
+
+/** The path of one document, new or replaced, in token ids; tokens that the folder has not can only end it. */
+export interface PathChange {
+  readonly document: number;
+  readonly tokens: Int32Array;
 }
 
 /**
@@ -29,9 +38,11 @@ export interface WeightDelta {
 export interface ModelVersion {
   /** Number of the last edit contained; 0 is the model folder as it is. */
   readonly editSeq: number;
-  /** [N], 1 = a live document, 0 = a deleted or unknown one. N may exceed the folder's rows by those in `rows`. */
+  /** [N], 1 = a live document, 0 = a deleted or unknown one. N may exceed the folder's by those in `rows` or `paths`. */
   readonly live: Uint8Array;
   readonly rows: readonly RowChange[];
+  /** Where docids are paths: those of documents that the folder has not, or under another path. */
+  readonly paths?: readonly PathChange[];
   readonly deltas: readonly WeightDelta[];
 }
 
@@ -41,13 +52,15 @@ export interface RetrieveInput {
   readonly k: number;
   /** [N], 1 = may be retrieved; further limits the live documents of the version. All of them where left out. */
   readonly allowed?: Uint8Array | undefined;
+  /** Where docids are paths: prefixes that are followed at each step. Never fewer than `k`. @default 10 */
+  readonly beams?: number | undefined;
 }
 
 /** Documents of one query, best first. */
 export interface Retrieved {
-  /** Row of each document in the docid table. */
+  /** Row of each document in the docid table: its number. */
   readonly rows: Int32Array;
-  /** Natural logarithm of the probability among the allowed documents. */
+  /** Natural logarithm of the probability: among the allowed documents, or where docids are paths, of the whole path. */
   readonly scores: Float32Array;
 }
 
@@ -140,10 +153,11 @@ export class DocidDecoder {
       this.session = session;
       this.edited = edited;
     }
-    this.use(version, this.deltaFeeds(version));
+    this.use(version, deltaFeeds(this.folder, version.deltas));
   }
 
-  private check({ editSeq, live, rows, deltas }: ModelVersion): void {
+  private check(version: ModelVersion): void {
+    const { editSeq, live, rows } = version;
     const [base, d] = this.baseRows.shape;
     const n = live.length;
     const fail = (what: string, expected: string, actual: string): never => {
@@ -157,27 +171,7 @@ export class DocidDecoder {
     const given = new Set(rows.map(({ row }) => row));
     for (let row = base; row < n; row++)
       if (live[row] && !given.has(row)) fail(`row ${row}`, 'values for a new live document', 'none');
-    const seen = new Set<string>();
-    for (const { weight, delta } of deltas) {
-      if (seen.size === seen.add(weight).size) fail('deltas', 'each weight once', `${weight} twice`);
-      const size = this.folder.weights.get(weight)?.shape.reduce((a, b) => a * b, 1);
-      if (size === undefined || weight === 'shared.weight' || weight === 'lm_head.weight')
-        fail('deltas', 'an editable weight of this model', weight);
-      else if (delta.length !== size) fail(weight, `a delta of ${size} values`, `${delta.length}`);
-      else if (this.editable && !this.editable.has(weight)) {
-        const advice = 'serve without --circuit, or analyze the edited model anew';
-        throw new VersionError(editSeq, 'deltas', 'a weight that the circuit applies to queries', weight, advice);
-      }
-    }
-  }
-
-  private deltaFeeds({ deltas }: ModelVersion): Feeds {
-    return Object.fromEntries(
-      deltas.map(({ weight, delta }) => {
-        const { shape } = this.folder.weights.get(weight)!;
-        return [deltaInput(weight), tensor(delta, isLinear(weight) ? [...shape].reverse() : shape)];
-      }),
-    );
+    checkDeltas(this.folder, version, this.editable);
   }
 
   private use(version: ModelVersion, deltas: Feeds): void {
@@ -235,6 +229,42 @@ export const baseVersion = (documents: number): ModelVersion => ({
   rows: [],
   deltas: [],
 });
+
+/**
+ * @param editable  the only weights that may have deltas; all but the vocabulary's where left out
+ * @throws VersionError
+ */
+export function checkDeltas(
+  folder: ModelFolder,
+  { editSeq, deltas }: ModelVersion,
+  editable?: ReadonlySet<string>,
+): void {
+  const fail = (what: string, expected: string, actual: string, advice?: string): never => {
+    throw new VersionError(editSeq, what, expected, actual, advice);
+  };
+  const seen = new Set<string>();
+  for (const { weight, delta } of deltas) {
+    if (seen.size === seen.add(weight).size) fail('deltas', 'each weight once', `${weight} twice`);
+    const size = folder.weights.get(weight)?.shape.reduce((a, b) => a * b, 1);
+    if (size === undefined || weight === 'shared.weight' || weight === 'lm_head.weight')
+      fail('deltas', 'an editable weight of this model', weight);
+    else if (delta.length !== size) fail(weight, `a delta of ${size} values`, `${delta.length}`);
+    else if (editable && !editable.has(weight)) {
+      const advice = 'serve without --circuit, or analyze the edited model anew';
+      fail('deltas', 'a weight that the circuit applies to queries', weight, advice);
+    }
+  }
+}
+
+/** The inputs that deltas are fed to. */
+export function deltaFeeds(folder: ModelFolder, deltas: readonly WeightDelta[]): Feeds {
+  return Object.fromEntries(
+    deltas.map(({ weight, delta }) => {
+      const { shape } = folder.weights.get(weight)!;
+      return [deltaInput(weight), tensor(delta, isLinear(weight) ? [...shape].reverse() : shape)];
+    }),
+  );
+}
 
 function joinBiases(inputs: readonly RetrieveInput[], bias: Float32Array): Float32Array {
   const n = bias.length;

@@ -78,7 +78,7 @@ export function relativeBucket(distance: number, config: T5Config, bidirectional
  * @param keys     int64 [S]  positions of the keys
  * @returns        float32 [H, T, S]
  */
-function positionBias({ config, parameters }: T5Parts, stack: Stack, queries: Value, keys: Value): Value {
+export function positionBias({ config, parameters }: T5Parts, stack: Stack, queries: Value, keys: Value): Value {
   const g = queries.graph;
   const reach = config.relative_attention_max_distance; // farther distances share the last bucket
   const buckets = Array.from({ length: 2 * reach + 1 }, (_, i) =>
@@ -110,14 +110,14 @@ function causalBias(queries: Value, keys: Value, like: Value): Value {
 type Place = `${Stack}.${number}.${'attn' | 'cross_attn'}`;
 
 /** softmax(QKᵀ + bias) V. @returns float32 [B, T, I], the heads side by side */
-function attend({ config, tap }: T5Parts, place: Place, q: Value, k: Value, v: Value, bias: Value): Value {
+export function attend({ config, tap }: T5Parts, place: Place, q: Value, k: Value, v: Value, bias: Value): Value {
   const scores = tap(`${place}_scores`, Add(MatMul(q, op.T(k)), bias));
   const pattern = tap(`${place}_pattern`, op.Softmax(scores));
   return joinHeads(config, MatMul(pattern, v));
 }
 
 /** One linear map of an attention, split into heads: [B, T, D] → [B, H, T, K]. */
-const project = (parts: T5Parts, x: Value, prefix: string, letter: 'q' | 'k' | 'v'): Value => {
+export const project = (parts: T5Parts, x: Value, prefix: string, letter: 'q' | 'k' | 'v'): Value => {
   const { config, linear } = parts;
   return splitHeads(config, linear(x, `${prefix}.${letter}.weight`, [config.d_model, config.num_heads * config.d_kv]));
 };
@@ -214,13 +214,13 @@ export interface DecoderInputs {
 }
 
 /** The two reads of a decoder block: of earlier positions and of the encoder. Each gives heads side by side [B, T, I]. */
-interface Reads {
+export interface Reads {
   self(layer: number, h: Value): Value;
   cross(layer: number, h: Value): Value;
 }
 
 /** The blocks of the decoder and its final norm, whatever the way it attends. */
-function decoderBlocks(parts: T5Parts, x: Value, reads: Reads): Value {
+export function decoderBlocks(parts: T5Parts, x: Value, reads: Reads): Value {
   const { config, tap } = parts;
   for (let i = 0; i < config.num_decoder_layers; i++) {
     const prefix = blockPrefix('decoder', i);

@@ -5,8 +5,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
-import { DocidDecoder, type DecoderOptions, type ModelVersion, type Retrieved, type RetrieveInput } from './decode.ts';
+import type { DecoderOptions, ModelVersion, Retrieved, RetrieveInput } from './decode.ts';
 import { readModelFolder } from './folder.ts';
+import { openDecoder, type Decoder } from './open-decoder.ts';
 
 export interface WorkerSetup extends DecoderOptions {
   readonly modelDir: string;
@@ -32,7 +33,7 @@ const port = parentPort!;
 const send = (message: FromWorker): void => port.postMessage(message);
 const { modelDir, ...options } = workerData as WorkerSetup;
 
-async function handle(decoder: DocidDecoder, message: ToWorker): Promise<void> {
+async function handle(decoder: Decoder, message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'retrieve': {
       const results = await decoder.retrieve(message.inputs);
@@ -54,7 +55,7 @@ function collectGarbage(): void {
 }
 
 try {
-  const decoder = await DocidDecoder.open(readModelFolder(modelDir), options);
+  const decoder = await openDecoder(readModelFolder(modelDir), options);
   await decoder.retrieve([{ query: 'warm up', k: 1 }]);
   collectGarbage();
   let turn = Promise.resolve();

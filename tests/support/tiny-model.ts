@@ -56,7 +56,7 @@ export function writeTinyModel(dir: string, options: TinyModelOptions = {}): str
 }
 
 /** Norms near 1, embeddings of unit spread, linear maps that keep the size of what they are given. */
-function randomWeights(config: T5Config, seed: number): Map<string, WeightTensor> {
+export function randomWeights(config: T5Config, seed: number): Map<string, WeightTensor> {
   const rng = createRng(seed);
   const spread = Math.sqrt(12); // of 1 for a uniform number
   const uniform = (scale: number): number => scale * spread * (rng.next() - 0.5);
