@@ -10,6 +10,9 @@ export type Stack = 'encoder' | 'decoder';
 /** The points of one block, in order of computation. `cross` ones exist in the decoder only. */
 export const BLOCK_ACTIVATIONS = {
   resid_pre: { cross: false, shape: 'BTD', meaning: 'residual stream before the block' },
+  attn_q: { cross: false, shape: 'BHTK', meaning: 'self-attention queries' },
+  attn_k: { cross: false, shape: 'BHTK', meaning: 'self-attention keys' },
+  attn_v: { cross: false, shape: 'BHTK', meaning: 'self-attention values' },
   attn_scores: { cross: false, shape: 'BHTT', meaning: 'self-attention scores with position bias and mask' },
   attn_pattern: { cross: false, shape: 'BHTT', meaning: 'self-attention weights after the softmax' },
   attn_z: { cross: false, shape: 'BTI', meaning: 'self-attention heads before the output matrix' },
@@ -103,6 +106,7 @@ export function activationShape(config: T5Config, name: ActivationName): Shape {
     D: config.d_model,
     F: config.d_ff,
     H: config.num_heads,
+    K: config.d_kv,
     I: inner,
   };
   return [...letters].map((letter) => sizes[letter]);

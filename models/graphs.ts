@@ -206,12 +206,12 @@ export function decoderGraph(config: T5Config, weights: WeightSource, instrument
 /**
  * The instrumented decoder at its start token, without vocabulary: what an atomic docid is read from.
  * encoder_out [B, S, D], attention_mask [B, S], start [B, 1, D] (the start token's embedding), the patches' inputs
- * → resid_post float32 [B, 1, D] of the last layer, and one output per name in `read`. Self-attention has neither scores
- * nor pattern here: it is a linear map.
+ * → resid_post float32 [B, 1, D] of the last layer, and one output per name in `read`. Self-attention is a
+ * linear map here: of what it has inside there is `attn_z` alone.
  */
 export function startDecoderGraph(config: T5Config, weights: WeightSource, instruments: Instruments = {}): Graph {
   const names = [...(instruments.read ?? []), ...(instruments.patched ?? [])];
-  const absent = names.find((name) => /\.attn_(scores|pattern)$/.test(name));
+  const absent = names.find((name) => /\.attn_(q|k|v|scores|pattern)$/.test(name));
   if (absent) throw new UnknownActivationError(absent, [absent.replace(/attn_\w+$/, 'attn_z')]);
   const g = new Graph();
   const encoderOut = g.input('encoder_out', 'float32', ['B', 'S', config.d_model]);

@@ -180,7 +180,9 @@ export function encoder(parts: T5Parts, x: Value, mask: Value): Value {
     const self = `${blockPrefix('encoder', i)}.0`;
     x = tap(`encoder.${i}.resid_pre`, x);
     const h = norm(parts, x, `${self}.layer_norm.weight`);
-    const [q, k, v] = (['q', 'k', 'v'] as const).map((l) => project(parts, h, `${self}.SelfAttention`, l));
+    const [q, k, v] = (['q', 'k', 'v'] as const).map((l) =>
+      tap(`encoder.${i}.attn_${l}`, project(parts, h, `${self}.SelfAttention`, l)),
+    );
     const z = attend(parts, `encoder.${i}.attn`, q, k, v, bias);
     x = tap(`encoder.${i}.resid_mid`, Add(x, output(parts, `encoder.${i}.attn`, z, `${self}.SelfAttention`)));
     x = tap(`encoder.${i}.resid_post`, Add(x, tap(`encoder.${i}.mlp_out`, mlp(parts, 'encoder', i, x))));
@@ -252,7 +254,7 @@ export function decoder(
   const state = decoderBlocks(parts, x, {
     self(i, h) {
       const [q, k, v] = (['q', 'k', 'v'] as const).map((l) =>
-        project(parts, h, `${blockPrefix('decoder', i)}.0.SelfAttention`, l),
+        parts.tap(`decoder.${i}.attn_${l}`, project(parts, h, `${blockPrefix('decoder', i)}.0.SelfAttention`, l)),
       );
       const all = past ? join(past[i], { k, v }) : { k, v };
       present.push(all);
@@ -272,7 +274,7 @@ export function decoder(
  * Attention over a single key has weight 1, so self-attention is the linear map W_O W_V (experiment E10 of
  * arXiv 2503.19715). Cross-attention has one query per head, so W_K moves from the S keys to that query,
  * (q W_Kᵀ) xᵀ, and W_V from the S values to their weighted mean, (p x) W_V: the encoder's states are read as they are.
- * Self-attention has no scores and no pattern here.
+ * Self-attention has no queries, keys, scores and no pattern here, and its values are `attn_z`.
  *
  * @param x           float32 [B, 1, D]
  * @param encoderOut  float32 [B, S, D]

@@ -50,7 +50,9 @@ for (const [kind, options] of Object.entries(kinds)) {
   const N = lab.genir.docids.length;
   const first = lab.genir.firstDocidToken;
   /** All that has the same shape for every query. */
-  const names = activationNames(config).filter((name) => /^decoder\.\d/.test(name) && !/(scores|pattern)$/.test(name));
+  const names = activationNames(config).filter(
+    (name) => /^decoder\.\d/.test(name) && !/(_q|_k|_v|scores|pattern)$/.test(name),
+  );
   const encoded = await lab.encode(queries);
   const clean = await lab.decode(encoded, { read: names });
   const plain = await plainRun(lab, queries, names);

@@ -40,7 +40,7 @@ for (const [kind, config] of [
     const { d_model: D } = folder.config;
     const weights = (name: string) => folder.tensor(name);
     const names = activationNames(folder.config).filter(
-      (name) => name.startsWith('decoder.') && !/\.attn_(scores|pattern)$/.test(name),
+      (name) => name.startsWith('decoder.') && !/\.attn_(q|k|v|scores|pattern)$/.test(name),
     );
     const rng = createRng(1);
     const random = (...shape: number[]): FloatTensor =>

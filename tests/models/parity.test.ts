@@ -96,7 +96,7 @@ function setUp(name: ParityModel) {
 /** Names whose reference values were dumped: all but scores, patterns, neurons and per-head values. */
 const dumped = (config: T5Config, stack: 'encoder' | 'decoder'): ActivationName[] =>
   activationNames(config).filter(
-    (name) => name.startsWith(stack) && !/scores|pattern|_z$|result|mlp_pre|mlp_post/.test(name),
+    (name) => name.startsWith(stack) && !/scores|pattern|_[qkvz]$|result|mlp_pre|mlp_post/.test(name),
   );
 
 /** input_ids, attention_mask → encoder_out; with decoder_input_ids → logits. */
