@@ -58,6 +58,25 @@ export function loadAddedDocids() {
   return JSON.parse(json) as { texts: string[]; ids: number[][]; docids: string[]; firstDocidToken: number };
 }
 
+/** Models whose docids are paths, as `make_beam_search.py` wrote them. */
+export const beamSearchModels = ['semantic', 'naive'] as const;
+type BeamSearchModel = (typeof beamSearchModels)[number];
+
+export const beamSearchDir = (name: BeamSearchModel): string => join(root, 'beam-search', name);
+
+export interface BeamSearchReference {
+  readonly query: string;
+  readonly beams: number;
+  /** Documents that may be found; null: all. */
+  readonly allowed: readonly number[] | null;
+  /** Those found, best first, with their log-probabilities. */
+  readonly documents: readonly number[];
+  readonly scores: readonly number[];
+}
+
+export const loadBeamSearches = (name: BeamSearchModel): BeamSearchReference[] =>
+  JSON.parse(readFileSync(join(beamSearchDir(name), 'searches.json'), 'utf8')) as BeamSearchReference[];
+
 function loadReference(file: string): Reference {
   const { tensors } = readSafetensors(file);
   const tensor = (name: string): WeightTensor => {
