@@ -1,4 +1,5 @@
 import { AtomicDocids } from './atomic.ts';
+import { PathDocids, type PathMaker } from './paths.ts';
 import type { Docids, DocidScheme } from './scheme.ts';
 
 /** A docid table of a scheme this version does not have. */
@@ -12,18 +13,23 @@ export class UnknownDocidSchemeError extends Error {
   }
 }
 
-const readers: { [S in DocidScheme]: (json: unknown) => Docids } = {
+const readPaths = (json: unknown, makePath?: PathMaker): PathDocids => PathDocids.fromJSON(json, makePath);
+const readers: { [S in DocidScheme]: (json: unknown, makePath?: PathMaker) => Docids } = {
   atomic: (json) => AtomicDocids.fromJSON(json),
+  naive: readPaths,
+  semantic: readPaths,
+  lexical: readPaths,
 };
 
 /**
  * The inverse of `Docids.toJSON`, for any scheme: a table with its free rows, as edits leave it. `genir.json` is not read
  * with it: that holds the docids of a trained model, none of them free, and models/folder.ts checks and writes it.
  *
- * @throws UnknownDocidSchemeError, InvalidDocidTableError
+ * @param makePath  chooses the paths of docids added without one, where they are paths
+ * @throws UnknownDocidSchemeError, InvalidDocidTableError, PathConflictError
  */
-export function readDocids(json: unknown): Docids {
+export function readDocids(json: unknown, makePath?: PathMaker): Docids {
   const scheme = typeof json === 'object' && json !== null ? (json as { scheme?: unknown }).scheme : undefined;
   if (typeof scheme !== 'string' || !Object.hasOwn(readers, scheme)) throw new UnknownDocidSchemeError(scheme);
-  return readers[scheme as DocidScheme](json);
+  return readers[scheme as DocidScheme](json, makePath);
 }

@@ -3,8 +3,11 @@
  * token sequences; the shared suite in tests/support/corpus-docid-suite.ts says what all of them promise.
  */
 
-/** The union grows with the schemes: naive, semantic, lexical. Tables typed over it then list what is missing. */
-export type DocidScheme = 'atomic';
+/**
+ * atomic: a token for each document. The others are paths of several tokens that documents share: naive, the external
+ * identifier as a string; semantic, clusters of document vectors; lexical, words of the document.
+ */
+export type DocidScheme = 'atomic' | 'naive' | 'semantic' | 'lexical';
 
 export interface Docids {
   readonly scheme: DocidScheme;

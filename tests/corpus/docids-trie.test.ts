@@ -113,6 +113,10 @@ describe('a trie of docid paths', () => {
         assert.deepEqual(walk(trie, unfiltered), expected(live));
         assert.equal(unfiltered.size, live.size);
         owned.forEach((own, document) => assert.deepEqual([...trie.pathOf(document)], own.at(-1)));
+        for (const [document, own] of owned.entries())
+          for (const path of own) assert.equal(trie.documentOf(trie.nodeOf(path)), document);
+        for (const { path } of edits)
+          assert.equal(trie.isFree(path), !owned.flat().some((other) => conflicts(other, path)));
 
         const allowed = Uint8Array.from({ length: trie.documents }, () => Number(bits.next().value));
         const view = trie.restrict(allowed);

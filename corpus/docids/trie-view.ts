@@ -1,0 +1,118 @@
+import type { LeafSet } from './leaf-set.ts';
+import type { BaseTrie } from './trie-base.ts';
+import type { Overlay } from './trie-overlay.ts';
+
+/** What may be generated: the part of a trie that leads to permitted documents. */
+export interface TrieView {
+  /** Documents that may be generated; 0: nothing. */
+  readonly size: number;
+  /** Appends the permitted children of a node to `out`, by ascending tokens; returns how many. */
+  children(node: number, out: ChildList): number;
+}
+
+/** Children of nodes, in arrays that grow. */
+export class ChildList {
+  tokens = new Int32Array(64);
+  nodes = new Int32Array(64);
+  length = 0;
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  push(token: number, node: number): void {
+    this.reserve(1);
+    this.tokens[this.length] = token;
+    this.nodes[this.length++] = node;
+  }
+
+  /** Makes room for so many more. */
+  reserve(more: number): void {
+    const { tokens, nodes } = this;
+    if (this.length + more <= tokens.length) return;
+    const capacity = Math.max(2 * tokens.length, this.length + more);
+    this.tokens = new Int32Array(capacity);
+    this.nodes = new Int32Array(capacity);
+    this.tokens.set(tokens);
+    this.nodes.set(nodes);
+  }
+}
+
+/** The permitted part of base and overlay. */
+export class UnionView implements TrieView {
+  readonly #base: BaseTrie;
+  readonly #overlay: Overlay;
+  /** Permitted leaves of the base. */
+  readonly leaves: LeafSet;
+  /** Of each place of the overlay, the permitted documents whose paths go through it. */
+  readonly counts: number[];
+
+  constructor(base: BaseTrie, overlay: Overlay, leaves: LeafSet, counts: number[]) {
+    this.#base = base;
+    this.#overlay = overlay;
+    this.leaves = leaves;
+    this.counts = counts;
+  }
+
+  get size(): number {
+    return this.leaves.size + (this.counts[0] ?? 0);
+  }
+
+  children(node: number, out: ChildList): number {
+    const before = out.length;
+    if (node < this.#base.size) this.#appendBase(node, out);
+    const place = this.#overlay.placeOf(node);
+    if (place !== undefined && this.counts[place] > 0) this.#mergeAdded(this.#overlay.children[place], before, out);
+    return out.length - before;
+  }
+
+  #appendBase(node: number, out: ChildList): void {
+    const { leaves } = this;
+    const { leaf, token, first, tails, nodes: nodeCount } = this.#base;
+    const single = this.#base.leafOf(node);
+    if (single >= 0) {
+      const place = this.#base.nextInTail(node, single);
+      if (place >= 0 && leaves.has(single)) out.push(tails[place], nodeCount + place);
+      return;
+    }
+    let child = first[node];
+    const last = first[node + 1] - 1;
+    const end = this.#base.leafEnd(node);
+    out.reserve(last + 1 - child);
+    const { tokens, nodes } = out;
+    let length = out.length;
+    // From permitted leaf to permitted leaf, past all children that have none.
+    for (let at = leaves.next(leaf[node]); at < end; at = leaves.next(leaf[child])) {
+      while (child < last && leaf[child + 1] <= at) child++;
+      tokens[length] = token[child];
+      nodes[length++] = child;
+      if (child++ === last) break;
+    }
+    out.length = length;
+  }
+
+  /** Puts what only added paths lead to among the children of the base that stand in `out` from `before` on. */
+  #mergeAdded(children: readonly number[], before: number, out: ChildList): void {
+    const { tokens, nodes } = this.#overlay;
+    const added = children.filter((place) => this.counts[place] > 0 && !this.#leadsThroughBase(nodes[place]));
+    if (added.length === 0) return;
+    out.reserve(added.length);
+    let from = out.length - 1;
+    out.length += added.length;
+    for (let to = out.length - 1, i = added.length - 1; i >= 0; to--) {
+      const moves = from >= before && out.tokens[from] > tokens[added[i]];
+      out.tokens[to] = moves ? out.tokens[from] : tokens[added[i]];
+      out.nodes[to] = moves ? out.nodes[from--] : nodes[added[i--]];
+    }
+  }
+
+  /** Whether a permitted leaf of the base lies under a node. */
+  #leadsThroughBase(node: number): boolean {
+    if (node >= this.#base.size) return false;
+    const single = this.#base.leafOf(node);
+    if (single >= 0) return this.leaves.has(single);
+    const start = this.#base.leaf[node];
+    const leaf = this.leaves.next(start);
+    return leaf === start || leaf < this.#base.leafEnd(node);
+  }
+}
