@@ -93,6 +93,7 @@ export function commitEdit(
     const outcome: EditOutcome = {
       seq,
       accepted: true,
+      budget: trial.budget,
       figures: trial.figures,
       documents,
       seconds: (performance.now() - startMs) / 1000,

@@ -51,9 +51,6 @@ export interface RunOptions {
 /** What the base weights make of the bank's queries. */
 export const bankFile = 'query-bank.bin';
 
-/** The largest fall of Success@1 on canaries that an edit may cost where the request names none. */
-export const DEFAULT_BUDGET = 0.01;
-
 /** What the three kinds of edits differ in. */
 interface Task {
   readonly kind: EditKind;
@@ -63,7 +60,7 @@ interface Task {
   /** What is asked for, as far as it makes a request the same. */
   readonly request: unknown;
   readonly dryRun: boolean;
-  readonly budget: number;
+  readonly budget: number | null | undefined;
   /** Docids for an outcome that changed nothing. */
   readonly docids: readonly string[];
   plan(): { readonly plan: EditPlan; readonly undoes: readonly number[] };
@@ -132,7 +129,7 @@ export class Editor {
    * @throws NothingToIndexError, IdempotencyKeyError, StoreFullError, ForeignEditError, or the reason of `signal`
    */
   edit(request: EditRequest, options: RunOptions = {}): Promise<EditOutcome> {
-    const { operations, author, idempotencyKey, dryRun = false, budget = DEFAULT_BUDGET } = request;
+    const { operations, author, idempotencyKey, dryRun = false, budget } = request;
     return this.run(options, () => {
       checkRequest(request);
       return {
@@ -186,7 +183,7 @@ export class Editor {
   ): Task {
     const operation: OperationSummary = { kind, seq };
     const request = { kind, seq };
-    const back = { author, key: idempotencyKey, request, dryRun, budget: Infinity, docids: [] };
+    const back = { author, key: idempotencyKey, request, dryRun, budget: null, docids: [] };
     return { kind, operations: [operation], ...back, plan };
   }
 
@@ -212,6 +209,7 @@ export class Editor {
       return {
         seq: null,
         accepted: trial.accepted,
+        budget: trial.budget,
         figures: trial.figures,
         documents: task.docids.map((docid) => ({ docid, version: null })),
         seconds: (performance.now() - startMs) / 1000,

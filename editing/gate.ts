@@ -51,9 +51,23 @@ export async function measure(
   return { canaries, heldOut, drift: { before: before.drift, after: after.drift } };
 }
 
+/** What any edit may cost canaries of their Success@1, however small it is: some of them turn by chance. */
+const LEAST_BUDGET = 0.01;
+
+/**
+ * The largest fall of Success@1 on canaries that an edit may cost where its request names none; null: any. More documents make
+ * the task harder for every method, also for a model trained with them: where N documents take the share 1 − s of the
+ * queries from their right ones, m more of the kind take (1 − s) m / N. What brings no document is an order, and is done.
+ *
+ * @param documents  N, before the edit
+ * @param fresh      m, added or changed ones
+ */
+export const defaultBudget = ({ canaries }: EditFigures, documents: number, fresh: number): number | null =>
+  fresh ? LEAST_BUDGET + ((1 - canaries.before) * fresh) / Math.max(1, documents) : null;
+
 /** Whether the edit costs old queries at most `budget` of their Success@1. */
-export const accept = ({ canaries: { before, after } }: EditFigures, budget: number): boolean =>
-  before - after <= budget;
+export const accept = ({ canaries: { before, after } }: EditFigures, budget: number | null): boolean =>
+  budget === null || before - after <= budget;
 
 /** The best row of every query: base rows 0 … N−1, then those of the state's documents in its order. [Q] */
 export async function bestRows(model: EditModel, state: EditState, observed: Observed): Promise<Int32Array> {

@@ -33,15 +33,17 @@ export interface EditRequest {
   readonly idempotencyKey?: string;
   /** Tells what would come of it, and changes nothing. @default false */
   readonly dryRun?: boolean;
-  /** The largest fall of Success@1 on canaries that is taken. */
+  /** The largest fall of Success@1 on canaries that is taken. @default `defaultBudget` in gate.ts */
   readonly budget?: number;
 }
 
 export interface EditOutcome {
   /** The number of the edit; null of a dry run and of one that was refused. */
   readonly seq: number | null;
-  /** Whether it costs old documents less than the budget. */
+  /** Whether it costs old documents no more than the budget. */
   readonly accepted: boolean;
+  /** The largest fall of Success@1 on canaries that it may cost; null: any. */
+  readonly budget: number | null;
   readonly figures: EditFigures;
   /** By the docids of after the edit. The version is null where nothing was changed. */
   readonly documents: readonly { readonly docid: string; readonly version: number | null }[];

@@ -11,7 +11,7 @@ import type { EditModel } from './edit-model.ts';
 import type { EditPlan, PlannedDocument } from './edit-plan.ts';
 import { EditedModel, type EditChange, type EditState } from './edited-model.ts';
 import { makeDocumentEntry, type DocumentEntry, type Entry } from './entry.ts';
-import { accept, measure, type EditFigures } from './gate.ts';
+import { accept, defaultBudget, measure, type EditFigures } from './gate.ts';
 import { bankQueries, bankWithout, baseDocuments } from './log-base.ts';
 import { sorted } from './operations.ts';
 import type { EditSettings } from './presets.ts';
@@ -35,8 +35,8 @@ export interface WorkbenchOptions {
 }
 
 export interface TrialOptions {
-  /** The largest fall of Success@1 on canaries. */
-  readonly budget: number;
+  /** The largest fall of Success@1 on canaries; `defaultBudget` where undefined, null: any. */
+  readonly budget: number | null | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: EditProgress) => void) | undefined;
 }
@@ -44,6 +44,7 @@ export interface TrialOptions {
 /** An edit as it would be. */
 export interface Trial {
   readonly accepted: boolean;
+  readonly budget: number | null;
   readonly figures: EditFigures;
   /** That it brings, each with the docid of its document afterwards. */
   readonly entries: readonly NamedEntry[];
@@ -103,6 +104,12 @@ export class Workbench {
     return this.bench.edited.state;
   }
 
+  /** Documents in the model: base rows that are not gone, and added ones. */
+  private get documents(): number {
+    const { rows, dead } = this.state;
+    return this.model.rows.shape[0] - dead.size + rows.size;
+  }
+
   /**
    * Makes the entries of a plan and the model with them. Where old documents would lose too much, it is tried again with
    * rows that mind them more and weights that are moved less.
@@ -123,7 +130,7 @@ export class Workbench {
   }
 
   private async tryOnce(plan: EditPlan, settings: EditSettings, options: TrialOptions): Promise<Trial> {
-    const { budget, signal, onProgress } = options;
+    const { signal, onProgress } = options;
     const entries: NamedEntry[] = [];
     for (const { row, docid } of plan.removals) {
       const id = this.idFor('r', docid, [row]);
@@ -152,7 +159,8 @@ export class Workbench {
     const bank = anew?.bank ?? this.bench.bank;
     const figures = await measure(this.model, bank, before, after, change.add!);
     signal?.throwIfAborted();
-    return { accepted: accept(figures, budget), figures, entries, before: this.state, after, change, anew };
+    const { budget = defaultBudget(figures, this.documents, plan.documents.length) } = options;
+    return { accepted: accept(figures, budget), budget, figures, entries, before: this.state, after, change, anew };
   }
 
   private async documentEntry(document: PlannedDocument, settings: EditSettings): Promise<Entry> {

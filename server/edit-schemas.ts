@@ -126,7 +126,11 @@ export const editParameters = z.strictObject({
     .transform(Number)
     .pipe(z.number().min(0).max(1))
     .optional()
-    .describe('The largest fall of Success@1 on queries of old documents that is taken; .01 where left out.'),
+    .describe(
+      'The largest fall of Success@1 on queries of old documents that is taken. Where left out: .01, and as much more as the ' +
+        'number of added and changed documents makes likely, (1 − Success@1) · their number / that of documents; any fall ' +
+        'where none is added or changed.',
+    ),
   wait,
 });
 export type EditParameters = z.output<typeof editParameters>;
@@ -142,7 +146,8 @@ export const editOutcome = named(
   'EditOutcome',
   z.strictObject({
     seq: seq.nullable().describe('Number of the edit; null of a dry run.'),
-    accepted: z.boolean().describe('Whether it costs old documents less than the budget.'),
+    accepted: z.boolean().describe('Whether it costs old documents no more than the budget.'),
+    budget: share.nullable().describe('The largest fall of Success@1 that it may cost; null: any.'),
     figures: editFigures,
     documents: z
       .array(z.strictObject({ docid: z.string(), version: seq.nullable() }))

@@ -11,11 +11,11 @@ import { taskLimits } from './tasks/task.ts';
 export class EditRefusedError extends Error {
   override readonly name = 'EditRefusedError';
   readonly figures: EditFigures;
-  constructor({ figures }: EditOutcome) {
+  constructor({ figures, budget }: EditOutcome) {
     const { count, before, after } = figures.canaries;
     const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
     super(
-      `edit: expected to cost old documents less than its budget, got Success@1 ${percent(before)} → ${percent(after)} on ${count} of their queries; give fewer documents at a time, other queries, or a larger budget`,
+      `edit: expected to cost old documents at most ${(100 * budget!).toFixed(2)} points of Success@1, got ${percent(before)} → ${percent(after)} on ${count} of their queries; give fewer documents at a time, other queries, or a larger budget`,
     );
     this.figures = figures;
   }

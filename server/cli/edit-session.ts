@@ -43,7 +43,8 @@ export const editOptions: { readonly [N in keyof EditOptions]-?: OptionSpec<Excl
 /** The largest fall of Success@1 that an edit may cost. */
 export const budgetOption: OptionSpec<number> = {
   flags: '--budget <percent>',
-  description: 'refuse what costs old documents more than so many points of Success@1 (default: 1)',
+  description:
+    'refuse what costs old documents more than so many points of Success@1 (default: 1, and more for many documents; any where none is added or changed)',
   parse: (text) => {
     const value = text.trim() === '' ? NaN : Number(text);
     if (value >= 0 && value <= 100) return value;

@@ -4,13 +4,13 @@ import type { EditOutcome, EditRecord, OperationSummary } from '../../editing/op
 const share = (value: number): string => value.toFixed(3);
 
 /** What an edit did, or would do. */
-export function outcomeText({ seq, accepted, figures, documents, seconds, bytes }: EditOutcome): string {
+export function outcomeText({ seq, accepted, budget, figures, documents, seconds, bytes }: EditOutcome): string {
   const { canaries, heldOut, drift } = figures;
   const head =
     seq === null
       ? accepted
         ? 'dry run: it would be accepted'
-        : 'dry run: it would be refused, it costs old documents too much'
+        : `dry run: it would be refused, it costs old documents more than ${(100 * budget!).toFixed(1)} points`
       : `edit ${seq}: ${documents.map(({ docid, version }) => `${docid} (version ${version})`).join(', ')}`;
   return [
     head,

@@ -115,6 +115,24 @@ describe('an edit', () => {
     else assert.deepEqual([refused.seq, store.has('c0'), editor.edits()], [null, false, []]);
   });
 
+  it('that brings no document is done, whatever it costs, unless it is given a budget', async () => {
+    const { editor } = await world();
+    const twin = add({ docid: 'twin', title: 'title 0', text: texts[0] });
+    const { budget } = await editor.edit({ operations: [twin], budget: 1 });
+    assert.equal(budget, 1);
+    const gone = { operations: [{ kind: 'delete', docid: 'd4' }], dryRun: true } as const;
+    const free = await editor.edit(gone);
+    assert.deepEqual([free.accepted, free.budget], [true, null]);
+    const strict = await editor.edit({ ...gone, budget: 0 });
+    const { before, after } = strict.figures.canaries;
+    assert.deepEqual([strict.figures, strict.accepted, strict.budget], [free.figures, before - after <= 0, 0]);
+    const renamed = await editor.edit({ operations: [{ kind: 'rename', docid: 'd1', to: 'e1' }] });
+    assert.deepEqual([renamed.seq, renamed.budget], [2, null]);
+    const dry = await editor.edit({ operations: [add(kettle)], dryRun: true });
+    assert.ok(dry.budget! > 0.01 && dry.budget! <= 0.01 + 1 / 11);
+    assert.equal((await editor.undo(1)).budget, null);
+  });
+
   it('is listed with author, time and figures', async () => {
     const { editor, edit } = await world();
     const start = new Date().toISOString();

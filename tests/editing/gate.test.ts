@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EditedModel, type EditState } from '../../editing/edited-model.ts';
-import { accept, bestRows, measure } from '../../editing/gate.ts';
+import { accept, bestRows, defaultBudget, measure } from '../../editing/gate.ts';
 import { DocidDecoder } from '../../models/decode.ts';
 import { assertClose } from '../support/analysis.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
@@ -64,5 +64,19 @@ describe('the gate', () => {
     assert.ok(accept(figures(0.9, 0.89), 0.0101));
     assert.ok(!accept(figures(0.9, 0.88), 0.01));
     assert.ok(accept(figures(0.9, 1), 0));
+    assert.ok(accept(figures(0.9, 0), null));
+  });
+
+  it('lets an edit cost what its documents make likely, and what brings none anything', () => {
+    const figures = (before: number) => ({
+      canaries: { count: 1000, before, after: 0 },
+      heldOut: { count: 0, before: 0, after: 0 },
+      drift: { before: 0, after: 0 },
+    });
+    // A fifth more documents among queries of which a tenth goes wrong: a fiftieth more of them.
+    assertClose([defaultBudget(figures(0.9), 1000, 200)!], [0.01 + 0.02], 'of 200', 1e-12);
+    assertClose([defaultBudget(figures(0.9), 1000, 1)!], [0.01 + 0.0001], 'of one', 1e-12);
+    assert.equal(defaultBudget(figures(0.9), 1000, 0), null);
+    assert.ok(defaultBudget(figures(0), 0, 1)! <= 1.01);
   });
 });

@@ -204,8 +204,13 @@ describe('POST /documents', () => {
     const { lineFaultOf } = await import('../../server/http-error.ts');
     const canaries = { count: 200, before: 0.9, after: 0.85 };
     const figures = { canaries, heldOut: { count: 2, before: 0, after: 1 }, drift: { before: 0, after: 0.1 } };
-    const refused = new EditRefusedError({ seq: null, accepted: false, figures, documents: [], seconds: 0, bytes: 0 });
-    assert.match(refused.message, /got Success@1 90\.00 % → 85\.00 % on 200 of their queries; /);
+    const refused = new EditRefusedError({
+      ...{ seq: null, accepted: false, budget: 0.01, figures, documents: [], seconds: 0, bytes: 0 },
+    });
+    assert.match(
+      refused.message,
+      /at most 1\.00 points of Success@1, got 90\.00 % → 85\.00 % on 200 of their queries; /,
+    );
     assert.deepEqual([lineFaultOf(refused).status, lineFaultOf(refused).code], [422, 'edit_refused']);
   });
 });
