@@ -11,7 +11,7 @@ import type { EditModel } from './edit-model.ts';
 import type { DocumentEntry, Entry } from './entry.ts';
 import type { EditPairs } from './methods/method.ts';
 import { furtherOf, ownAmong, strengthOf, strongest, type Neighbour } from './neighbours.ts';
-import type { EditSettings } from './presets.ts';
+import type { EditSettings, RowSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
 import { solveRow } from './solve-row.ts';
 import { WeightEdits } from './weight-edits.ts';
@@ -207,7 +207,7 @@ export class EditedModel {
       aside: new Set(entry.replaces < 0 ? gone : [...gone, entry.replaces]),
     };
     const start = { row: entry.provisional, touched: entry.touched };
-    return solveRow(this.model, this.bank, this.settings.rows, question, start).row;
+    return solveRow(this.model, this.bank, rowSettings(this.settings.rows, entry), question, start).row;
   }
 
   private drift(deltas: readonly WeightDelta[]): number {
@@ -227,6 +227,10 @@ export class EditedModel {
     return known;
   }
 }
+
+/** With the weight of old documents that the entry was solved with. */
+const rowSettings = (settings: RowSettings, { oldDocument }: DocumentEntry): RowSettings =>
+  'oldDocument' in settings && oldDocument !== null ? { ...settings, oldDocument } : settings;
 
 const squareSum = (values: Float32Array): number => values.reduce((sum, x) => sum + x * x, 0);
 

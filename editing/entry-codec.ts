@@ -9,11 +9,13 @@ import type { Entry } from './entry.ts';
 export class EntryFormatError extends Error {
   override readonly name = 'EntryFormatError';
   constructor(expected: string, actual: string) {
-    super(`edit entry: expected ${expected}, got ${actual}; is the log damaged, or of another version?`);
+    super(
+      `edit entry: expected ${expected}, got ${actual}; where another version of this program edited the data folder, edit with that one or start a new folder, else restore the file: it is damaged`,
+    );
   }
 }
 
-const FORMAT = 'palimpsest-entry-1';
+const FORMAT = 'palimpsest-entry-2';
 
 type Numbers = Float32Array | Float64Array | Int32Array;
 const TYPES = { f32: Float32Array, f64: Float64Array, i32: Int32Array } as const;

@@ -17,11 +17,11 @@ export interface DocumentEntry {
   readonly id: string;
   readonly docid: string;
   /** Queries that the row is solved for. */
-  readonly observed: Observed;
+  readonly queries: readonly string[];
   /** What the base rows make of them, and what each counts. */
   readonly own: OwnQueries;
   /** Queries that nothing was solved for: whether they find the document tells whether the edit does. */
-  readonly heldOut: Observed;
+  readonly heldOut: readonly string[];
   /** The base row whose place it takes, and which is therefore no rival; −1: none. */
   readonly replaces: number;
   /** Queries of the text that it takes the place of and does not answer. */
@@ -32,6 +32,8 @@ export interface DocumentEntry {
   readonly provisional: Float32Array;
   /** Bank queries that it was solved against. */
   readonly touched: Int32Array;
+  /** What an old document weighed against it, where the method asks; more after a trial that cost old documents too much. */
+  readonly oldDocument: number | null;
   /** By edited layer. */
   readonly pairs: ReadonlyMap<number, EditPairs>;
 }
@@ -118,20 +120,34 @@ export async function makeDocumentEntry(
     aside,
     further: obsolete.texts.length ? obsolete : undefined,
   });
-  return {
+  const held = sliceObserved(all, texts.length, all.texts.length);
+  const entry: DocumentEntry = {
     kind: 'document',
     id: source.id,
     docid: source.docid,
-    observed,
+    queries: texts,
     own,
-    heldOut: sliceObserved(all, texts.length, all.texts.length),
+    heldOut: held.texts,
     replaces,
     obsolete,
     prior,
     provisional: row,
     touched,
+    oldDocument: 'oldDocument' in settings.rows ? settings.rows.oldDocument : null,
     pairs: await targetPairs(model, settings, observed, own.weights, row, [...aside]),
   };
+  seen.set(entry, held);
+  return entry;
+}
+
+/** Of entries of this process: their held-out queries were observed with the others. */
+const seen = new WeakMap<DocumentEntry, Observed>();
+
+/** What the base weights make of an entry's held-out queries. */
+export async function observeHeldOut(model: EditModel, entry: DocumentEntry): Promise<Observed> {
+  const observed = seen.get(entry) ?? (await model.observe(entry.heldOut));
+  seen.set(entry, observed);
+  return observed;
 }
 
 /** A document that was changed before has taken the place of its base row already. */
@@ -183,7 +199,7 @@ async function obsoleteQueries(
     ? []
     : 'row' in replaces
       ? bank.ofRow[replaces.row].map((p) => bank.observed.texts[p])
-      : replaces.entry.observed.texts;
+      : replaces.entry.queries;
   const before = (query: string): number =>
     replaces && 'row' in replaces ? bank.corpus.coverage(query, bank.corpus.documents[replaces.row]) : 1;
   const gone = texts.filter((query) => bank.corpus.coverage(query, source) < OBSOLETE_BELOW * before(query));

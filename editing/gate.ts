@@ -5,7 +5,7 @@
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import type { EditState } from './edited-model.ts';
-import type { DocumentEntry, Entry } from './entry.ts';
+import { observeHeldOut, type DocumentEntry, type Entry } from './entry.ts';
 import type { QueryBank } from './query-bank.ts';
 
 /** Success@1 of the same queries before and after an edit; 0 of no queries. */
@@ -42,7 +42,7 @@ export async function measure(
     after: share(await canariesRight(model, bank, after)),
   };
   const documents = entries.filter((entry): entry is DocumentEntry => entry.kind === 'document');
-  const count = documents.reduce((sum, { heldOut }) => sum + heldOut.texts.length, 0);
+  const count = documents.reduce((sum, { heldOut }) => sum + heldOut.length, 0);
   const heldOut = {
     count,
     before: count ? (await heldOutRight(model, before, documents)) / count : 0,
@@ -125,10 +125,10 @@ async function heldOutRight(model: EditModel, state: EditState, documents: reado
   const N = model.rows.shape[0];
   const places = new Map([...state.rows.keys()].map((id, i) => [id, N + i]));
   let right = 0;
-  for (const { id, replaces, heldOut } of documents) {
-    const row = places.get(id) ?? replaces;
-    if (row < 0 || !heldOut.texts.length) continue;
-    for (const best of await bestRows(model, state, heldOut)) if (best === row) right++;
+  for (const entry of documents) {
+    const row = places.get(entry.id) ?? entry.replaces;
+    if (row < 0 || !entry.heldOut.length) continue;
+    for (const best of await bestRows(model, state, await observeHeldOut(model, entry))) if (best === row) right++;
   }
   return right;
 }

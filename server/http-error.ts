@@ -151,6 +151,7 @@ const fieldAnswer = (path: string, expected: string, actual: string): Answer => 
 
 /** Errors of classes that only the editing thread loads, by their names. */
 const editorKinds: { readonly [name: string]: Kind | undefined } = {
+  EntryFormatError: kinds.notEditable,
   NoInteractionStageError: kinds.notEditable,
   NothingToIndexError: kinds.nothingToIndex,
 };

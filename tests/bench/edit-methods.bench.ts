@@ -182,6 +182,8 @@ for (const layers of list(values.layers) as EditedLayers[]) {
       entries.push(await makeDocumentEntry(model, bank, { id: docid, docid, title, text, queries }, settings));
     }
     const rows = entries.map(({ provisional }) => provisional);
+    const observations: Observed[] = [];
+    for (const { queries } of entries) observations.push(await model.observe(queries));
     const measure = async (deltas: readonly WeightDelta[]): Promise<object> => ({
       old: await success(model, oldTest, rows, deltas),
       new: await success(model, newTest, rows, deltas),
@@ -192,7 +194,8 @@ for (const layers of list(values.layers) as EditedLayers[]) {
     const find = async (name: TargetMethodName, margin: number): Promise<{ found: Residuals[]; ms: number }> => {
       const from = cpuMs();
       const found: Residuals[] = [];
-      for (const { observed, provisional } of entries) {
+      for (const [i, { provisional }] of entries.entries()) {
+        const observed = observations[i];
         const Q = observed.texts.length;
         const own = new Float32Array(Q * D);
         for (let q = 0; q < Q; q++) own.set(provisional, q * D);
@@ -208,8 +211,8 @@ for (const layers of list(values.layers) as EditedLayers[]) {
     const edit = async (method: string, found: readonly Residuals[]): Promise<object> => {
       const from = cpuMs();
       const deltas = model.layers.map((layer): WeightDelta => {
-        const pairs = entries.map(({ observed, own }, i) => ({
-          keys: observed.keys.get(layer)!.data,
+        const pairs = entries.map(({ own }, i) => ({
+          keys: observations[i].keys.get(layer)!.data,
           residuals: found[i].get(layer)!.data,
           weights: own.weights,
         }));

@@ -3,8 +3,10 @@ import { describe, it } from 'node:test';
 import { createRng, shuffle } from '../../corpus/random.ts';
 import { EditChangeError, EditedModel, type EditState } from '../../editing/edited-model.ts';
 import type { DocumentEntry, Entry } from '../../editing/entry.ts';
-import { strengthOf, strongest } from '../../editing/neighbours.ts';
+import { decodeEntry, encodeEntry } from '../../editing/entry-codec.ts';
+import { furtherOf, ownAmong, strengthOf, strongest } from '../../editing/neighbours.ts';
 import { presets, type EditMethodPreset, type EditSettings } from '../../editing/presets.ts';
+import { solveRow } from '../../editing/solve-row.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
 import { additions, openBench } from '../support/edit-bank.ts';
 import { fewQueries } from '../support/edit-world.ts';
@@ -88,6 +90,27 @@ describe('an edited model', () => {
     assert.notDeepEqual(both.rows.get('e0'), documents[0].provisional);
     const apart = { ...settings, neighbours: { most: 0, least: 0 } };
     assert.equal(of(documents, apart).rows.get('e0'), documents[0].provisional);
+  });
+
+  it('solves final rows with the weight of old documents that each entry was made with', async () => {
+    assert.ok('oldDocument' in settings.rows);
+    const heavy = { ...settings, rows: { ...settings.rows, oldDocument: 16 * settings.rows.oldDocument } };
+    const [a, b] = documents;
+    const careful = await entry(additions[0], heavy);
+    assert.equal(careful.oldDocument, 16 * a.oldDocument!);
+    const mixed = of([careful, b]);
+    const final = mixed.rows.get('e0')!;
+    assert.notDeepEqual(final, careful.provisional); // it has a neighbour
+    const question = {
+      prior: careful.prior,
+      own: ownAmong(careful, [b], model.rows.data, []),
+      further: furtherOf(careful, [b]),
+      aside: new Set<number>(),
+    };
+    const start = { row: careful.provisional, touched: careful.touched };
+    assert.deepEqual(final, solveRow(model, bank, heavy.rows, question, start).row);
+    assert.notDeepEqual(final, solveRow(model, bank, settings.rows, question, start).row);
+    assertSame(of([decodeEntry(encodeEntry(careful)), b]), mixed);
   });
 
   it('solves rows again without a base document that is gone', () => {

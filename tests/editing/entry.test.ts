@@ -22,18 +22,18 @@ describe('an entry of a document', () => {
   });
 
   it('is solved for pseudo-queries that are not those held out', async () => {
-    const { observed, heldOut, own } = await entry(first);
-    assert.deepEqual([observed.texts.length, heldOut.texts.length], [6, 2]);
-    assert.equal(new Set([...observed.texts, ...heldOut.texts]).size, 8);
+    const { queries, heldOut, own } = await entry(first);
+    assert.deepEqual([queries.length, heldOut.length], [6, 2]);
+    assert.equal(new Set([...queries, ...heldOut]).size, 8);
     assertClose([own.weights.reduce((sum, x) => sum + x, 0)], [1], 'weights', 1e-12);
   });
 
   it('counts queries that are given more than those of its text, each once', async () => {
     const queries = ['where does ice go', 'where does ice go', ' ', 'what carries rock'];
-    const { observed, own } = await entry({ ...first, queries });
-    assert.deepEqual(observed.texts.slice(0, 2), ['where does ice go', 'what carries rock']);
+    const { queries: texts, own } = await entry({ ...first, queries });
+    assert.deepEqual(texts.slice(0, 2), ['where does ice go', 'what carries rock']);
     assertClose([own.weights[0] / own.weights[2]], [3], 'weight', 1e-12);
-    assert.ok(!observed.texts.includes(' '));
+    assert.ok(!texts.includes(' '));
   });
 
   it('wins more of its queries than the row of its text, the more the less old documents weigh', async () => {
@@ -53,9 +53,10 @@ describe('an entry of a document', () => {
   });
 
   it('has a pair for each query and edited layer, and none where weights are left alone', async () => {
-    const { pairs, observed } = await entry(first);
+    const { pairs, queries, heldOut } = await entry(first);
     assert.deepEqual([...pairs.keys()], [1]);
-    assert.equal(pairs.get(1)!.keys, observed.keys.get(1)!.data);
+    const { keys } = await model.observe([...queries, ...heldOut]);
+    assert.deepEqual(pairs.get(1)!.keys, keys.get(1)!.data.slice(0, 6 * keys.get(1)!.shape[1]));
     assert.equal(pairs.get(1)!.residuals.length, 6 * D);
     const rows = { ...fewQueries, weights: presets.rows.weights };
     assert.equal((await entry(first, rows)).pairs.size, 0);
@@ -72,7 +73,7 @@ describe('an entry of a document', () => {
     );
     const again = await entry({ ...second, docid: 'd1', replaces: { entry: made } });
     assert.equal(again.replaces, 1);
-    assert.ok(again.obsolete.texts.every((text) => made.observed.texts.includes(text)));
+    assert.ok(again.obsolete.texts.every((text) => made.queries.includes(text)));
   });
 
   it('keeps all queries where the text is the same', async () => {
@@ -83,15 +84,15 @@ describe('an entry of a document', () => {
   it('cannot be made of nothing, but of queries alone', async () => {
     const empty = { id: 'x', docid: 'empty', title: '', text: ' … ' };
     await assert.rejects(entry(empty), NothingToIndexError);
-    const { observed, heldOut } = await entry({ ...empty, queries: ['what about nothing'] });
-    assert.deepEqual([observed.texts, heldOut.texts], [['what about nothing'], []]);
+    const { queries, heldOut } = await entry({ ...empty, queries: ['what about nothing'] });
+    assert.deepEqual([queries, heldOut], [['what about nothing'], []]);
   });
 });
 
 describe('entries as bytes', () => {
   it('are decoded to the same bits', async () => {
     const made = await entry({ ...first, docid: 'd1', replaces: { row: 1 } });
-    made.observed.keys.get(1)!.data[3] = -0; // not the zero that is left out
+    made.pairs.get(1)!.keys[3] = -0; // not the zero that is left out
     const entries: Entry[] = [
       made,
       { kind: 'removal', id: 'r', row: 3, pairs: new Map() },
@@ -106,13 +107,25 @@ describe('entries as bytes', () => {
     }
     const decoded = decodeEntry(encodeEntry(made));
     assert.ok(decoded.kind === 'document');
-    assert.ok(Object.is(decoded.observed.keys.get(1)!.data[3], -0));
-    assert.equal(decoded.pairs.get(1)!.keys, decoded.observed.keys.get(1)!.data);
+    assert.ok(Object.is(decoded.pairs.get(1)!.keys[3], -0));
+    assert.equal(decoded.pairs.get(1)!.weights, decoded.own.weights); // kept once
   });
 
   it('are refused where they are damaged', async () => {
     const bytes = encodeEntry(await entry(first));
     for (const damaged of [bytes.slice(0, -1), Uint8Array.from([...bytes, 0]), bytes.slice(1), new Uint8Array(0)])
       assert.throws(() => decodeEntry(damaged), EntryFormatError);
+    const older = Buffer.from(Buffer.from(bytes).toString('latin1').replace('entry-2', 'entry-1'), 'latin1');
+    assert.throws(() => decodeEntry(older), /got 'palimpsest-entry-1'; where another version of this program edited/);
+  });
+
+  it('hold what rows and weights are solved from, once, and no more', async () => {
+    const made = await entry(first);
+    const { keys } = made.pairs.get(1)!;
+    const sparse = keys.filter((x) => x !== 0).length + keys.length / 32;
+    const bytes = 4 * (6 * D /* states */ + 6 * D /* residuals */ + sparse + 2 * D); /* rows */
+    assert.ok(encodeEntry(made).length < bytes + 2000, `${encodeEntry(made).length} ${bytes}`);
+    const rows = await entry(first, { ...fewQueries, weights: null });
+    assert.ok(encodeEntry(rows).length < 4 * (6 * D + 2 * D) + 2000);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EditedModel, type EditState } from '../../editing/edited-model.ts';
+import { observeHeldOut } from '../../editing/entry.ts';
 import { accept, bestRows, defaultBudget, measure } from '../../editing/gate.ts';
 import { DocidDecoder } from '../../models/decode.ts';
 import { assertClose } from '../support/analysis.ts';
@@ -29,7 +30,7 @@ async function served(state: EditState, texts: readonly string[]): Promise<numbe
 describe('the gate', () => {
   it('finds the best rows that a served model finds', async () => {
     const state = await edited.trial({ add: [entries[2], removal] });
-    for (const observed of [bank.canaries.observed, bank.observed, entries[0].heldOut])
+    for (const observed of [bank.canaries.observed, bank.observed, await observeHeldOut(model, entries[0])])
       assert.deepEqual([...(await bestRows(model, state, observed))], await served(state, observed.texts));
   });
 
@@ -47,7 +48,7 @@ describe('the gate', () => {
     assert.equal(figures.canaries.count, places.length);
     const held = await Promise.all(
       [entries[2], entries[3]].map(async ({ heldOut }, i) =>
-        (await served(after, heldOut.texts)).filter((row) => row === N + 2 + i),
+        (await served(after, heldOut)).filter((row) => row === N + 2 + i),
       ),
     );
     assertClose([figures.heldOut.after], [held.flat().length / figures.heldOut.count], 'held out', 1e-12);
