@@ -1,5 +1,6 @@
 import { WordStatistics } from '../word-statistics.ts';
 import { words } from '../words.ts';
+import { AskedCounts, type AskedWords, type CountedDocument } from './asked-words.ts';
 import { PathDocids } from './paths.ts';
 import { DuplicateDocidError } from './scheme.ts';
 import { privateLeaf } from './semantic.ts';
@@ -21,8 +22,6 @@ export interface LexicalOptions {
   readonly titleWords: number;
 }
 
-/** BM25's: how soon a word said again adds nothing. */
-const k1 = 1.2;
 /** A word in more than this share of the documents says nothing about one. */
 const COMMON_SHARE = 0.2;
 /** So many words are tried to make a docid unique before it gets a token of its own. */
@@ -30,8 +29,8 @@ const ALTERNATIVES = 32;
 
 /**
  * Lexical docids: words of the document, as whole tokens. First those of its title in their order, then the most
- * salient ones by idf times saturated frequency, where a query of the document counts as text (docids made of a
- * document's own words: arXiv 2504.17519; a query's words are then already those to be generated).
+ * salient ones, by idf times the chance that a query for the document has the word (docids made of a document's own words:
+ * arXiv 2504.17519; what a query says is then already what is to be generated).
  *
  * All docids have the same length, so that none ends inside another. What is taken gets another salient word at its end,
  * and in the last resort the document's own token; a document with too few words ends with that, too.
@@ -39,34 +38,33 @@ const ALTERNATIVES = 32;
 export class LexicalPaths {
   readonly #options: LexicalOptions;
   readonly #statistics = new WordStatistics();
+  readonly #asked: AskedWords;
   readonly #tokens = new Map<string, string | undefined>();
   /** The least idf of a word that is not common. */
   readonly #leastIdf: number;
 
-  /** @param documents  the corpus whose word frequencies tell what is salient */
+  /** @param documents  the corpus, whose words and train queries tell what is salient */
   constructor(documents: Iterable<LexicalDocument>, options: LexicalOptions) {
     this.#options = options;
+    const counts = new AskedCounts();
     let N = 0;
-    for (const { title, text, queries = [] } of documents) {
-      this.#statistics.countDocument(this.#ids(title), this.#ids(text), ...queries.map((query) => this.#ids(query)));
+    for (const document of documents) {
+      const counted = this.#count(document);
+      this.#statistics.countDocument(counted.frequencies.keys());
+      counts.add(counted);
       N++;
     }
     this.#leastIdf = Math.log((N + 1) / (Math.max(1, COMMON_SHARE * N) + 0.5));
+    this.#asked = counts.finish((id) => this.#isTelling(id));
   }
 
   /** The words of a document that may stand in its docid, in the order in which they would. */
   wordsFor(document: LexicalDocument): string[] {
-    const { title, text, queries = [] } = document;
-    const frequencies = new Map<number, number>();
-    for (const part of [title, text, ...queries])
-      for (const id of this.#ids(part)) frequencies.set(id, (frequencies.get(id) ?? 0) + 1);
-    const salience = (id: number): number => {
-      const tf = frequencies.get(id)!;
-      return (this.#statistics.idf(id) * tf) / (tf + k1);
-    };
-    const telling = [...frequencies.keys()].filter((id) => this.#statistics.idf(id) >= this.#leastIdf);
-    const bySalience = telling.sort((a, b) => salience(b) - salience(a)); // stable: ties stay as they were met
-    const inTitle = new Set(this.#ids(title));
+    const counted = this.#count(document);
+    const telling = [...counted.frequencies.keys()].filter((id) => this.#isTelling(id));
+    const salience = new Map(telling.map((id) => [id, this.#statistics.idf(id) * this.#asked.chance(id, counted)]));
+    const bySalience = telling.sort((a, b) => salience.get(b)! - salience.get(a)!); // stable: ties as they were met
+    const inTitle = new Set(this.#ids(document.title));
     const chosen = new Set(bySalience.filter((id) => inTitle.has(id)).slice(0, this.#options.titleWords));
     const first = [...inTitle].filter((id) => chosen.has(id));
     return [...first, ...bySalience.filter((id) => !chosen.has(id))].map((id) => this.#statistics.wordOf(id));
@@ -87,6 +85,23 @@ export class LexicalPaths {
   /** A path for a document that is added: nobody else's changes. */
   pathIn(table: PathDocids, docid: string, document: LexicalDocument): string[] {
     return this.path(document, table.nextRow(docid), (path) => table.isFree(path));
+  }
+
+  #isTelling(id: number): boolean {
+    return this.#statistics.idf(id) >= this.#leastIdf;
+  }
+
+  #count({ title, text, queries = [] }: LexicalDocument): CountedDocument {
+    const frequencies = new Map<number, number>();
+    for (const part of [title, text])
+      for (const id of this.#ids(part)) frequencies.set(id, (frequencies.get(id) ?? 0) + 1);
+    const asked = new Map<number, number>();
+    for (const query of queries)
+      for (const id of new Set(this.#ids(query))) {
+        asked.set(id, (asked.get(id) ?? 0) + 1);
+        if (!frequencies.has(id)) frequencies.set(id, 0);
+      }
+    return { frequencies, asked, queries: queries.length };
   }
 
   /** Each word of a text that is a whole token, by its number. */

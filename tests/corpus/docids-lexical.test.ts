@@ -41,9 +41,8 @@ const pathsOf = (documents: (typeof corpus)[number][], changed?: Partial<Lexical
 };
 
 describe('lexical docids', () => {
-  // Ten documents: "the" is in all, "has" in four, which is too common; the others are in three at most … by hand:
-  // "arm" and "three" and "heart" are in two documents (idf 1.48), "eight" and "ten" in one (1.99). Three hearts
-  // weigh 1.48 · 3 / 4.2 = 1.06, eight arms' "eight" 1.99 / 2.2 = .91, "arm" .67.
+  // Ten documents: "the" is in all, "has" in four, which is too common; "arm", "three" and "heart" are in two (idf 1.48),
+  // "eight" and "ten" in one (1.99). Three hearts weigh 1.48 · 3 = 4.4, "eight" 1.99, "arm" 1.48.
   it('are words of the title, then the most salient ones', () => {
     const found = pathsOf(corpus);
     assert.equal(found.octopus, '▁octopu ▁heart ▁eight');
@@ -59,11 +58,22 @@ describe('lexical docids', () => {
     assert.equal(found.dove, '▁dove <d7>');
   });
 
-  it('count what a document is asked for as its text', () => {
+  // Three queries are known, all for the squid. Words that a document has once are in (2 + 7) / (15 + 100) = .078 of
+  // them; "arm" is in 2 where .23 were expected, so its chance here is (2 + 15 · .078 · 4 / 2.23) / 18 = .23, times its idf
+  // .34. "ink" is not in the text: 2 / 18 · 1.99 = .22. "ten", never asked: 1.99 · .058 = .12.
+  it('prefer words that the document is asked for', () => {
     const asked = corpus.map((document) =>
       document.docid === 'squid' ? { ...document, queries: ['how many arms', 'ink arms', 'ink'] } : document,
     );
-    assert.equal(pathsOf(asked).squid, '▁squid ▁ink ▁arm');
+    assert.equal(pathsOf(asked).squid, '▁squid ▁arm ▁ink');
+  });
+
+  // Both queries of the squid have "three", where .16 were expected: .082 · 4 / 2.16 · 1.48 = .22. "eight": .082 · 1.99 = .16.
+  it('prefer words that other documents are asked for', () => {
+    const asked = corpus.map((document) =>
+      document.docid === 'squid' ? { ...document, queries: ['three', 'three'] } : document,
+    );
+    assert.equal(pathsOf(asked).octopus, '▁octopu ▁heart ▁three');
   });
 
   it('are told apart by another salient word, and in the last resort by a token of their own', () => {
