@@ -42,19 +42,19 @@ export class EditChangeError extends Error {
   }
 }
 
-/** What a document's final row depends on beside its entry. */
-interface Surroundings {
-  readonly neighbours: readonly string[];
-  /** Dead base rows that it was solved against. */
-  readonly gone: readonly number[];
-}
-
-type Links = ReadonlyMap<string, readonly Neighbour[]>;
+/** The neighbours of documents above the threshold, in any order, as far as anybody asked for them. */
+type Links = Map<string, readonly Neighbour[]>;
 
 interface Computed {
   readonly entries: ReadonlyMap<string, Entry>;
-  /** All neighbours of each document above the threshold, in any order. */
   readonly links: Links;
+}
+
+/** A set of entries, and what is different from the one in force. */
+interface Changed extends Computed {
+  readonly added: ReadonlySet<string>;
+  /** Documents whose neighbours are others than before, each with those that it lost. */
+  readonly moved: ReadonlyMap<string, readonly Neighbour[]>;
 }
 
 export class EditedModel {
@@ -62,7 +62,7 @@ export class EditedModel {
   private readonly bank: QueryBank;
   private readonly settings: EditSettings;
   private readonly weights: WeightEdits;
-  private current: Omit<Computed, 'links'> & { readonly links: Links | undefined; readonly state: EditState };
+  private current: Computed & { readonly state: EditState };
   /** What a trial found beside its state. */
   private readonly tried = new WeakMap<EditState, Computed>();
 
@@ -83,12 +83,11 @@ export class EditedModel {
     const add = [...entries];
     if (!add.length) return;
     if (known) {
-      // Who is whose neighbour is looked up when something changes.
-      this.current = { entries: new Map(add.map((entry) => [entry.id, entry])), links: undefined, state: known };
+      this.current = { entries: new Map(add.map((entry) => [entry.id, entry])), links: new Map(), state: known };
       return;
     }
-    const computed = this.changed({ add });
-    this.current = { ...computed, state: this.solve(computed) };
+    const changed = this.changed({ add });
+    this.current = { ...changed, state: this.solve(changed) };
   }
 
   get state(): EditState {
@@ -105,9 +104,9 @@ export class EditedModel {
    * @throws EditChangeError
    */
   async trial(change: EditChange): Promise<EditState> {
-    const computed = this.changed(change);
-    const state = this.solve(computed);
-    this.tried.set(state, computed);
+    const changed = this.changed(change);
+    const state = this.solve(changed);
+    this.tried.set(state, changed);
     return state;
   }
 
@@ -118,88 +117,113 @@ export class EditedModel {
    * @throws EditChangeError
    */
   apply(change: EditChange, state: EditState): void {
-    const computed = this.tried.get(state) ?? this.changed(change);
-    this.current = { ...computed, state };
+    const { entries, links } = this.tried.get(state) ?? this.changed(change);
+    this.current = { entries, links, state };
   }
 
-  private changed({ add = [], remove = [] }: EditChange): Computed {
+  private changed({ add = [], remove = [] }: EditChange): Changed {
     const entries = new Map(this.current.entries);
-    const links = new Map(this.links());
+    const links = new Map(this.current.links);
+    const moved = new Map<string, readonly Neighbour[]>();
+    const added = new Set<string>();
     for (const id of remove) {
-      if (!entries.delete(id)) throw new EditChangeError(id, 'one in force', 'none of this id');
-      for (const { id: other } of links.get(id) ?? [])
-        links.set(
-          other,
-          links.get(other)!.filter((neighbour) => neighbour.id !== id),
-        );
+      const leaving = entries.get(id);
+      if (!leaving) throw new EditChangeError(id, 'one in force', 'none of this id');
+      entries.delete(id);
+      if (leaving.kind !== 'document') continue;
+      for (const { id: other, strength } of links.get(id) ?? this.linked(leaving, entries)) {
+        const list = links.get(other);
+        if (list) links.set(other, list.filter((neighbour) => neighbour.id !== id)); // prettier-ignore
+        moved.set(other, [...(moved.get(other) ?? []), { id, strength }]);
+      }
       links.delete(id);
+      moved.delete(id);
     }
     for (const entry of add) {
       if (entries.has(entry.id)) throw new EditChangeError(entry.id, 'one not in force', 'one that is');
-      if (entry.kind === 'document') this.link(links, entry, entries.values());
+      if (entry.kind === 'document') {
+        const found = this.linked(entry, entries);
+        links.set(entry.id, found);
+        for (const { id: other, strength } of found) {
+          const list = links.get(other);
+          if (list) links.set(other, [...list, { id: entry.id, strength }]);
+          moved.set(other, moved.get(other) ?? []);
+        }
+        added.add(entry.id);
+      }
       entries.set(entry.id, entry);
     }
-    return { entries, links };
+    return { entries, links, moved, added };
   }
 
-  private links(): Links {
-    if (this.current.links) return this.current.links;
-    const links = new Map<string, readonly Neighbour[]>();
-    const earlier: Entry[] = [];
-    for (const entry of this.current.entries.values()) {
-      if (entry.kind === 'document') this.link(links, entry, earlier);
-      earlier.push(entry);
-    }
-    this.current = { ...this.current, links };
-    return links;
-  }
-
-  /** Puts a document among others that are there. */
-  private link(links: Map<string, readonly Neighbour[]>, entry: DocumentEntry, others: Iterable<Entry>): void {
+  /** The neighbours of a document among others. */
+  private linked(entry: DocumentEntry, others: ReadonlyMap<string, Entry>): Neighbour[] {
     const found: Neighbour[] = [];
-    for (const other of others) {
-      if (other.kind !== 'document') continue;
+    for (const other of others.values()) {
+      if (other.kind !== 'document' || other.id === entry.id) continue;
       const strength = strengthOf(entry, other);
-      if (strength < this.settings.neighbours.least) continue;
-      found.push({ id: other.id, strength });
-      links.set(other.id, [...links.get(other.id)!, { id: entry.id, strength }]);
+      if (strength >= this.settings.neighbours.least) found.push({ id: other.id, strength });
     }
-    links.set(entry.id, found);
+    return found;
   }
 
-  private solve({ entries, links }: Computed): EditState {
+  private solve(changed: Changed): EditState {
+    const { entries } = changed;
     const dead = deadRows(entries.values());
+    const isDeadAsBefore = sameRows(dead, this.current.state.dead);
     const rows = new Map<string, Float32Array>();
     for (const [id, entry] of sorted(entries)) {
       if (entry.kind !== 'document') continue;
-      const around = this.surroundings(entry, links, dead);
-      const before = this.current.entries.get(id);
-      const known = this.current.state.rows.get(id);
-      const same =
-        known && before === entry && equal(around, this.surroundings(entry, this.links(), this.current.state.dead));
-      rows.set(id, same ? known : this.finalRow(entry, around, entries));
+      const known = this.current.entries.get(id) === entry ? this.current.state.rows.get(id) : undefined;
+      rows.set(
+        id,
+        known && this.isAsBefore(entry, changed, isDeadAsBefore ? undefined : dead)
+          ? known
+          : this.finalRow(entry, changed, dead),
+      );
     }
     const deltas = this.weights.deltas(pairsByLayer(entries));
     return { rows, dead, deltas, drift: this.drift(deltas) };
   }
 
-  private surroundings(entry: DocumentEntry, links: Links, dead: ReadonlySet<number>): Surroundings {
-    const { most } = this.settings.neighbours;
-    const neighbours = strongest(links.get(entry.id) ?? [], most).map(({ id }) => id);
-    if (!dead.size) return { neighbours, gone: [] };
-    const near = new Set<number>(entry.own.rivals);
-    for (const p of entry.touched) near.add(this.bank.rowOf[p]);
-    const gone = [...dead].filter((row) => near.has(row) && row !== entry.replaces).sort((a, b) => a - b);
-    return { neighbours, gone };
+  /**
+   * Whether all is the same that a document's final row depends on beside its entry.
+   *
+   * @param dead  undefined where they are the same
+   */
+  private isAsBefore(entry: DocumentEntry, changed: Changed, dead: ReadonlySet<number> | undefined): boolean {
+    if (dead && this.gone(entry, dead).join() !== this.gone(entry, this.current.state.dead).join()) return false;
+    const lost = changed.moved.get(entry.id);
+    if (!lost) return true;
+    const after = this.neighbours(entry, changed);
+    const before = [...after.filter(({ id }) => !changed.added.has(id)), ...lost];
+    const namesOf = (list: readonly Neighbour[]): string => this.strongest(list).join('\n');
+    return namesOf(before) === namesOf(after);
   }
 
-  private finalRow(
-    entry: DocumentEntry,
-    { neighbours, gone }: Surroundings,
-    entries: ReadonlyMap<string, Entry>,
-  ): Float32Array {
+  private neighbours(entry: DocumentEntry, { entries, links }: Computed): readonly Neighbour[] {
+    let list = links.get(entry.id);
+    if (!list) links.set(entry.id, (list = this.linked(entry, entries)));
+    return list;
+  }
+
+  private strongest(list: readonly Neighbour[]): string[] {
+    return strongest(list, this.settings.neighbours.most).map(({ id }) => id);
+  }
+
+  /** Dead base rows that a document was solved against, ascending. */
+  private gone(entry: DocumentEntry, dead: ReadonlySet<number>): number[] {
+    if (!dead.size) return [];
+    const near = new Set<number>(entry.own.rivals);
+    for (const p of entry.touched) near.add(this.bank.rowOf[p]);
+    return [...dead].filter((row) => near.has(row) && row !== entry.replaces).sort((a, b) => a - b);
+  }
+
+  private finalRow(entry: DocumentEntry, changed: Computed, dead: ReadonlySet<number>): Float32Array {
+    const gone = this.gone(entry, dead);
+    const neighbours = this.strongest(this.neighbours(entry, changed));
     if (!neighbours.length && !gone.length) return entry.provisional;
-    const others = neighbours.map((id) => entries.get(id) as DocumentEntry);
+    const others = neighbours.map((id) => changed.entries.get(id) as DocumentEntry);
     const question = {
       prior: entry.prior,
       own: ownAmong(entry, others, this.model.rows.data, gone),
@@ -247,6 +271,9 @@ function deadRows(entries: Iterable<Entry>): ReadonlySet<number> {
   return dead;
 }
 
+const sameRows = (a: ReadonlySet<number>, b: ReadonlySet<number>): boolean =>
+  a.size === b.size && [...a].every((row) => b.has(row));
+
 function pairsByLayer(entries: ReadonlyMap<string, Entry>): Map<number, Map<string, EditPairs>> {
   const layers = new Map<number, Map<string, EditPairs>>();
   for (const [id, entry] of sorted(entries)) {
@@ -258,6 +285,3 @@ function pairsByLayer(entries: ReadonlyMap<string, Entry>): Map<number, Map<stri
   }
   return layers;
 }
-
-const equal = (a: Surroundings, b: Surroundings): boolean =>
-  a.neighbours.join('\n') === b.neighbours.join('\n') && a.gone.join() === b.gone.join();
