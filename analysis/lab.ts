@@ -10,10 +10,11 @@ import { atomicGenir, type AtomicGenir } from '../models/genir.ts';
 import { encoderGraph, startDecoderGraph, type Instruments, type WeightSource } from '../models/graphs.ts';
 import type { Graph } from '../models/onnx/graph.ts';
 import { isAboutDocuments, LENS_OUTPUTS, lensGraph, type LensKind } from '../models/lens.ts';
-import { int64, Session, tensor, type Feeds, type FloatTensor, type Tensor } from '../models/session.ts';
+import { int64, tensor, type Session, type Feeds, type FloatTensor, type Tensor } from '../models/session.ts';
 import { unembedName } from '../models/t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../models/tokenizer.ts';
 import { patchFeeds, type Patch } from './patch.ts';
+import { SessionCache } from './session-cache.ts';
 
 /** Queries that run together: their tokens, padded on the right and masked, and what the encoder makes of them. */
 export interface Batch {
@@ -55,10 +56,6 @@ export interface LabOptions {
   readonly batchSize?: number;
 }
 
-/** Sessions kept open, and the weights in them: what a session holds of a large model it holds for itself. */
-const MAX_SESSIONS = 6;
-const MAX_SESSION_BYTES = 3 * 2 ** 30;
-
 /** Numbers in the logits of one run of the lens, at most: a bound on its memory. */
 const LENS_LOGITS = 12_000_000;
 
@@ -74,8 +71,7 @@ export class Lab {
   private readonly words: Float32Array;
   private readonly start: Float32Array;
   private readonly options: Required<LabOptions>;
-  /** The one used most recently is last. */
-  private readonly open = new Map<string, { readonly session: Promise<Session>; readonly bytes: number }>();
+  private readonly sessions: SessionCache;
 
   /**
    * @throws NotAnIndexError  for a model without docids
@@ -86,6 +82,7 @@ export class Lab {
     this.config = folder.config;
     this.genir = atomicGenir(folder);
     this.options = { threads: 1, batchSize: 64, ...options };
+    this.sessions = new SessionCache(this.options.threads);
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
     const { d_model: D, vocab_size: V, decoder_start_token_id: startToken } = this.config;
     const [first, N] = [this.genir.firstDocidToken, this.genir.docids.length];
@@ -120,32 +117,8 @@ export class Lab {
    *
    * @param key  says which graph it is, and all that it was built from
    */
-  async session(key: string, build: () => Graph): Promise<Session> {
-    let one = this.open.get(key);
-    this.open.delete(key);
-    if (!one) {
-      const graph = build();
-      const bytes = graph.constantBytes;
-      const session = this.makeRoom(bytes).then(() => Session.open(graph, { threads: this.options.threads }));
-      session.catch(() => this.open.delete(key)); // there is no session to keep
-      one = { session, bytes };
-    }
-    this.open.set(key, one);
-    return one.session;
-  }
-
-  /** Releases the sessions unused for longest until one more with `bytes` of weights may be opened. */
-  private async makeRoom(bytes: number): Promise<void> {
-    let total = bytes;
-    for (const one of this.open.values()) total += one.bytes;
-    const leaving: Promise<Session>[] = [];
-    for (const [key, one] of this.open) {
-      if (this.open.size < MAX_SESSIONS && total <= MAX_SESSION_BYTES) break;
-      this.open.delete(key);
-      total -= one.bytes;
-      leaving.push(one.session);
-    }
-    await Promise.all(leaving.map(async (session) => (await session).release()));
+  session(key: string, build: () => Graph): Promise<Session> {
+    return this.sessions.session(key, build);
   }
 
   private instrumented(stack: Stack, { read = [], patched = [] }: Instruments): Promise<Session> {
@@ -158,9 +131,7 @@ export class Lab {
   }
 
   async close(): Promise<void> {
-    const sessions = [...this.open.values()];
-    this.open.clear();
-    await Promise.all(sessions.map(async ({ session }) => (await session).release()));
+    await this.sessions.close();
   }
 
   // ---------------------------------------------------------------------------------------------- runs

@@ -222,8 +222,18 @@ export function startDecoderGraph(config: T5Config, weights: WeightSource, instr
   return g;
 }
 
-const cacheName = (kind: 'cross' | 'past' | 'present', layer: number, part: 'k' | 'v'): string =>
+/** Name of an input or an output that carries keys or values. */
+export const cacheName = (kind: 'cross' | 'past' | 'present', layer: number, part: 'k' | 'v'): string =>
   `${kind}.${layer}.${part}`;
+
+const cacheInputs = (g: Graph, config: T5Config, kind: 'cross' | 'past', length: string): KeyValue[] =>
+  Array.from({ length: config.num_decoder_layers }, (_, i) => {
+    const shape = ['B', config.num_heads, length, config.d_kv];
+    return {
+      k: g.input(cacheName(kind, i, 'k'), 'float32', shape),
+      v: g.input(cacheName(kind, i, 'v'), 'float32', shape),
+    };
+  });
 
 /** input_ids, attention_mask → cross.{layer}.{k,v} float32 [B, H, S, K], for the step decoder. */
 export function crossCacheGraph(config: T5Config, weights: WeightSource): Graph {
@@ -247,18 +257,10 @@ export function stepDecoderGraph(config: T5Config, weights: WeightSource): Graph
   const ids = g.input('decoder_input_ids', 'int64', ['B', 'T']);
   const mask = g.input('attention_mask', 'float32', ['B', 'S']);
   const p = parts(config, g, weights);
-  const cache = (kind: 'cross' | 'past', length: string): KeyValue[] =>
-    Array.from({ length: config.num_decoder_layers }, (_, i) => {
-      const shape = ['B', config.num_heads, length, config.d_kv];
-      return {
-        k: g.input(cacheName(kind, i, 'k'), 'float32', shape),
-        v: g.input(cacheName(kind, i, 'v'), 'float32', shape),
-      };
-    });
   const { state, present } = decoder(p, {
     x: embed(p, ids),
-    cross: cache('cross', 'S'),
-    past: cache('past', 'P'),
+    cross: cacheInputs(g, config, 'cross', 'S'),
+    past: cacheInputs(g, config, 'past', 'P'),
     mask,
   });
   g.output('logits', unembed(p, state));
@@ -266,6 +268,21 @@ export function stepDecoderGraph(config: T5Config, weights: WeightSource): Graph
     g.output(cacheName('present', i, 'k'), k);
     g.output(cacheName('present', i, 'v'), v);
   });
+  return g;
+}
+
+/**
+ * The instrumented decoder behind caches, without vocabulary: what the tokens of a path are read from.
+ * decoder_input_ids [B, T], attention_mask [B, S], cross.* [B, H, S, K], past.* [B, H, P, K] (P may be 0) and the patches'
+ * inputs → resid_post float32 [B, T, D] of the last layer where it is in `read`, and what else is.
+ */
+export function pathDecoderGraph(config: T5Config, weights: WeightSource, instruments: Instruments): Graph {
+  const g = new Graph();
+  const ids = g.input('decoder_input_ids', 'int64', ['B', 'T']);
+  const mask = g.input('attention_mask', 'float32', ['B', 'S']);
+  const p = parts(config, g, weights, instrument(g, config, 'decoder', instruments));
+  const cross = cacheInputs(g, config, 'cross', 'S');
+  decoder(p, { x: embed(p, ids), cross, past: cacheInputs(g, config, 'past', 'P'), mask });
   return g;
 }
 
