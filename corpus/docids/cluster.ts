@@ -1,5 +1,5 @@
 import { createRng, type Rng } from '../random.ts';
-import { seedCentroids, similarities, unitMeans, type Points } from './k-means.ts';
+import { centredDirections, cosinesWith, seedCentroids, unitMeans, type Points } from './k-means.ts';
 
 export interface ClusterOptions {
   /** Clusters that one is split into, at most; from 2 on. */
@@ -19,12 +19,12 @@ const SAMPLE = 128;
 const MOST_TIMES_MEAN = 3;
 
 /**
- * Hierarchical k-means by cosine (the semantic docids of DSI, arXiv 2202.06991 §3.2), with clusters kept from growing
- * too large. Equal vectors, options and seed give equal clusters.
+ * Hierarchical k-means by the cosine of centred vectors (the semantic docids of DSI, arXiv 2202.06991 §3.2), with clusters
+ * kept from growing too large. Equal vectors, options and seed give equal clusters.
  *
  * @param vectors  float32 [N, D]
  * @returns        for each vector, its cluster on each level from the top, numbered from 0 within the one above; a list
- *                 is empty where all fit one cluster. Vectors that do not differ stay together, however many they are.
+ *                 is empty where all fit one cluster. A cluster of equal vectors is not split, however many they are.
  * @throws RangeError
  */
 export function clusterHierarchy(vectors: Float32Array, D: number, options: ClusterOptions): number[][] {
@@ -33,9 +33,9 @@ export function clusterHierarchy(vectors: Float32Array, D: number, options: Clus
     throw new RangeError(
       `clusters: expected branching from 2 and a leaf size from 1, got ${branching} and ${leafSize}`,
     );
-  const points = pointsOf(vectors, D);
+  const points = centredDirections(vectors, D);
   const rng = createRng(seed);
-  const paths = Array.from({ length: points.inverseNorms.length }, (): number[] => []);
+  const paths = Array.from({ length: vectors.length / D }, (): number[] => []);
   const split = (members: Int32Array, level: number): void => {
     if (members.length <= leafSize || level >= depth) return;
     const clusters = splitOnce(points, members, Math.min(branching, Math.ceil(members.length / leafSize)), rng);
@@ -49,23 +49,11 @@ export function clusterHierarchy(vectors: Float32Array, D: number, options: Clus
   return paths;
 }
 
-/** @throws RangeError */
-function pointsOf(vectors: Float32Array, D: number): Points {
-  if (!(D >= 1) || vectors.length % D !== 0)
-    throw new RangeError(`clusters: expected vectors of ${D} values, got ${vectors.length} values in all`);
-  const inverseNorms = Float32Array.from({ length: vectors.length / D }, (_, n) => {
-    let sum = 0;
-    for (let i = n * D; i < (n + 1) * D; i++) sum += vectors[i] * vectors[i];
-    if (!Number.isFinite(sum)) throw new RangeError(`clusters: expected finite numbers, got others in vector ${n}`);
-    return sum > 0 ? 1 / Math.sqrt(sum) : 0;
-  });
-  return { vectors, D, inverseNorms };
-}
-
 /** At most k clusters of the members, none of them empty. */
 function splitOnce(points: Points, members: Int32Array, k: number, rng: Rng): Int32Array[] {
   const sample = members.length > k * SAMPLE ? drawn(members, k * SAMPLE, rng) : members;
   let centroids = seedCentroids(points, sample, k, rng);
+  if (centroids.length < 2 * points.D) return [members];
   let before: Int32Array | undefined;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const { nearest, cosines } = nearestOf(points, sample, centroids);
@@ -88,7 +76,7 @@ function nearestOf(points: Points, members: Int32Array, centroids: Float32Array)
   const cosines = new Float32Array(members.length);
   const row = new Float64Array(centroids.length / points.D);
   members.forEach((member, i) => {
-    similarities(points, member, centroids, row);
+    cosinesWith(points, member, centroids, row);
     for (let c = 1; c < row.length; c++) if (row[c] > row[nearest[i]]) nearest[i] = c;
     cosines[i] = row[nearest[i]];
   });
@@ -107,7 +95,7 @@ function balanced(points: Points, members: Int32Array, centroids: Float32Array):
     if (sizes[full] <= most) continue;
     const inOrder = [...nearest.keys()].filter((i) => nearest[i] === full).sort((a, b) => cosines[b] - cosines[a]);
     for (const i of inOrder.slice(most)) {
-      similarities(points, members[i], centroids, row);
+      cosinesWith(points, members[i], centroids, row);
       let best = -1;
       for (let c = 0; c < k; c++) if (sizes[c] < most && (best < 0 || row[c] > row[best])) best = c;
       nearest[i] = best;

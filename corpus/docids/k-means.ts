@@ -1,12 +1,48 @@
 import type { Rng } from '../random.ts';
 
-/** Vectors to be clustered by their directions. */
+/** Vectors of length 1 or 0 to be clustered by their directions. */
 export interface Points {
   /** float32 [N, D] */
   readonly vectors: Float32Array;
   readonly D: number;
-  /** float32 [N]: 1 / ‖vector‖; 0 for a vector of zeros. */
-  readonly inverseNorms: Float32Array;
+}
+
+/**
+ * The directions of vectors, seen from the mean direction: encoders put all they give into a narrow cone, where the
+ * mean is most of every vector and k-means finds one large cluster. A vector in the mean has none and becomes 0.
+ *
+ * @param vectors  float32 [N, D]
+ * @throws RangeError
+ */
+export function centredDirections(vectors: Float32Array, D: number): Points {
+  if (!(D >= 1) || vectors.length % D !== 0)
+    throw new RangeError(`clusters: expected vectors of ${D} values, got ${vectors.length} values in all`);
+  const N = vectors.length / D;
+  const directions = vectors.slice();
+  const mean = new Float64Array(D);
+  for (let n = 0; n < N; n++) {
+    if (!Number.isFinite(scaleToUnit(directions, n * D, D)))
+      throw new RangeError(`clusters: expected finite numbers, got others in vector ${n}`);
+    for (let d = 0; d < D; d++) mean[d] += directions[n * D + d] / N;
+  }
+  for (let n = 0; n < N; n++) {
+    for (let d = 0; d < D; d++) directions[n * D + d] -= mean[d];
+    scaleToUnit(directions, n * D, D);
+  }
+  return { vectors: directions, D };
+}
+
+/** Shorter than this is rounding of float32 that made a vector of what should be none. */
+const NOTHING = 1e-6;
+
+/** Gives the vector at `start` length 1, or 0 where it has nearly none; returns the length it had. */
+function scaleToUnit(vectors: Float32Array, start: number, D: number): number {
+  let sum = 0;
+  for (let d = start; d < start + D; d++) sum += vectors[d] * vectors[d];
+  const norm = Math.sqrt(sum);
+  const scale = norm > NOTHING ? 1 / norm : 0;
+  for (let d = start; d < start + D; d++) vectors[d] *= scale;
+  return norm;
 }
 
 /**
@@ -15,12 +51,7 @@ export interface Points {
  * @param centroids  float32 [k, D]
  * @param out        float64 [k]
  */
-export function similarities(
-  { vectors, D, inverseNorms }: Points,
-  point: number,
-  centroids: Float32Array,
-  out: Float64Array,
-): void {
+export function cosinesWith({ vectors, D }: Points, point: number, centroids: Float32Array, out: Float64Array): void {
   const start = point * D;
   const whole = D - (D % 4);
   for (let c = 0; c < out.length; c++) {
@@ -33,7 +64,7 @@ export function similarities(
       f += vectors[start + d + 3] * centroids[at + d + 3];
     }
     for (let d = whole; d < D; d++) a += vectors[start + d] * centroids[at + d];
-    out[c] = (a + b + e + f) * inverseNorms[point];
+    out[c] = a + b + e + f;
   }
 }
 
@@ -44,24 +75,27 @@ export function similarities(
  * @returns float32 [≤ k, D], each of length 1
  */
 export function seedCentroids(points: Points, members: Int32Array, k: number, rng: Rng): Float32Array {
-  const { vectors, D, inverseNorms } = points;
+  const { vectors, D } = points;
   const centroids = new Float32Array(k * D);
-  const distances = new Float64Array(members.length).fill(1);
+  const distances = Float64Array.from(members, (member) => (isZero(vectors, member * D, D) ? 0 : 1));
   const cosine = new Float64Array(1);
   for (let c = 0; c < k; c++) {
     const chosen = drawByWeight(distances, rng);
     if (chosen < 0) return centroids.slice(0, c * D);
-    const member = members[chosen];
     const centroid = centroids.subarray(c * D, (c + 1) * D);
-    for (let d = 0; d < D; d++) centroid[d] = vectors[member * D + d] * inverseNorms[member];
+    centroid.set(vectors.subarray(members[chosen] * D, (members[chosen] + 1) * D));
     members.forEach((other, i) => {
-      similarities(points, other, centroid, cosine);
-      const distance = other === member || 1 - cosine[0] < SAME ? 0 : 1 - cosine[0];
-      distances[i] = c === 0 ? distance : Math.min(distances[i], distance);
+      cosinesWith(points, other, centroid, cosine);
+      distances[i] = 1 - cosine[0] < SAME ? 0 : Math.min(distances[i], 1 - cosine[0]);
     });
   }
   return centroids;
 }
+
+const isZero = (vectors: Float32Array, start: number, D: number): boolean => {
+  for (let d = start; d < start + D; d++) if (vectors[d] !== 0) return false;
+  return true;
+};
 
 /** Vectors whose cosine is nearer to 1 count as one direction: float32 does not tell them apart. */
 const SAME = 1e-6;
@@ -84,10 +118,10 @@ function drawByWeight(weights: Float64Array, rng: Rng): number {
  *
  * @param clusterOf  int32, for each member
  * @param cosines    float32, of each member with its centroid
- * @returns          float32 [k, D], each of length 1
+ * @returns          float32 [k, D], each of length 1; 0 where the members point nowhere together
  */
 export function unitMeans(
-  { vectors, D, inverseNorms }: Points,
+  { vectors, D }: Points,
   members: Int32Array,
   clusterOf: Int32Array,
   cosines: Float32Array,
@@ -97,7 +131,7 @@ export function unitMeans(
   const sizes = new Int32Array(k);
   const addTo = (c: number, member: number): void => {
     sizes[c]++;
-    for (let d = 0; d < D; d++) centroids[c * D + d] += vectors[member * D + d] * inverseNorms[member];
+    for (let d = 0; d < D; d++) centroids[c * D + d] += vectors[member * D + d];
   };
   members.forEach((member, i) => addTo(clusterOf[i], member));
   if (sizes.includes(0)) {
@@ -106,10 +140,6 @@ export function unitMeans(
       if (size === 0) addTo(c, members[farthest.shift()!]);
     });
   }
-  for (let c = 0; c < k; c++) {
-    const centroid = centroids.subarray(c * D, (c + 1) * D);
-    const norm = Math.sqrt(centroid.reduce((sum, x) => sum + x * x, 0));
-    if (norm > 0) for (let d = 0; d < D; d++) centroid[d] /= norm;
-  }
+  for (let c = 0; c < k; c++) scaleToUnit(centroids, c * D, D);
   return centroids;
 }

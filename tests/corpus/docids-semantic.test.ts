@@ -142,6 +142,9 @@ describe('hierarchical clusters', () => {
     assert.deepEqual(clusterHierarchy(new Float32Array(6), 2, options), [[], [], []]);
     assert.deepEqual(clusterHierarchy(Float32Array.of(1, 0, 0, 1), 2, options), [[], []]);
     assert.deepEqual(clusterHierarchy(new Float32Array(0), 2, options), []);
+    const alike = Float32Array.from({ length: 300 }, (_, i) => (i < 200 ? [0.3, 0.7] : [0.5, -0.1])[i % 2]);
+    const sizes = sizesOf(clusterHierarchy(alike, 2, options), 0);
+    assert.deepEqual(sizes, [100, 50]);
     const twins = clusterHierarchy(Float32Array.of(1, 0, 0, 1, 1, 0, 0, 1), 2, options);
     assert.deepEqual([twins[0], twins[1]], [twins[2], twins[3]]);
     assert.notDeepEqual(twins[0], twins[1]);
