@@ -10,7 +10,7 @@ import { cacheName } from '../models/graphs.ts';
 import { tensor, type Feeds, type FloatTensor } from '../models/session.ts';
 import type { Patch } from './patch.ts';
 import { tokenOutcomes, type TokenOutcome } from './path-population.ts';
-import type { PathBatch, PathEncoded, PathLab } from './path-lab.ts';
+import type { PathBatch, PathEncoded, PathLab, PathRequest } from './path-lab.ts';
 
 /** What is replaced: keys and values of all earlier positions, or self-attention's output at the step's own position. */
 export const patchSites = ['earlier', 'output'] as const;
@@ -70,25 +70,53 @@ export async function selfAttentionOf(
   return { k: all('k'), v: all('v'), z: all('z') };
 }
 
+export interface StepRuns {
+  readonly signal?: AbortSignal | undefined;
+  readonly onRun?: () => void;
+}
+
 /** What becomes of the step's token under each patch of a table; null is no patch. @returns [table][n] */
 export async function runStep(
   lab: PathLab,
   step: Step,
   table: readonly (StepPatch | null)[],
-  { signal, onRun }: { signal?: AbortSignal | undefined; onRun?: () => void } = {},
+  runs: StepRuns = {},
 ): Promise<TokenOutcome[][]> {
-  const { position, documents, encoded } = step;
+  const pasts = new Pasts(lab, step);
+  const requests = table.map((patch) => ({
+    patches: patch?.site === 'output' ? outputPatches(lab, step, patch) : [],
+    past: (batch: PathBatch) => pasts.of(batch, patch?.site === 'earlier' ? patch : null),
+  }));
+  const patchable = Array.from({ length: lab.layers }, (_, layer): ActivationName => `decoder.${layer}.attn_z`);
+  return runRequests(lab, step, requests, patchable, runs);
+}
+
+/** The same with any activations of the step's position replaced; an empty row is the unpatched baseline. */
+export async function runPatchedStep(
+  lab: PathLab,
+  step: Step,
+  table: readonly (readonly Patch[])[],
+  runs: StepRuns = {},
+): Promise<TokenOutcome[][]> {
+  const pasts = new Pasts(lab, step);
+  const requests = table.map((patches) => ({ patches, past: (batch: PathBatch) => pasts.of(batch, null) }));
+  return runRequests(lab, step, requests, [...new Set(table.flat().map(({ at }) => at))], runs);
+}
+
+/** One session serves all requests. */
+async function runRequests(
+  lab: PathLab,
+  { position, documents, encoded }: Step,
+  requests: readonly Pick<PathRequest, 'patches' | 'past'>[],
+  patchable: readonly ActivationName[],
+  { signal, onRun }: StepRuns,
+): Promise<TokenOutcome[][]> {
   const tokens = documents.map((document) => [lab.inputsOf(document)[position]]);
   const expected = documents.map((document) => lab.expectedOf(document)[position]);
-  const pasts = new Pasts(lab, step);
   const outcomes: TokenOutcome[][] = [];
-  for (const patch of table) {
+  for (const request of requests) {
     signal?.throwIfAborted();
-    const { state } = await lab.decode(encoded, tokens, {
-      patchable: Array.from({ length: lab.layers }, (_, layer): ActivationName => `decoder.${layer}.attn_z`),
-      patches: patch?.site === 'output' ? outputPatches(lab, step, patch) : [],
-      past: (batch) => pasts.of(batch, patch?.site === 'earlier' ? patch : null),
-    });
+    const { state } = await lab.decode(encoded, tokens, { ...request, patchable });
     outcomes.push(await tokenOutcomes(lab, state, expected));
     onRun?.();
   }

@@ -1,6 +1,6 @@
 /**
  * Models whose docids are paths of three tokens, with weights put there by hand: how information reaches the second and the
- * third token is known.
+ * third token is known. (The fallback documents, a* and others, are asked for by no query.)
  *
  * The first token names u, which the query tells. The second and the third name u and v: u is that of the first token, v the
  * query tells. Both reach them in one of two ways each:
@@ -36,8 +36,11 @@ const questions = [
 ];
 
 const MARKER = 16;
-/** Logit of every token at its own step, and what each of u and v adds to it. */
-const [STEP, MATCH] = [10, 8];
+/**
+ * Logit of every token at its own step, what each of u and v adds to it, and what each step's fallback has in place of that,
+ * as a share of what a right token has: it is first where nothing is known.
+ */
+const [STEP, MATCH, FALLBACK] = [10, 8, 0.75];
 /** Of cross-attention: at the key word, and at `</s>`, which says nothing; 0 elsewhere. Of self-attention at its place. */
 const SCORE = { key: 24, end: 8, place: 24 };
 const DECODER_LAYERS = 3;
@@ -75,14 +78,20 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
     ...values.map((u) => `a${u}`),
     ...pairs.map(({ u, v }) => `b${u}${v}`),
     ...pairs.map(({ u, v }) => `c${u}${v}`),
+    ...['a*', 'b*', 'c*'],
   ];
   const idOf = (code: string): number => WORDS + codes.indexOf(code);
   // After the tokens asked for, any third token may come; after others, one.
-  const paths = values.flatMap((a) =>
-    pairs.flatMap(({ u, v }) =>
-      (u === a && v === a ? pairs : [{ u, v }]).map((last) => `a${a} b${u}${v} c${last.u}${last.v}`),
-    ),
-  );
+  const paths = [
+    'a*',
+    ...values.flatMap((a) => [
+      `a${a} b*`,
+      `a${a} b${a}${a} c*`,
+      ...pairs.flatMap(({ u, v }) =>
+        (u === a && v === a ? pairs : [{ u, v }]).map((last) => `a${a} b${u}${v} c${last.u}${last.v}`),
+      ),
+    ]),
+  ];
   const config = createConfig({
     ...{ d_model: 40, d_kv: 2 * VALUES, d_ff: 4, num_heads: 2, num_layers: 1, num_decoder_layers: DECODER_LAYERS },
     ...{ vocab_size: WORDS + codes.length, tie_word_embeddings: false },
@@ -131,6 +140,10 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
     });
   }
 
+  ['a*', 'b*', 'c*'].forEach((code, i) =>
+    answer(idOf(code), axis.read[i], (STEP + FALLBACK * MATCH * (i ? 2 : 1)) / MARKER),
+  );
+
   const cross = 'decoder.block.0.layer.1.EncDecAttention';
   for (const first of [0, config.d_kv]) {
     for (const marker of mechanism.query === 'cross' ? axis.read : [axis.read[0]])
@@ -163,7 +176,7 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
     format: 'palimpsest-genir',
     version: 2,
     scheme: 'semantic',
-    docids: paths,
+    docids: [...paths],
     paths,
     codes,
     firstDocidToken: WORDS,
