@@ -8,12 +8,15 @@ export class LeafSet {
   #size = 0;
   /** Bit i of levels[0] is leaf i; bit i of levels[n + 1] says that word i of levels[n] is not 0. */
   readonly #levels: Int32Array[] = [];
+  /** levels[0] */
+  readonly #bits: Int32Array;
 
   constructor(length: number) {
     this.length = length;
     let words = length;
     do this.#levels.push(new Int32Array((words = (words + 31) >>> 5)));
     while (words > 1);
+    this.#bits = this.#levels[0];
   }
 
   static full(length: number): LeafSet {
@@ -34,7 +37,7 @@ export class LeafSet {
   }
 
   has(leaf: number): boolean {
-    return ((this.#levels[0][leaf >>> 5] >>> (leaf & 31)) & 1) === 1;
+    return ((this.#bits[leaf >>> 5] >>> (leaf & 31)) & 1) === 1;
   }
 
   add(leaf: number): void {
@@ -60,8 +63,7 @@ export class LeafSet {
 
   /** The least member from `leaf` on; `length` where there is none. */
   next(leaf: number): number {
-    const bottom = this.#levels[0];
-    const near = leaf < this.length ? bottom[leaf >>> 5] & (-1 << (leaf & 31)) : 0;
+    const near = leaf < this.length ? this.#bits[leaf >>> 5] & (-1 << (leaf & 31)) : 0;
     if (near !== 0) return (leaf & ~31) + lowestBit(near);
     let position = (leaf >>> 5) + 1;
     for (let level = 1; level < this.#levels.length; level++) {

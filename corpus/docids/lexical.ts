@@ -82,9 +82,9 @@ export class LexicalPaths {
     return [...first, privateLeaf(row)];
   }
 
-  /** A path for a document that is added: nobody else's changes. */
+  /** A path for a document that is added or changed, its own where that still fits: nobody else's changes. */
   pathIn(table: PathDocids, docid: string, document: LexicalDocument): string[] {
-    return this.path(document, table.nextRow(docid), (path) => table.isFree(path));
+    return this.path(document, table.nextRow(docid), (path) => table.isFree(path, docid));
   }
 
   #isTelling(id: number): boolean {

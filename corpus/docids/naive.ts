@@ -27,7 +27,7 @@ export function naiveDocids(docids: Iterable<string>, pieces: Pieces): PathDocid
 export const naiveMaker =
   (pieces: Pieces): PathMaker =>
   (docid, table) =>
-    naivePath(docid, pieces, (path) => table.isFree(path));
+    naivePath(docid, pieces, (path) => table.isFree(path, docid));
 
 function naivePath(docid: string, pieces: Pieces, isFree: (path: readonly string[]) => boolean): readonly string[] {
   for (let number = 1; ; number++) {

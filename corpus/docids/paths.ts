@@ -109,9 +109,13 @@ export class PathDocids implements Docids {
       : undefined;
   }
 
-  /** Whether a new docid could have this path. */
-  isFree(path: readonly string[]): boolean {
-    return path.length > 0 && this.#trie.isFree(this.#ids(path));
+  /** Whether a docid could have this path: a new one, or one that has it or had it before. */
+  isFree(path: readonly string[], docid?: string): boolean {
+    const ids = this.#ids(path);
+    if (path.length > 0 && this.#trie.isFree(ids)) return true;
+    const row = docid === undefined ? undefined : this.#rows.get(docid);
+    const node = row === undefined ? -1 : this.#trie.nodeOf(ids);
+    return node >= 0 && this.#trie.documentOf(node) === row;
   }
 
   /** The tokens that lead on from a prefix to docids in the table; undefined where no path ever went on. */

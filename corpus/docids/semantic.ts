@@ -55,21 +55,21 @@ export interface Placement {
 }
 
 /**
- * A free path for a docid under the best prefix with room, in the last resort under the best one beyond its room.
+ * A path for a docid, new or moved, under the best prefix with room, in the last resort under the best one beyond its room.
  * Prefixes that the table does not have, or that are docids, are passed over; where none is left, right under the root.
  */
 export function placeUnder(table: PathDocids, docid: string, { prefixes, room, leaves }: Placement): string[] {
   const known = prefixes.filter((prefix) => table.following(prefix) !== undefined);
   const hasRoom = (prefix: readonly string[]): boolean =>
-    leaves === 'private' ? table.following(prefix)!.length < room : firstFree(table, prefix) < room;
+    leaves === 'private' ? table.following(prefix)!.length < room : firstFree(table, docid, prefix) < room;
   const prefix = known.find(hasRoom) ?? known.at(0) ?? [];
   if (leaves === 'private') return [...prefix, privateLeaf(table.nextRow(docid))];
-  return [...prefix, sharedCode(prefix.length + 1, firstFree(table, prefix))];
+  return [...prefix, sharedCode(prefix.length + 1, firstFree(table, docid, prefix))];
 }
 
-function firstFree(table: PathDocids, prefix: readonly string[]): number {
+function firstFree(table: PathDocids, docid: string, prefix: readonly string[]): number {
   let place = 0;
-  while (!table.isFree([...prefix, sharedCode(prefix.length + 1, place)])) place++;
+  while (!table.isFree([...prefix, sharedCode(prefix.length + 1, place)], docid)) place++;
   return place;
 }
 

@@ -75,18 +75,20 @@ export class UnionView implements TrieView {
       if (place >= 0 && leaves.has(single)) out.push(tails[place], nodeCount + place);
       return;
     }
-    let child = first[node];
     const last = first[node + 1] - 1;
     const end = this.#base.leafEnd(node);
-    out.reserve(last + 1 - child);
+    out.reserve(last + 1 - first[node]);
     const { tokens, nodes } = out;
     let length = out.length;
-    // From permitted leaf to permitted leaf, past all children that have none.
-    for (let at = leaves.next(leaf[node]); at < end; at = leaves.next(leaf[child])) {
-      while (child < last && leaf[child + 1] <= at) child++;
+    for (let child = first[node]; child <= last; child++) {
+      if (!leaves.has(leaf[child])) {
+        // To the next permitted leaf, past all children that have none.
+        const next = leaves.next(leaf[child]);
+        if (next >= end) break;
+        while (child < last && leaf[child + 1] <= next) child++;
+      }
       tokens[length] = token[child];
       nodes[length++] = child;
-      if (child++ === last) break;
     }
     out.length = length;
   }

@@ -95,6 +95,7 @@ describe('lexical docids', () => {
     assert.deepEqual(path, ['▁octopu', '▁heart', '▁arm']);
     assert.equal(table.add('copy', path), 10);
     assert.deepEqual(table.toJSON().rows.slice(0, 10), before);
+    assert.deepEqual(words.pathIn(table, 'octopus', corpus[0]), table.tokens('octopus'), 'what did not change');
     assert.deepEqual(words.pathIn(table, 'new', { title: 'The newt', text: 'the newt swims' }), [
       '▁newt',
       '▁swim',

@@ -52,6 +52,10 @@ describe('a table of docid paths', () => {
     assert.throws(() => table.add('d', ['x', 'y']), { name: 'PathConflictError', shorter: 'd', longer: 'a' });
     assert.equal(table.add('d', ['x', 'u']), 3);
     assert.equal(table.nextRow('a'), 0);
+    assert.deepEqual(
+      [table.isFree(['x', 'y'], 'a'), table.isFree(['x', 'y'], 'd'), table.isFree(['x'], 'a')],
+      [true, false, false],
+    );
     assert.equal(table.add('a'), 0);
     assert.deepEqual(table.docids(), ['a', 'b', 'c', 'd']);
     assert.deepEqual(table.tokens('a'), ['x', 'y']);
