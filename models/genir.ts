@@ -4,6 +4,7 @@
  * entries behind the words.
  */
 import { z } from 'zod';
+import type { DocidScheme } from '../corpus/docids/scheme.ts';
 import type { PathIds } from '../corpus/docids/trie.ts';
 import { ModelFolderError, TokenizerMismatchError } from './folder-errors.ts';
 import { addedTokens, tokenIds } from './token-ids.ts';
@@ -49,7 +50,7 @@ export type PathGenir = z.infer<typeof pathSchema>;
 
 export type Genir = AtomicGenir | PathGenir;
 
-const schemas: { readonly [S in Genir['scheme']]: { version: number; schema: z.ZodType<Genir> } } = {
+const schemas: { readonly [S in DocidScheme]: { version: number; schema: z.ZodType<Genir> } } = {
   atomic: { version: 1, schema: atomicSchema },
   naive: { version: 2, schema: pathSchema },
   semantic: { version: 2, schema: pathSchema },

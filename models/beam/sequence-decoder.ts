@@ -17,25 +17,12 @@ import { tensor, type Feeds, type FloatTensor } from '../session.ts';
 import { unembedName } from '../t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../tokenizer.ts';
 import { BeamModel } from './beam-model.ts';
+import { beamsFor } from './beams.ts';
 import { beamSearch, type Found, type SearchedModel } from './search.ts';
 import { TokenEmbeddings } from './token-embeddings.ts';
 
-/** Beams of a query that asks for no number of its own, and for no more documents. */
-export const DEFAULT_BEAMS = 10;
-export const MAX_BEAMS = 1000;
-
 /** Beams of all queries of one run: a bound on its memory, which holds a vocabulary for each. */
 const ROWS_PER_RUN = 512;
-
-/** A number of beams that no search can have. */
-export class BeamsError extends RangeError {
-  override readonly name = 'BeamsError';
-  readonly beams: number;
-  constructor(beams: number) {
-    super(`beams: expected a whole number from 1 to ${MAX_BEAMS}, got ${beams}; leave it out for ${DEFAULT_BEAMS}`);
-    this.beams = beams;
-  }
-}
 
 /** A model whose docids are paths. */
 type PathFolder = ModelFolder & { readonly genir: PathGenir };
@@ -185,11 +172,8 @@ export class SequenceDecoder {
   async retrieve(inputs: readonly RetrieveInput[]): Promise<Retrieved[]> {
     const { trie } = this.current;
     const asked = inputs
-      .map(({ query, k, allowed, beams }, place): Asked & { k: number } => {
-        if (beams !== undefined && !(Number.isInteger(beams) && beams >= 1 && beams <= MAX_BEAMS))
-          throw new BeamsError(beams);
-        const wide = Math.min(MAX_BEAMS, Math.max(k, beams ?? DEFAULT_BEAMS));
-        return { query, k, place, view: trie.restrict(allowed), beams: wide };
+      .map(({ query, k, allowed, beams }, place) => {
+        return { query, k, place, view: trie.restrict(allowed), beams: beamsFor(k, beams) };
       })
       .filter(({ k, view }) => k > 0 && view.size > 0);
     const found: (readonly Found[])[] = inputs.map(() => []);

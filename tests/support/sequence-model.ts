@@ -9,8 +9,6 @@ import { trainTokenizer } from '../../models/tokenizer-training.ts';
 import { loadTokenizer } from '../../models/tokenizer.ts';
 import { randomWeights, texts } from './tiny-model.ts';
 
-const WORDS = 400;
-
 export interface SequenceModelOptions {
   /** Token names of each document, a blank between two; codes are c0 … c7, words those of a tiny model. */
   readonly paths: readonly string[];
@@ -18,16 +16,20 @@ export interface SequenceModelOptions {
   readonly docids?: readonly string[];
   readonly seed?: number;
   readonly config?: Partial<Omit<T5Config, 'vocab_size'>>;
+  /** Ids of the tokenizer; codes follow. @default 400 */
+  readonly words?: number;
+  /** What the tokenizer is trained with. */
+  readonly trainingTexts?: readonly string[];
 }
 
 export const codes = ['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7'];
 
 export function writeSequenceModel(dir: string, options: SequenceModelOptions): string {
-  const { paths, seed = 1 } = options;
-  const tokenizer = trainTokenizer(texts, { vocabSize: WORDS, minWordCount: 1 });
+  const { paths, seed = 1, words = 400 } = options;
+  const tokenizer = trainTokenizer(options.trainingTexts ?? texts, { vocabSize: words, minWordCount: 1 });
   const sizes = { d_model: 32, d_kv: 8, d_ff: 64, num_layers: 1, num_decoder_layers: 2, num_heads: 4 };
   const names = options.codes ?? codes;
-  const config = createConfig({ ...sizes, ...options.config, vocab_size: WORDS + names.length });
+  const config = createConfig({ ...sizes, ...options.config, vocab_size: words + names.length });
   const genir: PathGenir = {
     format: 'palimpsest-genir',
     version: 2,
@@ -35,7 +37,7 @@ export function writeSequenceModel(dir: string, options: SequenceModelOptions): 
     docids: [...(options.docids ?? paths.map((_, i) => `d${i}`))],
     paths: [...paths],
     codes: [...names],
-    firstDocidToken: WORDS,
+    firstDocidToken: words,
     corpus: { fingerprint: null, documents: paths.length },
   };
   writeModelFolder(dir, { config, weights: randomWeights(config, seed), genir, ...tokenizer });
