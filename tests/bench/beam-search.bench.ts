@@ -117,9 +117,9 @@ async function openPeer(folder: ModelFolder, scratch: string, threads: number): 
   const child = spawn(python, [script, folder.dir, file, ...flags], { env, stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async <T>(): Promise<T> => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`beam_search.py ended with ${child.exitCode}`);
-    return JSON.parse(value) as T;
+    const line = (await lines.next()) as IteratorResult<string, undefined>;
+    if (line.done) throw new Error(`beam_search.py ended with ${child.exitCode}`);
+    return JSON.parse(line.value) as T;
   };
   const { version } = await next<{ version: string }>();
   return {
