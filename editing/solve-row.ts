@@ -4,9 +4,9 @@
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { EditModel } from './edit-model.ts';
-import { products } from './methods/rows/passes.ts';
 import { takeRows, type OldQueries } from './methods/rows/problem.ts';
 import { calibrate, calibratedRows, type Calibration } from './methods/rows/calibrated-mean.ts';
+import { RowMatrix } from './methods/rows/row-matrix.ts';
 import { rowSolvers, type RowOptions } from './methods/rows/table.ts';
 import type { RowSettings, SolvedMethod } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
@@ -111,13 +111,26 @@ function calibrationOf(model: EditModel, bank: QueryBank, ridge: number): Calibr
   return calibration;
 }
 
+const matrices = new WeakMap<QueryBank, RowMatrix>();
+
+/** The states of a bank's queries. */
+function matrixOf(bank: QueryBank): RowMatrix {
+  let matrix = matrices.get(bank);
+  if (!matrix) {
+    matrices.set(bank, (matrix = new RowMatrix()));
+    const { data, shape } = bank.observed.states;
+    matrix.load(data, shape[1]);
+  }
+  return matrix;
+}
+
 /** Adds the bank's queries that give the row some probability; tells whether there were any. */
 function touch(touched: Set<number>, bank: QueryBank, row: Float32Array, aside: ReadonlySet<number>): boolean {
-  const { observed, scores, rowOf } = bank;
+  const { scores, rowOf } = bank;
   const bar = Math.log(LOOK);
   const before = touched.size;
   const found = new Float64Array(rowOf.length);
-  products(new Float64Array(row), 0, row.length, observed.states.data, found);
+  matrixOf(bank).products(new Float64Array(row), found);
   for (let p = 0; p < rowOf.length; p++)
     if (found[p] - scores.logSumExp[p] >= bar && !touched.has(p) && !aside.has(rowOf[p])) touched.add(p);
   return touched.size > before;

@@ -6,6 +6,7 @@
  *     step(n, beta1, 1−beta1, beta2, 1−beta2, rate, eps, keep, scale)   data, m, v, g at 0, 1, 2, 3 · CHUNK floats
  *     squares(n)                                                        Σ g², of g at 3 · CHUNK floats
  */
+import { F32, func, get, I32, leb, section, set, simd, sleb, tee, text, V128, wasmModule } from '../wasm-module.ts';
 
 /** Floats per chunk: four arrays of 32 KB stay in the second-level cache. */
 export const CHUNK = 8192;
@@ -25,37 +26,6 @@ interface Kernel {
   squares(n: number): number;
 }
 
-// --------------------------------------------------------------------- a module, byte by byte (webassembly.github.io/spec)
-
-const I32 = 0x7f;
-const F32 = 0x7d;
-const V128 = 0x7b;
-
-function leb(n: number): number[] {
-  const out: number[] = [];
-  for (; n > 127; n = Math.floor(n / 128)) out.push((n % 128) + 128);
-  return [...out, n];
-}
-/** Signed, for i32.const of positive numbers. */
-const sleb = (n: number): number[] => {
-  const out = leb(n);
-  if (out[out.length - 1] & 0x40) out.push((out.pop()! | 0x80) & 0xff, 0);
-  return out;
-};
-const text = (s: string): number[] => [s.length, ...Buffer.from(s)];
-const section = (id: number, items: readonly (readonly number[])[]): number[] => {
-  const body = [...leb(items.length), ...items.flat()];
-  return [id, ...leb(body.length), ...body];
-};
-const func = (locals: readonly (readonly [count: number, type: number])[], code: readonly number[]): number[] => {
-  const body = [...leb(locals.length), ...locals.flatMap(([n, type]) => [...leb(n), type]), ...code, 0x0b];
-  return [...leb(body.length), ...body];
-};
-
-const get = (i: number): number[] => [0x20, i];
-const set = (i: number): number[] => [0x21, i];
-const tee = (i: number): number[] => [0x22, i];
-const simd = (opcode: number): number[] => [0xfd, ...leb(opcode)];
 const load = (array: number): number[] => [...simd(0), 4, ...leb(array * CHUNK * 4)];
 const store = (array: number): number[] => [...simd(11), 4, ...leb(array * CHUNK * 4)];
 const SPLAT = simd(19);
@@ -124,13 +94,7 @@ function moduleBytes(): Uint8Array {
   ]);
 }
 
-/** As far as it is used here: TypeScript declares it for browsers only. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { exports: Kernel & { memory: { buffer: ArrayBuffer } } };
-};
-
-export const kernel = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes())).exports;
+export const kernel = wasmModule<Kernel>(moduleBytes())();
 const memory = new Float32Array(kernel.memory.buffer);
 /** The kernel's four arrays. */
 export const [dataChunk, mChunk, vChunk, gradientChunk] = [DATA, M, V, G].map((i) =>

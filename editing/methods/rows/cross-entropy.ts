@@ -9,7 +9,7 @@
 import { norm } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
 import { lbfgs, type Objective } from './lbfgs.ts';
-import { addRows, products } from './passes.ts';
+import { RowMatrix } from './row-matrix.ts';
 import { checkOption, checkProblem, dotAt, logSumExpOf, type RowProblem } from './problem.ts';
 
 export interface CrossEntropyOptions {
@@ -71,6 +71,15 @@ function addTouched(
   }
 }
 
+/** The rows of the objective that was asked last: memories of WebAssembly are few and slow to go. */
+const matrix = new RowMatrix();
+let loaded: Float32Array | undefined;
+
+function matrixOf(states: Float32Array, D: number): RowMatrix {
+  if (loaded !== states) matrix.load((loaded = states), D);
+  return matrix;
+}
+
 /**
  * F and its gradient as a function of the new rows, float64 [M·D].
  *
@@ -97,19 +106,20 @@ export function crossEntropyObjective(
       value += pull * away * away;
       gradient[i] = 2 * pull * away;
     }
-    scores.forEach((list, m) => products(x, m * D, D, states, list));
+    const all = matrixOf(states, D);
+    scores.forEach((list, m) => all.products(x.subarray(m * D, (m + 1) * D), list));
     for (let q = 0; q < count; q++) {
       const p = q < Q ? -1 : working[q - Q];
       const own = p < 0 ? fresh.documents[q] : -1;
       const weight = p < 0 ? (fresh.weights?.[q] ?? 1) : oldWeight * (old.weights?.[p] ?? 1);
       for (let m = 0; m < M; m++) one[m] = scores[m][q];
       one[M] = p < 0 ? fresh.logSumExp[q] : old.logSumExp[p];
-      const all = logSumExpOf(one);
-      value += weight * (all - (p < 0 ? one[own] : old.own[p]));
+      const sum = logSumExpOf(one);
+      value += weight * (sum - (p < 0 ? one[own] : old.own[p]));
       // From here on the score's place holds the slope of the value by it.
-      for (let m = 0; m < M; m++) scores[m][q] = weight * (Math.exp(one[m] - all) - (m === own ? 1 : 0));
+      for (let m = 0; m < M; m++) scores[m][q] = weight * (Math.exp(one[m] - sum) - (m === own ? 1 : 0));
     }
-    scores.forEach((slopes, m) => addRows(gradient, m * D, D, states, slopes));
+    scores.forEach((slopes, m) => all.addRows(gradient.subarray(m * D, (m + 1) * D), slopes));
     return value;
   };
 }

@@ -180,6 +180,13 @@ export function takeRows({ data, shape: [, D] }: FloatTensor, list: ArrayLike<nu
   return tensor(taken, [list.length, D]);
 }
 
+/** Zero times anything else is no number. A loop of its own: calls for each number take fifteen times as long. */
+function areFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += 0 * values[i];
+  return sum === 0;
+}
+
 /** Matrices that were found finite: those of the base model come with every problem. */
 const finite = new WeakSet<FloatTensor>();
 
@@ -201,8 +208,10 @@ export function checkProblem({ rows, fresh, old, prior }: RowProblem): void {
         `${data.length} numbers as [${shape.join(', ')}]`,
       );
     if (finite.has(matrix)) continue;
-    const bad = data.findIndex((x) => !Number.isFinite(x));
-    if (bad >= 0) throw new RowProblemError(part, 'finite numbers', `${data[bad]} in row ${Math.floor(bad / D)}`);
+    if (!areFinite(data)) {
+      const bad = data.findIndex((x) => !Number.isFinite(x));
+      throw new RowProblemError(part, 'finite numbers', `${data[bad]} in row ${Math.floor(bad / D)}`);
+    }
     finite.add(matrix);
   }
   const lists = {
