@@ -16,7 +16,7 @@ import { checkModel, readBase } from './log-base.ts';
 import { openBase } from './open-base.ts';
 import { checkRequest, IdempotencyKeyError, requestHash, summaryOf, operationDocids } from './operations.ts';
 import type { EditKind, EditOutcome, EditRecord, EditRequest, OperationSummary } from './operations.ts';
-import { DEFAULT_PRESET, presets, type EditSettings } from './presets.ts';
+import { DEFAULT_PRESET, settingsFor, type EditSettings } from './presets.ts';
 import { publishedVersion, readPublished, type PublishedVersion } from './published-version.ts';
 import { planRevert, planUndo } from './undo.ts';
 import { Workbench, type EditProgress } from './workbench.ts';
@@ -101,9 +101,9 @@ export class Editor {
     checkModel(store, version);
     const model = await EditModel.open(folder, { threads });
     try {
-      const intended = settings ?? readBase(store)?.settings ?? presets[DEFAULT_PRESET];
-      if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
       const docids = folder.genir!.docids;
+      const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length);
+      if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
       const base = openBase(store, { model: version, layers: model.layers, settings }, docids);
       const log = new EditLog(store);
       const drift = Number(store.readMeta(driftKey) ?? 0);

@@ -8,7 +8,7 @@ import {
   settingsText,
   type LogBase,
 } from './log-base.ts';
-import { DEFAULT_PRESET, presets, type EditSettings } from './presets.ts';
+import { DEFAULT_PRESET, settingsFor, type EditSettings } from './presets.ts';
 import { drawBank, type BaseDocument } from './query-bank.ts';
 
 /**
@@ -33,7 +33,7 @@ export function openBase(
     if (given !== kept) throw new ForeignEditsError(path, 'settings', given, kept);
     return known;
   }
-  const written = settingsText(settings ?? presets[DEFAULT_PRESET]);
+  const written = settingsText(settings ?? settingsFor(DEFAULT_PRESET, docids.length));
   const base: LogBase = { model, layers, settings: readSettings(written) };
   store.transaction(() => {
     store.writeMeta(baseKey, JSON.stringify({ model, layers, settings: written }));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { baseVersion, DocidDecoder } from '../../models/decode.ts';
 import type { ModelFolder } from '../../models/folder.ts';
 import { EditModel } from '../edit-model.ts';
-import { presets, type EditMethodPreset, type EditSettings } from '../presets.ts';
+import { settingsFor, withOldWeight, type EditMethodPreset, type EditSettings } from '../presets.ts';
 import { drawBank, QueryBank } from '../query-bank.ts';
 import { runEdits, type EditMode, type OpenedBase } from './edited-run.ts';
 import { measure, type Measured } from './measure.ts';
@@ -80,7 +80,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const results: MethodResult[] = [];
     const tradeOff: TradeOffPoint[] = [];
     for (const method of methods) {
-      const settings = presets[method];
+      const settings = settingsFor(method, corpus.base.length);
       const run = (plan: BenchPlan, what: string, changed: EditSettings, points: readonly number[], as: EditMode) => {
         const total = plan.edits.length;
         const onEdit = (done: number): void =>
@@ -126,18 +126,6 @@ function pointsUpTo(edits: number, isCurve: boolean): number[] {
   for (let ten = 10; isCurve && ten < edits; ten *= 10)
     points.push(...[ten, 2 * ten, 5 * ten].filter((n) => n < edits));
   return [...points, edits];
-}
-
-/** What a new row costs old documents counts so many times as much, in the rows and in the weights. */
-export function withOldWeight(settings: EditSettings, factor: number): EditSettings {
-  const rows =
-    'oldDocument' in settings.rows
-      ? { ...settings.rows, oldDocument: factor * settings.rows.oldDocument }
-      : settings.rows;
-  const { weights } = settings;
-  if (!weights || !('lambda' in weights.options)) return { ...settings, rows };
-  const options = { ...weights.options, lambda: factor * weights.options.lambda };
-  return { ...settings, rows, weights: { ...weights, options } as EditSettings['weights'] };
 }
 
 async function measureBase(decoder: DocidDecoder, folder: ModelFolder, plan: BenchPlan): Promise<Measured> {

@@ -18,7 +18,7 @@ import { EditModel } from '../../editing/edit-model.ts';
 import { makeDocumentEntry } from '../../editing/entry.ts';
 import { encodeEntry } from '../../editing/entry-codec.ts';
 import { measure } from '../../editing/gate.ts';
-import { presets, type EditMethodPreset } from '../../editing/presets.ts';
+import { presets, settingsFor, type EditMethodPreset } from '../../editing/presets.ts';
 import { drawBank, QueryBank } from '../../editing/query-bank.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { builtinCorpus, builtinModel } from '../../server/paths.ts';
@@ -78,7 +78,7 @@ for (const layer of model.layers) bank.covariance(layer);
 const steps = ['entry', 'trial', 'gate', 'all'] as const;
 const results = [];
 for (const preset of values.presets.split(',') as EditMethodPreset[]) {
-  const settings = presets[preset];
+  const settings = settingsFor(preset, documents.length);
   const edited = new EditedModel(model, bank, settings);
   const times: Record<(typeof steps)[number], Time>[] = [];
   let bytes = 0;

@@ -3,11 +3,10 @@ import { after, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bench, withOldWeight, type BenchOptions, type BenchResult } from '../../../editing/bench/bench.ts';
+import { bench, type BenchOptions, type BenchResult } from '../../../editing/bench/bench.ts';
 import { drawPlan } from '../../../editing/bench/plan.ts';
 import { writeBench } from '../../../editing/bench/report.ts';
 import { docidsAfter, RetrainError } from '../../../editing/bench/retrain.ts';
-import { presets } from '../../../editing/presets.ts';
 import { DocidDecoder } from '../../../models/decode.ts';
 import { readModelFolder } from '../../../models/folder.ts';
 import { tempFolder } from '../../support/corpus-temp.ts';
@@ -135,18 +134,5 @@ describe('bench', () => {
     for (const id of ['outcome', 'curves', 'trade-off', 'cost']) assert.match(page, new RegExp(`<section id="${id}">`));
     assert.doesNotMatch(page, /<script|NaN|undefined|Infinity/);
     assert.equal((JSON.parse(readFileSync(join(out, 'report.json'), 'utf8')) as BenchResult).model, 'tiny');
-  });
-});
-
-describe('withOldWeight', () => {
-  it('multiplies what old documents count in rows and weights, and nothing else', () => {
-    const { rows, weights, ...rest } = presets.ledger;
-    const heavy = withOldWeight(presets.ledger, 3);
-    assert.deepEqual(heavy, {
-      ...rest,
-      rows: { ...rows, ...('oldDocument' in rows && { oldDocument: 3 * rows.oldDocument }) },
-      weights: { ...weights, options: { ...weights!.options, lambda: 3 * (weights!.options as { lambda: number }).lambda } }, // prettier-ignore
-    });
-    assert.deepEqual(withOldWeight(presets.mlp, 1), presets.mlp);
   });
 });

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { presets, settingsFor, withOldWeight } from '../../editing/presets.ts';
+
+describe('withOldWeight', () => {
+  it('multiplies what old documents count in rows and weights, and nothing else', () => {
+    const { rows, weights, ...rest } = presets.ledger;
+    const heavy = withOldWeight(presets.ledger, 3);
+    assert.deepEqual(heavy, {
+      ...rest,
+      rows: { ...rows, ...('oldDocument' in rows && { oldDocument: 3 * rows.oldDocument }) },
+      weights: { ...weights, options: { ...weights!.options, lambda: 3 * (weights!.options as { lambda: number }).lambda } }, // prettier-ignore
+    });
+    assert.deepEqual(withOldWeight(presets.mlp, 1), presets.mlp);
+  });
+});
+
+describe('settingsFor', () => {
+  const oldDocument = (documents: number): number => {
+    const { rows } = settingsFor('ledger', documents);
+    assert.ok('oldDocument' in rows);
+    return rows.oldDocument;
+  };
+
+  it('weighs an old document in proportion to their number, within what was measured', () => {
+    assert.deepEqual([10, 1043, 2648, 3148, 1_000_000].map(oldDocument), [2, 2, 6, 6, 10]);
+  });
+
+  it('has nothing of a preset but its settings', () => {
+    assert.ok(!('meaning' in settingsFor('rows', 1000)));
+  });
+});
