@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomically } from '../models/weights.ts';
 import { analysisFiles, type AnalysisSummary } from './analysis-files.ts';
-import { EXPERIMENTS, experimentNames } from './experiments/table.ts';
+import { experimentLabels, experimentNames, type ExperimentName } from './experiments/names.ts';
+import { EXPERIMENTS, PATH_EXPERIMENTS } from './experiments/table.ts';
 import type { Experiment } from './experiments/experiment.ts';
 import type { AnalysisReport } from './analyze.ts';
 import { renderReport } from './report/report.ts';
@@ -12,7 +13,7 @@ import { stagesSection } from './stages-section.ts';
 /** The sections of a report: the stages, then every experiment that was made. */
 function sectionsOf({ results, stages, seconds }: AnalysisReport): Section[] {
   const sections: Section[] = [];
-  if (results['layer-sweeps'])
+  if (results['layer-sweeps'] && stages)
     sections.push(
       stagesSection(results['layer-sweeps'], stages, {
         contributions: results.contributions,
@@ -22,7 +23,8 @@ function sectionsOf({ results, stages, seconds }: AnalysisReport): Section[] {
   for (const name of experimentNames) {
     const result = results[name];
     if (result === undefined) continue;
-    const section = (EXPERIMENTS[name] as Experiment<unknown>).section(result, stages);
+    const experiment = { ...EXPERIMENTS, ...PATH_EXPERIMENTS }[name] as Pick<Experiment<unknown>, 'section'>;
+    const section = experiment.section(result, stages ?? undefined);
     const took = seconds[name];
     sections.push({ ...section, ...(took !== undefined && { seconds: took }) });
   }
@@ -34,10 +36,19 @@ function findingsOf(report: AnalysisReport): Record<string, readonly string[]> {
   return Object.fromEntries(sectionsOf(report).map(({ id, findings }) => [id, findings]));
 }
 
+/** What experiments need that were asked for and not made. */
+const otherDocids = {
+  paths: 'not made: experiments on docids of several tokens',
+  atomic: 'not made: experiments on atomic docids, one token each',
+} as const;
+const namesTold = (names: readonly ExperimentName[]): string =>
+  names.map((name) => `${name} (${experimentLabels[name]})`).join(', ');
+
 /** `report.html`: the report as one page that stands alone. */
 function analysisPage(report: AnalysisReport): string {
-  const { model, population, corpus, split, date, donors, seed } = report;
+  const { model, docids, notMade, population, corpus, split, date, donors, seed } = report;
   const { asked, correct, questions, ranking } = population;
+  const isAtomic = docids.scheme === 'atomic';
   const share = (count: number): string => `${count} of ${asked} (${((100 * count) / asked).toFixed(1)} %)`;
   return renderReport({
     title: `Inside ${model.name}`,
@@ -48,11 +59,20 @@ function analysisPage(report: AnalysisReport): string {
       ['documents', String(model.documents)],
       ['layers', `${model.encoderLayers} + ${model.decoderLayers}, d_model ${model.dModel}`],
       ['queries asked', `${asked} of the ${split} split`],
-      ['document at rank 1, over the vocabulary', share(correct.vocabulary)],
-      ['document at rank 1, among docids', share(correct.docids)],
+      ...(isAtomic
+        ? [
+            ['document at rank 1, over the vocabulary', share(correct.vocabulary)] as const,
+            ['document at rank 1, among docids', share(correct.docids)] as const,
+          ]
+        : [
+            ['docids', `${docids.scheme}, paths of up to ${docids.depth} tokens`] as const,
+            ['document found by greedy decoding, over the vocabulary', share(correct.vocabulary)] as const,
+            ['document found by greedy decoding, among tokens that paths allow', share(correct.docids)] as const,
+          ]),
       ['looked at', `${questions} correct queries (${ranking}), seed ${seed}`],
       ['padding', 'masked, in every run; the unpatched baseline has the same padding'],
       ...(donors.length ? [['donors', donors.join(', ')] as const] : []),
+      ...(notMade.length ? [[otherDocids[isAtomic ? 'paths' : 'atomic'], namesTold(notMade)] as const] : []),
     ],
     sections: sectionsOf(report),
   });

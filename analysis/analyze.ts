@@ -1,19 +1,21 @@
 /**
  * @file The whole investigation of a model: the queries it answers, every experiment asked for, its stages.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JudgedQuery } from '../corpus/documents.ts';
 import { createRng } from '../corpus/random.ts';
 import { readModelFolder, type ModelFolder } from '../models/folder.ts';
+import type { DocidScheme } from '../corpus/docids/scheme.ts';
+import { analyzePaths } from './analyze-paths.ts';
 import { storeCircuit } from './circuit.ts';
 import { openDonors } from './donors.ts';
 import type { Experiment, Subject } from './experiments/experiment.ts';
-import { EXPERIMENTS, experimentNames, type ExperimentName, type Results } from './experiments/table.ts';
+import { atomicExperimentNames, notMade, type AtomicExperimentName, type ExperimentName } from './experiments/names.ts';
+import { EXPERIMENTS, type Results } from './experiments/table.ts';
 import { KeptResults } from './kept-results.ts';
 import { Lab } from './lab.ts';
 import { localize } from './localize.ts';
+import { digestOf } from './model-digest.ts';
 import { correctQueries, type Population, type Ranking } from './population.ts';
 import { GenirWriteError, stagesSchema, storeStages, type Stages } from './stages.ts';
 
@@ -28,7 +30,7 @@ export interface AnalyzeOptions {
   readonly test: readonly JudgedQuery[];
   /** Folders of models whose parts take the place of this one's. */
   readonly donors: readonly string[];
-  /** Those that the stages are found by run in any case. */
+  /** Of those named the ones that the model's docids allow; those that the stages are found by run in any case. */
   readonly experiments: readonly ExperimentName[];
   /** Folder for the results kept. */
   readonly out: string;
@@ -64,6 +66,13 @@ export interface AnalysisReport {
     readonly decoderLayers: number;
     readonly dModel: number;
   };
+  readonly docids: {
+    readonly scheme: DocidScheme;
+    /** Tokens of the longest one. */
+    readonly depth: number;
+  };
+  /** Experiments asked for that need docids of another kind. */
+  readonly notMade: readonly ExperimentName[];
   readonly corpus: string;
   /** Of the queries of `population`. */
   readonly split: 'dev' | 'test';
@@ -71,7 +80,8 @@ export interface AnalysisReport {
   /** What sections call them: the names of their folders. */
   readonly donors: readonly string[];
   readonly seed: number;
-  readonly stages: Stages;
+  /** null where docids are paths: each decoding step has stages of its own, in the results. */
+  readonly stages: Stages | null;
   /** Why stages and circuit are not in the model's genir.json; null where they are. */
   readonly notStored: string | null;
   readonly results: Partial<Results>;
@@ -80,11 +90,11 @@ export interface AnalysisReport {
 }
 
 /** What the stages are found by. */
-const EVIDENCE: ExperimentName = 'layer-sweeps';
+const EVIDENCE = 'layer-sweeps';
 
 /** The experiments to run: those asked for and the evidence, which goes before all that look at stages. */
-export function plan(asked: readonly ExperimentName[]): ExperimentName[] {
-  const wanted = experimentNames.filter((name) => name === EVIDENCE || asked.includes(name));
+export function plan(asked: readonly ExperimentName[]): AtomicExperimentName[] {
+  const wanted = atomicExperimentNames.filter((name) => name === EVIDENCE || asked.includes(name));
   return [
     ...wanted.filter((name) => !EXPERIMENTS[name].needsStages),
     ...wanted.filter((name) => EXPERIMENTS[name].needsStages),
@@ -94,11 +104,17 @@ export function plan(asked: readonly ExperimentName[]): ExperimentName[] {
 /**
  * Runs the experiments, and stores what was found with the model.
  *
- * @throws NotAnIndexError, DonorError, NothingCorrectError
+ * @throws NotAnIndexError, NoExperimentError, DonorError, NothingCorrectError
  */
 export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> {
-  const { ranking, limit, seed, threads, signal, onProgress } = options;
   const folder = readModelFolder(options.modelDir);
+  const isOfPaths = folder.genir !== undefined && folder.genir.scheme !== 'atomic';
+  return isOfPaths ? analyzePaths(folder, options) : analyzeAtomic(folder, options);
+}
+
+async function analyzeAtomic(folder: ModelFolder, options: AnalyzeOptions): Promise<AnalysisReport> {
+  const { ranking, limit, seed, threads, signal, onProgress } = options;
+  const left = notMade(options.modelName, 'atomic', options.experiments);
   const donors = options.donors.map((dir) => readModelFolder(dir));
   const names = plan(options.experiments);
   const split = options.dev.length ? 'dev' : 'test';
@@ -153,6 +169,8 @@ export async function analyze(options: AnalyzeOptions): Promise<AnalysisReport> 
         ...{ name: options.modelName, digest },
         ...{ documents: lab.genir.docids.length, encoderLayers, decoderLayers, dModel },
       },
+      docids: { scheme: 'atomic', depth: 1 },
+      notMade: left,
       ...{ corpus: options.corpusName, split },
       population: { ...population, questions: population.questions.length },
       donors: opened.map(({ name }) => name),
@@ -190,18 +208,3 @@ function store({ dir, genir }: ModelFolder, name: string, stages: Stages, result
 
 const stagesOf = (results: Partial<Results>, seed: number): Stages =>
   localize(results[EVIDENCE]!, { rng: createRng(seed) });
-
-/**
- * Configuration, tokenizer, docids and every byte of the weights: what has been analysed, wherever it lies. Stages and
- * circuit are not in it, since an analysis writes them.
- */
-async function digestOf({ config, tokenizerJson, tokenizerConfig, genir, weights }: ModelFolder): Promise<string> {
-  const { docids, firstDocidToken } = genir ?? {};
-  const parts = { config, tokenizerJson, tokenizerConfig, docids, firstDocidToken };
-  const hash = createHash('sha256').update(JSON.stringify(parts));
-  for (const file of [...new Set([...weights.values()].map((tensor) => tensor.file))].sort()) {
-    hash.update(`${statSync(file).size}\n`);
-    for await (const piece of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
-  }
-  return hash.digest('hex');
-}

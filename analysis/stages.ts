@@ -54,6 +54,10 @@ export const stagesSchema = z.object({
 });
 export type Stages = z.infer<typeof stagesSchema>;
 
+/** The stages of one decoding step, counted from 1, of docids that are paths. */
+const stepStagesSchema = stagesSchema.extend({ step: z.int().positive() });
+export type StepStages = z.infer<typeof stepStagesSchema>;
+
 /** `genir.json` holds stages that do not fit the model, or none where they are needed. */
 export class StagesError extends Error {
   override readonly name = 'StagesError';
@@ -66,8 +70,20 @@ export class StagesError extends Error {
 
 /** The stages stored with a model; undefined where it was never analysed. @throws StagesError */
 export function storedStages(dir: string, genir: Genir, layers: number): Stages | undefined {
-  if (genir.stages === undefined) return undefined;
-  const parsed = stagesSchema.safeParse(genir.stages);
+  return genir.stages === undefined ? undefined : checked(dir, stagesSchema, genir.stages, layers);
+}
+
+/** The stages of each decoding step stored with a model of paths; undefined where it was never analysed. @throws StagesError */
+export function storedStepStages(dir: string, genir: Genir, layers: number): StepStages[] | undefined {
+  if (genir.stepStages === undefined) return undefined;
+  const list = z.array(z.unknown()).safeParse(genir.stepStages).data;
+  if (!list) throw new StagesError(dir, 'a list in stepStages', typeof genir.stepStages);
+  return list.map((one) => checked(dir, stepStagesSchema, one, layers));
+}
+
+/** A record of stages that fits the model. */
+function checked<S extends Stages>(dir: string, schema: z.ZodType<S>, json: unknown, layers: number): S {
+  const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new StagesError(
@@ -103,6 +119,10 @@ export class GenirWriteError extends Error {
 
 /** Puts the stages into the model's `genir.json`. @throws ModelFolderError, GenirWriteError */
 export const storeStages = (dir: string, stages: Stages): void => storeInGenir(dir, { stages });
+
+/** Puts the stages of each decoding step into it. @throws ModelFolderError, GenirWriteError */
+export const storeStepStages = (dir: string, stepStages: readonly StepStages[]): void =>
+  storeInGenir(dir, { stepStages });
 
 /**
  * Puts fields into the model's `genir.json`, all or none. Every other field and the file's indentation stay; no other

@@ -263,7 +263,11 @@ export const analysisSummary = z.strictObject({
     questions: count.describe('Correct queries that were looked at.'),
   }),
   seed: count,
-  stages: stagesSchema.describe('Layers from `from` up to but not including `to`; null where there is no such stage.'),
+  stages: stagesSchema
+    .nullable()
+    .describe(
+      'Layers from `from` up to but not including `to`; null where there is no such stage. Null as a whole where docids are paths of several tokens: each step then has its own, in report.json.',
+    ),
   notStored: z
     .string()
     .nullable()

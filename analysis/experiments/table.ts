@@ -10,14 +10,19 @@ import { headWords } from './head-words.ts';
 import { layerSweeps } from './layer-sweeps.ts';
 import { linearSelfAttention } from './linear-self-attention.ts';
 import { minimalCircuit } from './minimal-circuit.ts';
-import type { ExperimentName } from './names.ts';
+import type { AtomicExperimentName, PathExperimentName } from './names.ts';
 import { neuronSources } from './neuron-sources.ts';
+import type { PathExperiment } from './path-experiment.ts';
 import { rankDevelopment } from './rank-development.ts';
+import { selfAttentionPatching } from './self-attention-patching.ts';
 import { stagePatching } from './stage-patching.ts';
+import { stepContributions } from './step-contributions.ts';
+import { stepLens } from './step-lens.ts';
+import { stepSweeps } from './step-sweeps.ts';
 
 export { experimentNames, experimentsNamed, type ExperimentName } from './names.ts';
 
-/** Every experiment by its name. */
+/** Every experiment on atomic docids by its name. */
 export const EXPERIMENTS = {
   contributions,
   'rank-development': rankDevelopment,
@@ -34,9 +39,20 @@ export const EXPERIMENTS = {
   'encoder-swap': encoderSwap,
   'decoder-lens': decoderLens,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
-} as const satisfies Record<ExperimentName, Experiment<any>>;
+} as const satisfies Record<AtomicExperimentName, Experiment<any>>;
+
+/** Every experiment on docids that are paths. */
+export const PATH_EXPERIMENTS = {
+  'self-attention-patching': selfAttentionPatching,
+  'step-lens': stepLens,
+  'step-contributions': stepContributions,
+  'step-sweeps': stepSweeps,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+} as const satisfies Record<PathExperimentName, PathExperiment<any>>;
 
 /** What each experiment finds. */
 export type Results = {
-  readonly [N in ExperimentName]: (typeof EXPERIMENTS)[N] extends Experiment<infer R> ? R : never;
+  readonly [N in AtomicExperimentName]: (typeof EXPERIMENTS)[N] extends Experiment<infer R> ? R : never;
+} & {
+  readonly [N in PathExperimentName]: (typeof PATH_EXPERIMENTS)[N] extends PathExperiment<infer R> ? R : never;
 };

@@ -6,8 +6,15 @@ import { before, describe, it } from 'node:test';
 import { analysisFiles } from '../../analysis/analysis-files.ts';
 import { writeAnalysis } from '../../analysis/analysis-page.ts';
 import { analyze, plan, type AnalysisReport, type AnalyzeOptions } from '../../analysis/analyze.ts';
-import { experimentLabels, experimentNames, experimentsNamed } from '../../analysis/experiments/names.ts';
-import { EXPERIMENTS } from '../../analysis/experiments/table.ts';
+import {
+  atomicExperimentNames,
+  experimentLabels,
+  experimentNames,
+  experimentsNamed,
+  NoExperimentError,
+  pathExperimentNames,
+} from '../../analysis/experiments/names.ts';
+import { EXPERIMENTS, PATH_EXPERIMENTS } from '../../analysis/experiments/table.ts';
 import { stageNames, storedStages } from '../../analysis/stages.ts';
 import type { JudgedQuery } from '../../corpus/documents.ts';
 import { storedCircuit } from '../../models/circuit-record.ts';
@@ -58,21 +65,24 @@ const taken = ({ seconds }: AnalysisReport): string[] =>
 
 describe('experiments', () => {
   it('have the label that they are asked for by, and agree on what they are called', () => {
-    assert.deepEqual(Object.keys(EXPERIMENTS), experimentNames);
-    for (const name of experimentNames) assert.equal(EXPERIMENTS[name].label, experimentLabels[name], name);
+    const all = { ...EXPERIMENTS, ...PATH_EXPERIMENTS };
+    assert.deepEqual(Object.keys(EXPERIMENTS), atomicExperimentNames);
+    assert.deepEqual(Object.keys(PATH_EXPERIMENTS), pathExperimentNames);
+    for (const name of experimentNames) assert.equal(all[name].label, experimentLabels[name], name);
   });
 
   it('are named by themselves or by number', () => {
     assert.deepEqual(experimentsNamed('head-words'), ['head-words']);
-    assert.deepEqual(experimentsNamed('e3'), ['layer-sweeps', 'stage-patching']);
+    assert.deepEqual(experimentsNamed('e3'), ['layer-sweeps', 'stage-patching', 'step-sweeps']);
     assert.deepEqual(experimentsNamed('E1'), ['encoder-swap']);
-    assert.deepEqual([...experimentsNamed('E11'), ...experimentsNamed('')], []);
+    assert.deepEqual(experimentsNamed('E11'), ['self-attention-patching', 'step-lens']);
+    assert.deepEqual([...experimentsNamed('E12'), ...experimentsNamed('')], []);
   });
 
   it('run with those that find the stages, and before all that look at stages', () => {
     assert.deepEqual(plan(['contributions']), ['contributions', 'layer-sweeps']);
     const all = plan(experimentNames);
-    assert.deepEqual([...all].sort(), [...experimentNames].sort());
+    assert.deepEqual([...all].sort(), [...atomicExperimentNames].sort());
     const needs = all.map((name) => EXPERIMENTS[name].needsStages);
     assert.deepEqual(needs, [...needs].sort());
     assert.equal(EXPERIMENTS['layer-sweeps'].needsStages, false);
@@ -96,8 +106,8 @@ describe('analyze', () => {
   });
 
   it('makes every experiment, in a plain JSON report', () => {
-    assert.deepEqual(Object.keys(report.results).sort(), [...experimentNames].sort());
-    assert.deepEqual(Object.keys(report.seconds).sort(), [...experimentNames].sort());
+    assert.deepEqual(Object.keys(report.results).sort(), [...atomicExperimentNames].sort());
+    assert.deepEqual(Object.keys(report.seconds).sort(), [...atomicExperimentNames].sort());
     assert.deepEqual(JSON.parse(JSON.stringify(report)), report);
     assert.deepEqual(report.population, {
       ranking: 'vocabulary',
@@ -108,7 +118,7 @@ describe('analyze', () => {
     assert.deepEqual([report.split, report.results['minimal-circuit']?.test?.queries], ['dev', test.length]);
     assert.deepEqual(
       [messages[0], messages.at(-1), messages.length],
-      ['queries that the model answers', 'done', experimentNames.length + 2],
+      ['queries that the model answers', 'done', atomicExperimentNames.length + 2],
     );
   });
 
@@ -128,9 +138,9 @@ describe('analyze', () => {
     assert.deepEqual(JSON.parse(read('report')), report);
     assert.deepEqual(JSON.parse(read('summary')), summary);
     assert.ok(!read('summary').includes(copy), copy);
-    assert.deepEqual(Object.keys(summary.findings), ['stages', ...experimentNames]);
+    assert.deepEqual(Object.keys(summary.findings), ['stages', ...atomicExperimentNames]);
     const page = read('page');
-    for (const name of ['stages', ...experimentNames]) assert.ok(page.includes(`<section id="${name}">`), name);
+    for (const name of ['stages', ...atomicExperimentNames]) assert.ok(page.includes(`<section id="${name}">`), name);
     assert.match(page, /<title>Inside planted<\/title>/);
   });
 
@@ -246,7 +256,7 @@ describe('analyze', () => {
       /^planted.genir\.json: expected to store what was found, got .*; make the folder writable/,
     );
     assert.ok(!notStored!.includes(scratch), notStored!);
-    assert.notEqual(stages.interaction, null);
+    assert.notEqual(stages!.interaction, null);
     assert.equal(readModelFolder(locked).genir!.stages, undefined);
   });
 
@@ -257,6 +267,12 @@ describe('analyze', () => {
     const { notStored } = await run({ modelDir, store: true, limit: 5 });
     assert.match(notStored!, /^stages found on \d+ queries are stored with planted, these were found on 5;/);
     assert.deepEqual(readModelFolder(modelDir).genir!.stages, stored);
+  });
+
+  it('says which experiments need docids of several tokens, and refuses those alone', async () => {
+    const { notMade, docids } = await run({ experiments: ['contributions', 'step-lens'] });
+    assert.deepEqual([notMade, docids], [['step-lens'], { scheme: 'atomic', depth: 1 }]);
+    await assert.rejects(run({ experiments: ['step-lens'] }), NoExperimentError);
   });
 
   it('refuses before the work what cannot be analysed', async () => {

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { experimentNames } from '../../analysis/experiments/names.ts';
+import { atomicExperimentNames, experimentNames } from '../../analysis/experiments/names.ts';
 import { packageRoot } from '../../server/paths.ts';
 import type { AnalysisView, Problem, TaskView } from '../../server/schemas.ts';
 import { writePlantedCorpus, writePlantedWorld } from '../support/planted-world.ts';
@@ -79,7 +79,7 @@ describe('POST /analysis', () => {
     assert.equal(ended.progress?.message, 'done');
     const view = ended.result as AnalysisView;
     assert.deepEqual(
-      [view.stages.priming, view.stages.bridging, view.stages.interaction].map(
+      [view.stages!.priming, view.stages!.bridging, view.stages!.interaction].map(
         (stage) => stage && [stage.from, stage.to],
       ),
       Object.values(world.planted.expected.stages),
@@ -144,7 +144,7 @@ describe('POST /analysis', () => {
       undefined,
     );
     const { result } = await analysed({});
-    assert.deepEqual(Object.keys((result as AnalysisView).seconds).sort(), [...experimentNames].sort());
+    assert.deepEqual(Object.keys((result as AnalysisView).seconds).sort(), [...atomicExperimentNames].sort());
   });
 
   it('ends with the server', async () => {

@@ -63,9 +63,9 @@ for (const prefix of ['attn', 'own'] as const)
         assert.equal(at(1, 0, 'resid_mid').rank === 1, false);
         assert.equal(at(1, 0, 'resid_mid_cross').rank, 1);
         for (const step of [2, 3]) {
-          const knownAt =
-            prefix === 'own' && query === 'cross' ? ([0, 'resid_mid_cross'] as const) : ([1, 'resid_mid'] as const);
-          assert.equal(at(step, ...knownAt).rank, 1);
+          const known =
+            prefix === 'own' && query === 'cross' ? at(step, 0, 'resid_mid_cross') : at(step, 1, 'resid_mid');
+          assert.equal(known.rank, 1);
           assert.equal(at(step, 0, 'resid_mid').rank === 1, false);
           const writes = prefix === 'attn' || query === 'attn';
           assert.equal(at(step, 1, 'attn').rank === null, !writes); // zero vectors rank nothing
