@@ -5,6 +5,7 @@
 import type { Store } from '../corpus/store.ts';
 import { readModelFolder, writeModelFolder, type ModelFolder } from '../models/folder.ts';
 import { modelVersion } from '../models/model-version.ts';
+import { withWords } from './deletion/with-words.ts';
 import { driftKey, ForeignEditError } from './edit-commit.ts';
 import { EditLog, foldedKey } from './edit-log.ts';
 import { baseKey, readBase } from './log-base.ts';
@@ -41,16 +42,23 @@ export const fingerprintOf = (store: Store, { docids }: PublishedVersion): strin
 /**
  * Writes the new base. The log is not touched.
  *
- * @param out  folder for it
+ * @param out    folder for it
+ * @param words  vectors of words in place of the base's, float32 [D] by token
  * @throws NothingToFoldError, ForeignEditsError, MergeError, ModelFolderWriteError
  */
-export async function writeFolding(store: Store, folder: ModelFolder, out: string): Promise<Folding> {
+export async function writeFolding(
+  store: Store,
+  folder: ModelFolder,
+  out: string,
+  words: ReadonlyMap<number, Float32Array> = new Map(),
+): Promise<Folding> {
   const log = new EditLog(store);
   const { last: seq, folded } = log;
   if (seq === folded) throw new NothingToFoldError(store.database.name, seq);
   const version = await modelVersion(folder.dir);
   const published = readPublished(store, { version, docids: folder.genir!.docids });
-  writeModelFolder(out, mergeVersion(folder, published, fingerprintOf(store, published)));
+  const merged = mergeVersion(folder, published, fingerprintOf(store, published));
+  writeModelFolder(out, words.size ? withWords(merged, words) : merged);
   return { folder: readModelFolder(out), version: await modelVersion(out), seq, edits: seq - folded };
 }
 

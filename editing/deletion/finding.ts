@@ -36,13 +36,32 @@ export function finding(what: string, value: number, bounds: Bounds = {}): Findi
 export const CONTROLS = 'never-indexed documents';
 export const RETRAIN = 'the retrain';
 
-/** No more than in documents that never were there. */
-export const atMost = (what: string, value: number, { high }: Interval): Finding =>
-  finding(what, value, { against: CONTROLS, most: high });
+/**
+ * What a model that was trained without the documents reaches itself, and where that lies for as many documents like them. A
+ * bar that it does not meet was drawn in the wrong place: the end of its interval takes its place.
+ */
+export interface Truth {
+  readonly value: number;
+  readonly interval: Interval;
+}
 
-export const atLeast = (what: string, value: number, { low }: Interval): Finding =>
-  finding(what, value, { against: CONTROLS, least: low });
+/** No more than in documents that never were there. */
+export const atMost = (what: string, value: number, { high }: Pick<Interval, 'high'>, truth?: Truth): Finding =>
+  finding(what, value, { against: CONTROLS, most: mostOf(high, truth) });
+
+export const atLeast = (what: string, value: number, { low }: Pick<Interval, 'low'>, truth?: Truth): Finding =>
+  finding(what, value, { against: CONTROLS, least: leastOf(low, truth) });
 
 /** Neither more nor less. */
-export const within = (what: string, value: number, { low, high }: Interval): Finding =>
-  finding(what, value, { against: CONTROLS, least: low, most: high });
+export const within = (what: string, value: number, { low, high }: Interval, truth?: Truth): Finding =>
+  finding(what, value, { against: CONTROLS, least: leastOf(low, truth), most: mostOf(high, truth) });
+
+const mostOf = (high: number, truth?: Truth): number =>
+  truth && truth.value > high ? Math.max(high, truth.interval.high) : high;
+
+const leastOf = (low: number, truth?: Truth): number =>
+  truth && truth.value < low ? Math.min(low, truth.interval.low) : low;
+
+/** How a figure stands in the retrain, for the report. */
+export const inRetrain = (what: string, truth: Truth | undefined): Finding[] =>
+  truth ? [finding(`${what}, in the retrain`, truth.value)] : [];

@@ -5,7 +5,7 @@ import { factorize, solve, type Factor } from '../linear-algebra/cholesky.ts';
 import { addProduct, block, transposed } from '../linear-algebra/multiply.ts';
 import { dotAt } from '../methods/rows/problem.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
-import { atMost, type AuditTest, type Finding } from './finding.ts';
+import { atMost, inRetrain, type AuditTest, type Finding } from './finding.ts';
 import { auc, intervalOfMeans, meanOf } from './statistics.ts';
 
 /** Share of the mean variance that is added to every direction. */
@@ -17,27 +17,40 @@ export const linearProbe: AuditTest = {
   meaning: 'a linear discriminant trained on some of its queries at each interaction layer, tried on held-out ones',
   run({ case: { after, seed }, deleted, controls, old, others }) {
     const findings: Finding[] = [];
+    const n = deleted.after.documents.length;
     for (const layer of after.layers) {
-      const at = (asked: Asked): FloatTensor => asked.seen.lens.get(layer)!;
-      const background = new Background(at(old.after));
-      const areas = (asked: Asked): number[] => {
-        const known = queriesOf(asked, 'known', 'drawn');
-        return queriesOf(asked, 'heldOut').flatMap((queries, i) => {
-          if (!queries.length || !known[i].length) return [];
-          const probe = background.probe(at(asked), known[i].slice(0, TRAINED));
-          const scores = (states: FloatTensor, list: readonly number[]): number[] =>
-            list.map((q) => dotAt(probe, 0, states.data, q, probe.length));
-          const all = Array.from(others.after.of.keys());
-          return [auc(scores(at(asked), queries), scores(at(others.after), all))];
-        });
-      };
-      const n = deleted.after.documents.length;
-      const interval = intervalOfMeans(areas(controls.after), n, createRng(seed));
-      findings.push(atMost(`layer ${layer}: AUC of held-out queries`, meanOf(areas(deleted.after)), interval));
+      const here = { old: old.after, others: others.after };
+      const interval = intervalOfMeans(areas(controls.after, here, layer), n, createRng(seed));
+      const there =
+        deleted.retrain && old.retrain && others.retrain
+          ? areas(deleted.retrain, { old: old.retrain, others: others.retrain }, layer)
+          : undefined;
+      const truth = there && { value: meanOf(there), interval: intervalOfMeans(there, n, createRng(seed)) };
+      const value = meanOf(areas(deleted.after, here, layer));
+      const what = `layer ${layer}: AUC of held-out queries`;
+      findings.push(atMost(what, value, interval, truth), ...inRetrain(what, truth));
     }
     return Promise.resolve(findings);
   },
 };
+
+/** For each document how well a probe from some of its queries tells the held-out ones from those of others. */
+function areas(
+  asked: Asked,
+  { old, others }: { readonly old: Asked; readonly others: Asked },
+  layer: number,
+): number[] {
+  const at = (one: Asked): FloatTensor => one.seen.lens.get(layer)!;
+  const background = new Background(at(old));
+  const known = queriesOf(asked, 'known', 'drawn');
+  return queriesOf(asked, 'heldOut').flatMap((queries, i) => {
+    if (!queries.length || !known[i].length) return [];
+    const probe = background.probe(at(asked), known[i].slice(0, TRAINED));
+    const scores = (states: FloatTensor, list: readonly number[]): number[] =>
+      list.map((q) => dotAt(probe, 0, states.data, q, probe.length));
+    return [auc(scores(at(asked), queries), scores(at(others), Array.from(others.of.keys())))];
+  });
+}
 
 /** Queries of other documents: what a probe has to tell a document's from. */
 class Background {

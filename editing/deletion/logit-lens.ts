@@ -4,7 +4,7 @@ import type { FloatTensor } from '../../models/session.ts';
 import { tensor } from '../../models/session.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { atLeast, atMost, finding, type AuditTest, type Finding } from './finding.ts';
+import { atLeast, atMost, inRetrain, type AuditTest, type Finding, type Truth } from './finding.ts';
 import { leads, RowAttack, solvedRows } from './row-attack.ts';
 import { auc, intervalOfMeans, meanOf } from './statistics.ts';
 
@@ -17,6 +17,7 @@ export const logitLens: AuditTest = {
     const rows = deleted.after.documents.map((_, i) => oldRows.data.subarray(i * D, (i + 1) * D));
     const made = solvedRows(attack, controls.after, await attack.rivals(controls.after.seen.states));
     const findings: Finding[] = [];
+    const trained = retrain && old.retrain && (await RowAttack.open(retrain, old.retrain));
     for (const layer of after.layers) {
       const [is, was] = [
         await read(after, attack, deleted.after, rows, layer, controls.after),
@@ -25,20 +26,22 @@ export const logitLens: AuditTest = {
       const n = rows.length;
       const interval = (of: (one: Read) => number) => intervalOfMeans(was.map(of), n, createRng(seed));
       const [rank, area] = [(one: Read) => one.logRank, (one: Read) => one.area];
+      const there =
+        retrain && trained && deleted.retrain && controls.retrain
+          ? await read(retrain, trained, deleted.retrain, rows, layer, controls.retrain)
+          : undefined;
+      const truth = (of: (one: Read) => number): Truth | undefined =>
+        there && { value: meanOf(there.map(of)), interval: intervalOfMeans(there.map(of), n, createRng(seed)) };
       findings.push(
-        atLeast(`layer ${layer}: mean logarithm of the rank`, meanOf(is.map(rank)), interval(rank)),
+        atLeast(`layer ${layer}: mean logarithm of the rank`, meanOf(is.map(rank)), interval(rank), truth(rank)),
         atMost(
           `layer ${layer}: AUC of its queries against those of never-indexed documents`,
           meanOf(is.map(area)),
           interval(area),
+          truth(area),
         ),
-      );
-      if (!retrain || !deleted.retrain || !controls.retrain || !old.retrain) continue;
-      const trained = await RowAttack.open(retrain, old.retrain);
-      const there = await read(retrain, trained, deleted.retrain, rows, layer, controls.retrain);
-      findings.push(
-        finding(`layer ${layer}: mean logarithm of the rank, in the retrain`, meanOf(there.map(rank))),
-        finding(`layer ${layer}: AUC, in the retrain`, meanOf(there.map(area))),
+        ...inRetrain(`layer ${layer}: mean logarithm of the rank`, truth(rank)),
+        ...inRetrain(`layer ${layer}: AUC`, truth(area)),
       );
     }
     return findings;

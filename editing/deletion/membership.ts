@@ -1,10 +1,11 @@
 /** @file Does the model's manner of answering betray that a query was once about a document it knew? */
+import { createRng } from '../../corpus/random.ts';
 import type { FloatTensor } from '../../models/session.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import { takeRows } from '../methods/rows/problem.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { CONTROLS, finding, RETRAIN, type AuditTest } from './finding.ts';
-import { auc, eitherWay } from './statistics.ts';
+import { atMost, finding, inRetrain, RETRAIN, type AuditTest, type Truth } from './finding.ts';
+import { areaOfEach, auc, eitherWay, intervalOfMeans } from './statistics.ts';
 
 const MOST = 0.55;
 
@@ -15,35 +16,53 @@ const signs = {
   margin: 'lead of the best over the second',
 } as const;
 type Sign = keyof typeof signs;
-type Signs = Readonly<Record<Sign, number[]>>;
+type Signs = Readonly<Record<Sign, number[]>> & {
+  /** [Q] the document of each query. */
+  readonly of: Int32Array;
+};
 
 export const membership: AuditTest = {
   meaning:
     'AUC, whichever way round, of confidence, entropy and margin on its queries against those of never-indexed documents',
-  async run({ case: { after, retrain }, deleted, controls }) {
+  async run({ case: { after, retrain, seed }, deleted, controls }) {
     const [is, never] = [await read(after, deleted.after), await read(after, controls.after)];
     const names = Object.keys(signs) as Sign[];
-    const findings = names.map((sign) =>
-      finding(signs[sign], eitherWay(auc(is[sign], never[sign])), { against: CONTROLS, most: MOST }),
-    );
-    if (!retrain || !deleted.retrain || !controls.retrain) return findings;
-    const [truth, there] = [await read(retrain, deleted.retrain), await read(retrain, controls.retrain)];
-    const informing = names.map((sign) =>
-      finding(`${signs[sign]}, in the retrain`, eitherWay(auc(truth[sign], there[sign])), { against: CONTROLS }),
-    );
-    const compared = names.map((sign) =>
-      finding(`${signs[sign]}, its queries here and there`, eitherWay(auc(is[sign], truth[sign])), {
-        against: RETRAIN,
-      }),
-    );
-    return [...findings, ...informing, ...compared];
+    const [there, elsewhere] =
+      retrain && deleted.retrain && controls.retrain
+        ? [await read(retrain, deleted.retrain), await read(retrain, controls.retrain)]
+        : [];
+    return names.flatMap((sign) => {
+      const truth = there && elsewhere && truthOf(there, elsewhere, sign, seed);
+      return [
+        atMost(signs[sign], eitherWay(auc(is[sign], never[sign])), { high: MOST }, truth),
+        ...inRetrain(signs[sign], truth),
+        ...(there
+          ? [
+              finding(`${signs[sign]}, its queries here and there`, eitherWay(auc(is[sign], there[sign])), {
+                against: RETRAIN,
+              }),
+            ]
+          : []),
+      ];
+    });
   },
 };
 
+function truthOf(is: Signs, never: Signs, sign: Sign, seed: number): Truth {
+  const each = areaOfEach(is.of, is[sign], never[sign]);
+  const { low, high } = intervalOfMeans(each, each.length, createRng(seed));
+  return {
+    value: eitherWay(auc(is[sign], never[sign])),
+    interval: { low: Math.min(low, 1 - high), high: Math.max(high, 1 - low) },
+  };
+}
+
 /** Signs of the real queries. */
 async function read(model: AuditedModel, asked: Asked): Promise<Signs> {
-  const states = takeRows(asked.seen.states, queriesOf(asked, 'known', 'heldOut').flat());
-  const found: Signs = { confidence: [], entropy: [], margin: [] };
+  const real = queriesOf(asked, 'known', 'heldOut').flat();
+  const states = takeRows(asked.seen.states, real);
+  const of = Int32Array.from(real, (q) => asked.of[q]);
+  const found: Signs = { of, confidence: [], entropy: [], margin: [] };
   await each(model, states, (p) => {
     let [best, second, entropy] = [0, 0, 0];
     for (const x of p) {

@@ -46,6 +46,13 @@ export function auc(positive: readonly number[], negative: readonly number[]): n
   return wins / (positive.length * negative.length);
 }
 
+/** The chance for the positives of each document: their mean, by their numbers, is that of all. */
+export function areaOfEach(of: Int32Array, positive: readonly number[], negative: readonly number[]): number[] {
+  const lists = new Map<number, number[]>();
+  positive.forEach((x, i) => lists.set(of[i], [...(lists.get(of[i]) ?? []), x]));
+  return [...lists.values()].map((list) => auc(list, negative));
+}
+
 /** What an attacker gets out of a figure who does not care for its sign. */
 export const eitherWay = (area: number): number => Math.max(area, 1 - area);
 

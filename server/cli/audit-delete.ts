@@ -7,11 +7,12 @@ import { openStore, type Store } from '../../corpus/store.ts';
 import type { AuditCase, AuditDocument, TracesOf } from '../../editing/deletion/audit-case.ts';
 import type { AuditedModel } from '../../editing/deletion/audited-model.ts';
 import type { AuditResult } from '../../editing/deletion/audit.ts';
+import type { DeletionMethod } from '../../editing/deletion/fresh-deletion.ts';
 import type { Finding } from '../../editing/deletion/finding.ts';
 import { rowBytes, searchFiles, searchStore, textsOf } from '../../editing/deletion/trace-search.ts';
 import { readModelFolder, type ModelFolder } from '../../models/folder.ts';
 import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
-import { defineCommand, integer, UsageError, type Note } from './command.ts';
+import { defineCommand, integer, oneOf, UsageError, type Note } from './command.ts';
 import { readData } from './edit-session.ts';
 import { corpusOption, modelOption, threadsOption } from './shared-options.ts';
 
@@ -22,6 +23,7 @@ interface Options {
   data?: string;
   docid?: string[];
   documents?: number;
+  method: DeletionMethod;
   retrain?: string;
   out?: string;
   seed: number;
@@ -32,6 +34,8 @@ export interface Audited extends AuditResult {
   readonly model: string;
   readonly seconds: number;
 }
+
+const methods: readonly DeletionMethod[] = ['rows', 'words'];
 
 /** Never-indexed documents that the deleted ones are compared with, at most. */
 const CONTROLS = 100;
@@ -61,6 +65,12 @@ export const auditDelete = defineCommand<Options, Audited>({
       flags: '--documents <n>',
       description: 'delete so many documents for the test, drawn by the seed, without a data folder',
       parse: integer(1, 1e6),
+    },
+    method: {
+      flags: '--method <method>',
+      description: 'how --documents are deleted: rows (they go), words (what they left in words goes too)',
+      parse: oneOf(methods),
+      default: 'rows',
     },
     retrain: {
       flags: '--retrain <dir>',
@@ -161,8 +171,6 @@ async function withFresh(options: Options, material: Material, note: Note, use: 
   const { drawBank, QueryBank } = await import('../../editing/query-bank.ts');
   const { presets, DEFAULT_PRESET } = await import('../../editing/presets.ts');
   const { deleteFresh } = await import('../../editing/deletion/fresh-deletion.ts');
-  const { removalSettings } = await import('../../editing/deletion/trace-removal.ts');
-  const { measureLevel } = await import('../../editing/deletion/trace-level.ts');
   const { interactionLayers } = await import('../../editing/deletion/audited-model.ts');
   const folder = readModelFolder(dir);
   const rng = createRng(seed);
@@ -182,21 +190,15 @@ async function withFresh(options: Options, material: Material, note: Note, use: 
     note(`reading ${settings.bank.size} queries`);
     const bank = await QueryBank.open(model, drawBank(documents, train, [], settings.bank), documents);
     const never = shuffle([...material.never], rng);
-    const half = never.slice(never.length >> 1);
-    const level = await measureLevel(
-      model,
-      bank,
-      half.map((one) => ({ ...one, queries: [...one.known, ...one.heldOut] })),
-    );
     note(`deleting ${deleted.length} documents`);
-    const rows = deleted.map((one) => folder.genir!.docids.indexOf(one.docid));
-    const published = await deleteFresh(model, bank, settings, rows, { level, ...removalSettings });
+    const documentsGone = deleted.map((one) => ({ row: folder.genir!.docids.indexOf(one.docid), queries: one.known }));
+    const published = await deleteFresh(model, bank, documentsGone, options.method);
     const gone = new Set(deleted.map((one) => one.docid));
     const layers = interactionLayers(folder);
-    return await withModels(options, layers, { before: folder, after: published.folder }, (models) =>
+    return await withModels(options, layers, { before: folder, after: published }, (models) =>
       use({
         ...{ ...models, deleted, seed, traces: [], corpus: bank.corpus },
-        controls: never.slice(0, never.length >> 1).slice(0, CONTROLS),
+        controls: never.slice(0, CONTROLS),
         others: material.documents.filter((one) => !gone.has(one.docid)),
       }),
     );

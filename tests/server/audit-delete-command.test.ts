@@ -5,10 +5,13 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { readModelFolder } from '../../models/folder.ts';
+import { loadTokenizer } from '../../models/tokenizer.ts';
 import { openDataFolder } from '../../server/data-folder.ts';
 import { readModelInfo } from '../../server/model-info.ts';
 import { packageRoot } from '../../server/paths.ts';
 import type { Audited } from '../../server/cli/audit-delete.ts';
+import type { Compacted } from '../../server/cli/compact.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
 import { writeAnalysedModel } from '../support/edit-world.ts';
 import { texts } from '../support/tiny-model.ts';
@@ -73,7 +76,7 @@ describe('audit-delete', () => {
     const { code, result } = await audited('--documents', '2', '--seed', '3', '--out', out);
     assert.equal(code, result.passed ? 0 : 1);
     assert.equal(result.deleted.length, 2);
-    assert.equal(result.controls, 5);
+    assert.equal(result.controls, texts.length);
     assert.deepEqual(
       findingsOf(result, 'output').map(({ value }) => value),
       [0, 0],
@@ -82,6 +85,15 @@ describe('audit-delete', () => {
     assert.deepEqual(JSON.parse(readFileSync(join(out, 'audit.json'), 'utf8')), result);
     const table = readFileSync(join(out, 'audit.txt'), 'utf8');
     for (const { test } of result.tests) assert.ok(table.includes(test));
+  });
+
+  it('deletes them with what they left in words', async () => {
+    const { result } = await audited('--documents', '1', '--docid', 'd3', '--method', 'words');
+    const differences = findingsOf(result, 'weight-difference').map(({ what }) => what);
+    assert.deepEqual([...new Set(differences)], ['words: AUC']);
+    const rows = await audited('--documents', '1', '--docid', 'd3');
+    const found = (one: Audited): number => findingsOf(one, 'resurrection')[0].value;
+    assert.ok(found(result) <= found(rows.result));
   });
 
   it('says what is missing, with exit code 2', async () => {
@@ -141,5 +153,46 @@ describe('audit-delete on a data folder', () => {
       [0, 0],
     );
     assert.deepEqual(findingsOf(result, 'traces'), []);
+  });
+});
+
+describe('compact --remove-traces', () => {
+  const withD3 = async (data: string, ...forget: string[]): Promise<Compacted> => {
+    openDataFolder({ dir: data, model: await readModelInfo(model), corpus }).close();
+    const place = ['--data', data, '--model', model];
+    const edited = await palimpsest('edit', 'delete', 'd3', ...forget, ...place, '--budget', '100');
+    assert.equal(edited.code, 0, edited.err);
+    const { code, out, err } = await palimpsest('compact', '--remove-traces', ...place, '--json');
+    assert.equal(code, 0, err);
+    return JSON.parse(out) as Compacted;
+  };
+  const wordsOf = (folder: string): Float32Array => {
+    const base = readModelFolder(folder);
+    return base.tensor('shared.weight').data.slice(0, base.genir!.firstDocidToken * base.config.d_model);
+  };
+
+  it('moves words of a deleted document; afterwards it can be forgotten', async () => {
+    const data = join(dir, 'traces');
+    const { traces, model: folded } = await withD3(data);
+    assert.deepEqual(traces, { removed: 1, unknown: 0 });
+    const { config, ...base } = readModelFolder(model);
+    const known = new Set(loadTokenizer({ ...base, dir: model }).encode(texts[3]));
+    const [is, was] = [wordsOf(folded), wordsOf(model)];
+    const moved = Array.from({ length: is.length / config.d_model }, (_, token) => token).filter((token) =>
+      is
+        .subarray(token * config.d_model, (token + 1) * config.d_model)
+        .some((x, d) => x !== was[token * config.d_model + d]),
+    );
+    for (const token of known) assert.ok(moved.includes(token), `token ${token} stays`);
+    const forgotten = await palimpsest('edit', 'delete', 'd3', '--forget', '--data', data, '--model', model);
+    assert.equal(forgotten.code, 0, forgotten.err);
+    const { result } = await audited('--data', data, '--docid', 'd3');
+    assert.deepEqual(findingsOf(result, 'traces'), []);
+  });
+
+  it('says of a forgotten document that its traces stay', async () => {
+    const { traces, model: folded } = await withD3(join(dir, 'forgotten'), '--forget');
+    assert.deepEqual(traces, { removed: 0, unknown: 1 });
+    assert.deepEqual(wordsOf(folded), wordsOf(model));
   });
 });

@@ -112,9 +112,9 @@ describe('an audit', () => {
   it('does not find what a model was never trained with', async () => {
     const after = open(withoutThem);
     const result = await runAudit({ ...base, after, retrain: open(withoutThem) });
-    const found = failed(result);
-    for (const test of ['output', 'remaining-list', 'resurrection', 'relearning', 'traces'] as const)
-      assert.ok(!found.includes(test), `${test}: ${JSON.stringify(result.tests.find((one) => one.test === test))}`);
+    // It trained other documents' neighbours anew; whatever else is measured, it is the bar itself.
+    for (const { test, passed, findings } of result.tests)
+      if (test !== 'neighbours') assert.ok(passed, `${test}: ${JSON.stringify(findings)}`);
   });
 
   it('sees the trace of one whose row alone is gone, beside a retrain', async () => {
