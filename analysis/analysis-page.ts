@@ -41,8 +41,7 @@ const otherDocids = {
   paths: 'not made: experiments on docids of several tokens',
   atomic: 'not made: experiments on atomic docids, one token each',
 } as const;
-const namesTold = (names: readonly ExperimentName[]): string =>
-  names.map((name) => `${name} (${experimentLabels[name]})`).join(', ');
+const labelsOf = (names: readonly ExperimentName[]): string => names.map((name) => experimentLabels[name]).join(', ');
 
 /** `report.html`: the report as one page that stands alone. */
 function analysisPage(report: AnalysisReport): string {
@@ -72,7 +71,7 @@ function analysisPage(report: AnalysisReport): string {
       ['looked at', `${questions} correct queries (${ranking}), seed ${seed}`],
       ['padding', 'masked, in every run; the unpatched baseline has the same padding'],
       ...(donors.length ? [['donors', donors.join(', ')] as const] : []),
-      ...(notMade.length ? [[otherDocids[isAtomic ? 'paths' : 'atomic'], namesTold(notMade)] as const] : []),
+      ...(notMade.length ? [[otherDocids[isAtomic ? 'paths' : 'atomic'], labelsOf(notMade)] as const] : []),
     ],
     sections: sectionsOf(report),
   });

@@ -57,7 +57,7 @@ function verdict({ low, high }: Estimate): 'yes' | 'no' | 'unclear' {
 }
 
 function findings(result: SelfAttentionPatching): string[] {
-  const { steps, docids, noise } = result;
+  const { steps, noise } = result;
   if (!steps.length) return ['No docid has a second token that could be patched.'];
   const perStep = steps.map((step) => {
     const costs = patchSites.map((site) => {
@@ -66,26 +66,35 @@ function findings(result: SelfAttentionPatching): string[] {
     });
     return `Step ${step.step} (${step.queries} queries): tokens lost with ${costs.join('; ')}.`;
   });
-  const conclusions = patchSites.map((site) => {
-    const carries = (donor: DonorKind): ReturnType<typeof verdict> =>
-      verdict(docids.find((one) => one.site === site && one.donor === donor)!.lost);
-    const [prefix, query] = [carries('prefix'), carries('query')];
-    const where = site === 'earlier' ? 'Of earlier positions' : 'With its own position';
-    const what = Object.entries({
-      'yes yes': 'self-attention carries both previous tokens and the query',
-      'yes no': 'self-attention carries previous tokens, not the query',
-      'no yes': 'self-attention carries the query, not previous tokens',
-      'no no': 'self-attention carries neither previous tokens nor the query that would be missed',
-    }).find(([answers]) => answers === `${prefix} ${query}`)?.[1];
-    const unclear = `what self-attention carries is not clear (previous tokens: ${prefix}, query: ${query})`;
-    return `${where}, ${what ?? unclear}: a kind counts when more than ${percent(TOLERANCE)} of the docids are lost without it, in 97.5 % of the resamples.`;
-  });
   return [
-    ...conclusions,
+    ...patchSites.map((site) => conclusion(result, site)),
     ...perStep,
     ...bestHeads(result),
     `Replaced by the same, log-probabilities change by ${formatNumber(noise)} at most.`,
   ];
+}
+
+/** What self-attention carries, as far as whole docids tell. */
+function conclusion({ steps, docids }: SelfAttentionPatching, site: PatchSite): string {
+  const carries = (donor: DonorKind): ReturnType<typeof verdict> =>
+    verdict(docids.find((one) => one.site === site && one.donor === donor)!.lost);
+  const isStartAlone = site === 'earlier' && steps.every(({ step }) => step === 2);
+  const [prefix, query] = [isStartAlone ? 'none' : carries('prefix'), carries('query')];
+  const what = Object.entries({
+    'yes yes': 'self-attention carries both previous tokens and the query',
+    'yes no': 'self-attention carries previous tokens, not the query',
+    'no yes': 'self-attention carries the query, not previous tokens',
+    'no no': 'self-attention carries neither previous tokens nor the query that would be missed',
+    'none yes': 'self-attention carries the query',
+    'none no': 'self-attention carries nothing of the query that would be missed',
+  }).find(([answers]) => answers === `${prefix} ${query}`)?.[1];
+  const unclear = `what self-attention carries is not clear (previous tokens: ${prefix}, query: ${query})`;
+  const where = {
+    earlier: isStartAlone ? 'From earlier positions, of which there is only the start token' : 'From earlier positions',
+    output: 'With the token at its own position',
+  }[site];
+  const rule = `a kind counts when more than ${percent(TOLERANCE)} of the docids are lost without it, in 97.5 % of the resamples`;
+  return `${where}, ${what ?? unclear}: ${rule}.`;
 }
 
 /** The single head whose replacement costs most, for each donor and site. */

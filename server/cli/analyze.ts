@@ -95,6 +95,8 @@ export const analyze = defineCommand<Options, Analysed>({
         onProgress: progressLines(note),
       });
       const summary = writeAnalysis(options.out, report);
+      if (options.experiments && report.notMade.length)
+        note(`not made, since they need other docids than ${report.docids.scheme} ones: ${report.notMade.join(', ')}`);
       if (options.store && summary.notStored !== null) note(`stages are in the report only: ${summary.notStored}`);
       const seconds = Math.round(performance.now() - started) / 1000;
       return { out: options.out, summary, seconds };

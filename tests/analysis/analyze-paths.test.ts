@@ -58,7 +58,7 @@ describe('analyze on paths', () => {
     const page = readFileSync(join(out, analysisFiles.page), 'utf8');
     for (const name of pathExperimentNames) assert.ok(page.includes(`<section id="${name}">`), name);
     assert.match(page, /semantic, paths of up to 3 tokens/);
-    assert.match(page, /experiments on atomic docids, one token each<\/dt><dd>contributions \(E2\)/);
+    assert.match(page, /experiments on atomic docids, one token each<\/dt><dd>E2, E5, /);
     assert.match(findings['self-attention-patching'][0], /carries previous tokens, not the query/);
     for (const text of [page, JSON.stringify(findings)]) assert.doesNotMatch(text, /NaN|undefined|Infinity|∞/);
   });
