@@ -43,11 +43,11 @@ export interface RowModel {
   retrieve(inputs: readonly RetrieveInput[]): Promise<readonly Retrieved[]>;
 }
 
-/** The model as a retriever; it stays its owner's to close. */
-export function genirRetriever(model: RowModel, docids: AtomicDocids): Retriever {
+/** The model as a retriever; it stays its owner's to close. @param beams  where docids are paths */
+export function genirRetriever(model: RowModel, docids: AtomicDocids, beams?: number): Retriever {
   return {
     async retrieve(queries, k) {
-      const answers = await model.retrieve(queries.map((query) => ({ query, k })));
+      const answers = await model.retrieve(queries.map((query) => ({ query, k, beams })));
       return answers.map(({ rows, scores }) =>
         Array.from(rows, (row, i) => ({ docid: docids.docidOfRow(row)!, score: scores[i] })),
       );

@@ -20,10 +20,15 @@ export interface SystemSources {
   readonly queries: readonly Query[];
   /** Inference threads. @default 1 */
   readonly workers?: number;
+  /**
+   * Where docids are paths: prefixes that are followed at each step. The model's own list is then no deeper; one that is
+   * fused is, as the server's. @default the depth of the lists
+   */
+  readonly beams?: number | undefined;
   readonly onProgress?: (what: string, done: number, total: number) => void;
 }
 
-/** Runs of several systems on the same queries, 100 documents deep; each is made when first asked for, and only once. */
+/** Runs of several systems on the same queries, 100 documents deep or as many as there are beams; each is made when first asked for, and only once. */
 export class SystemRuns {
   readonly #sources: SystemSources;
   readonly #runs = new Map<System, Promise<Run>>();
@@ -40,19 +45,30 @@ export class SystemRuns {
   }
 
   readonly #makers: { readonly [S in System]: () => Promise<Run> } = {
-    genir: async () => {
-      const pool = await openModel(this.#sources);
-      try {
-        return await this.#run('genir', genirRetriever(pool, docidsOf(this.#sources.model())));
-      } finally {
-        await pool.close();
-      }
-    },
+    genir: () => this.#generate(this.#depth),
     bm25: () => this.#baseline('bm25'),
     dense: () => this.#baseline('dense'),
     // The lists are as deep as the server's are before it fuses them.
-    hybrid: async () => fuseRuns(await this.get('genir'), await this.get('bm25'), fusionDepth),
+    hybrid: async () => {
+      const generated = this.#depth < fusionDepth ? this.#generate(fusionDepth) : this.get('genir');
+      return fuseRuns(await generated, await this.get('bm25'), fusionDepth);
+    },
   };
+
+  /** Of the model's own lists. */
+  get #depth(): number {
+    return Math.min(fusionDepth, this.#sources.beams ?? fusionDepth);
+  }
+
+  async #generate(k: number): Promise<Run> {
+    const { model, beams } = this.#sources;
+    const pool = await openModel(this.#sources);
+    try {
+      return await this.#run('genir', genirRetriever(pool, docidsOf(model()), beams), k);
+    } finally {
+      await pool.close();
+    }
+  }
 
   async #baseline(name: Baseline): Promise<Run> {
     const { store, model, workers = 1, onProgress } = this.#sources;
@@ -65,11 +81,11 @@ export class SystemRuns {
     return this.#run(name, retriever);
   }
 
-  async #run(name: System, retriever: Retriever): Promise<Run> {
+  async #run(name: System, retriever: Retriever, k = fusionDepth): Promise<Run> {
     const { queries, onProgress } = this.#sources;
     try {
       return await makeRun(retriever, queries, {
-        k: fusionDepth,
+        k,
         onProgress: (done) => onProgress?.(name, done, queries.length),
       });
     } finally {

@@ -157,12 +157,13 @@ export class DocidDecoder {
   }
 
   private check(version: ModelVersion): void {
-    const { editSeq, live, rows } = version;
+    const { editSeq, live, rows, paths = [] } = version;
     const [base, d] = this.baseRows.shape;
     const n = live.length;
     const fail = (what: string, expected: string, actual: string): never => {
       throw new VersionError(editSeq, what, expected, actual);
     };
+    if (paths.length) fail('paths', 'none, since docids are single tokens', `${paths.length}`);
     if (n < base) fail('live', `a flag for each of the folder's ${base} documents`, `${n}`);
     for (const { row, values } of rows) {
       if (!Number.isInteger(row) || row < 0 || row >= n) fail('rows', `a row below ${n}`, `${row}`);

@@ -153,6 +153,7 @@ const fieldAnswer = (path: string, expected: string, actual: string): Answer => 
 const editorKinds: { readonly [name: string]: Kind | undefined } = {
   EntryFormatError: kinds.notEditable,
   NoInteractionStageError: kinds.notEditable,
+  NotAtomicError: kinds.notEditable,
   NothingToIndexError: kinds.nothingToIndex,
 };
 

@@ -22,6 +22,8 @@ export interface Search {
   /** Candidates for each query, at most. */
   readonly k: number;
   readonly mode: Mode;
+  /** Where docids are paths: prefixes that are followed at each step. */
+  readonly beams?: number | undefined;
   readonly constraint: Constraint;
   /** Whether the documents of all candidates are wanted too. */
   readonly documents: boolean;
@@ -270,10 +272,10 @@ export class IndexService {
     },
   };
 
-  private async generate({ queries, k, constraint }: Search, version: IndexVersion): Promise<Lists | undefined> {
+  private async generate({ queries, k, beams, constraint }: Search, version: IndexVersion): Promise<Lists | undefined> {
     const isFree = Object.keys(constraint).length === 0;
     const allowed = isFree ? undefined : allowedRows(version.store, version, constraint);
-    const answers = await this.pool.retrieve(queries.map((query) => ({ query, k, allowed })));
+    const answers = await this.pool.retrieve(queries.map((query) => ({ query, k, allowed, beams })));
     if (answers.some(({ editSeq }) => editSeq !== version.editSeq)) return undefined;
     return answers.map(({ rows, scores }) =>
       Array.from(rows, (row, i) => ({ docid: version.docids[row]!, score: scores[i] })),

@@ -1,3 +1,5 @@
+import { MAX_BEAMS } from '../models/beam/beams.ts';
+
 /** What one request may ask for. More is refused with a problem that names the limit; `/info` lists them. */
 export const limits = {
   /** Bytes of a request body. */
@@ -8,6 +10,8 @@ export const limits = {
   k: 1000,
   /** Queries in one call. */
   queries: 64,
+  /** Prefixes that are followed at each step of a query's search, where docids are paths. */
+  beams: MAX_BEAMS,
   /** Candidates for all queries of a call: queries times k. */
   candidates: 5000,
   /** The same where each candidate brings its document along, which makes an answer of megabytes. */

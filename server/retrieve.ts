@@ -15,12 +15,13 @@ export async function retrieve(
 ): Promise<RetrieveResponse | RetrieveBatchResponse> {
   const start = performance.now();
   const queries = request.queries ?? [request.query!];
-  const { k, mode, includeDocument } = request;
+  const { k, mode, beams, includeDocument } = request;
   const constraint = constraintOf(request);
   const { lists, documents, explanations, editSeq } = await index.search({
     queries,
     k,
     mode,
+    beams,
     constraint,
     documents: includeDocument,
     ...(request.explain && { explained: limits.explained }),

@@ -3,6 +3,7 @@
  * so the two cannot differ. Requests are strict: a field that nobody reads is a mistake of the caller.
  */
 import { z } from 'zod';
+import { DEFAULT_BEAMS } from '../models/beam/beams.ts';
 import { experimentNames, experimentWords } from '../analysis/experiments/names.ts';
 import { rankings } from '../analysis/population.ts';
 import { stagesSchema } from '../analysis/stages.ts';
@@ -34,6 +35,11 @@ const mode = z
   .enum(modes)
   .default('genir')
   .describe('Who ranks: the model (genir), BM25 full-text search (bm25), or both together (hybrid).');
+const beamsNumber = z.int().min(1).max(limits.beams);
+const beamsText =
+  `Where docids are paths of several tokens: prefixes that are followed at each step of the search, never fewer than k (default ${DEFAULT_BEAMS}). ` +
+  'More find what fewer miss, and take longer. It changes nothing where docids are single tokens, or with mode bm25. ' +
+  `Queries times beams may be ${limits.candidates} in all.`;
 const docidList = z.array(z.string().min(1).max(maxDocidLength)).max(limits.docids);
 // Passed on as it came: z.record would drop a field `__proto__`, and a dropped condition lets documents out.
 const filter = z
@@ -54,6 +60,7 @@ export const retrieveRequest = named(
       queries: z.array(queryText).min(1).max(limits.queries).optional().describe('Several queries in one call.'),
       k,
       mode,
+      beams: beamsNumber.optional().describe(beamsText),
       filter: filter.optional(),
       allow: docidList.optional().describe('Only these docids.'),
       deny: docidList.optional().describe('None of these docids.'),
@@ -76,6 +83,12 @@ export const retrieveRequest = named(
       const message = `expected at most ${limits[limit]} candidates in all (limits.${limit}), got ${asked} (queries × k); ask for fewer at a time`;
       context.addIssue({ code: 'custom', path: ['k'], message });
     })
+    .superRefine(({ beams = 1, queries }, context) => {
+      const asked = (queries?.length ?? 1) * beams;
+      if (beams > limits.beams || asked <= limits.candidates) return;
+      const message = `expected at most ${limits.candidates} beams in all (limits.candidates), got ${asked} (queries × beams); ask for fewer at a time`;
+      context.addIssue({ code: 'custom', path: ['beams'], message });
+    })
     .superRefine(({ explain, queries, mode }, context) => {
       if (!explain) return;
       const refuse = (expected: string, actual: string): void =>
@@ -87,18 +100,20 @@ export const retrieveRequest = named(
 );
 export type RetrieveRequest = z.output<typeof retrieveRequest>;
 
-export const integerText = (fallback: number, schema: z.ZodType<number, number>): z.ZodType<number> =>
+const wholeNumber = (schema: z.ZodType<number, number>) =>
   z
     .string()
     .regex(/^-?\d{1,9}$/, 'expected a whole number')
     .transform(Number)
-    .pipe(schema)
-    .default(fallback);
+    .pipe(schema);
+export const integerText = (fallback: number, schema: z.ZodType<number, number>): z.ZodType<number> =>
+  wholeNumber(schema).default(fallback);
 
 export const retrieveParameters = z.strictObject({
   query: queryText,
   k: integerText(10, z.int().min(1).max(limits.k)),
   mode,
+  beams: wholeNumber(beamsNumber).optional().describe(beamsText),
 });
 
 export const documentsParameters = z.strictObject({
@@ -131,7 +146,7 @@ export const candidate = named(
       .number()
       .optional()
       .describe(
-        'genir: natural logarithm of the probability among the documents that may come out; hybrid: the same among the candidates of both lists; bm25: the BM25 score.',
+        'genir: natural logarithm of the probability, among the documents that may come out or, where docids are paths of several tokens, of the whole path over the whole vocabulary; hybrid: the same among the candidates of both lists; bm25: the BM25 score.',
       ),
     document: documentView.optional(),
     explanation: explanation.optional().describe('With explain, for the first candidates.'),

@@ -18,13 +18,14 @@ import { ModelCorpusMismatchError, modes, type Mode } from '../index-service.ts'
 import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
 import { defineCommand, integer, oneOf, UsageError, type Note } from './command.ts';
 import { importBar } from './import-bar.ts';
-import { corpusOption, modelOption } from './shared-options.ts';
+import { beamsOption, corpusOption, modelOption } from './shared-options.ts';
 
 interface Options {
   model?: string;
   corpus?: string;
   split: Split;
   mode: Mode;
+  beams?: number;
   baselines?: boolean;
   run?: string;
   limit?: number;
@@ -53,6 +54,11 @@ export const evaluate = defineCommand<Options, Measured>({
     corpus: corpusOption,
     split: { flags: '--split <split>', description: splits.join(', '), parse: oneOf(splits), default: 'test' },
     mode: { flags: '--mode <mode>', description: modes.join(', '), parse: oneOf(modes), default: 'genir' },
+    beams: {
+      ...beamsOption,
+      description:
+        'where docids are paths of several tokens: prefixes that are followed at each step, and the depth of the lists; 10 is what the server does for 10 candidates (default: 100)',
+    },
     baselines: { flags: '--baselines', description: `measure ${baselineSystems.join(', ')} beside it` },
     run: {
       flags: '--run <file>',
@@ -116,6 +122,7 @@ async function measure(store: Store, options: Options, note: Note): Promise<Meas
     store,
     model: () => folder!,
     queries,
+    beams: options.beams,
     workers: Math.min(options.workers, Math.ceil(queries.length / 32)),
     onProgress: (what, done, total) => bar.update(what, done, total),
   });

@@ -8,12 +8,13 @@ import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
 import { retrieve as answer } from '../retrieve.ts';
 import type { RetrieveResponse } from '../schemas.ts';
 import { defineCommand, integer, oneOf, textUpTo } from './command.ts';
-import { corpusOption, dataFolderOf, dataOption, modelOption, threadsOption } from './shared-options.ts';
+import { beamsOption, corpusOption, dataFolderOf, dataOption, modelOption, threadsOption } from './shared-options.ts';
 
 interface Options {
   query: string;
   k: number;
   mode: Mode;
+  beams?: number;
   includeDocument?: boolean;
   model?: string;
   corpus?: string;
@@ -33,6 +34,7 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
     },
     k: { flags: '--k <n>', description: 'candidates at most', parse: integer(1, limits.k), default: 10 },
     mode: { flags: '--mode <mode>', description: modes.join(', '), parse: oneOf(modes), default: 'genir' },
+    beams: beamsOption,
     includeDocument: { flags: '--include-document', description: 'put the documents into the JSON' },
     model: modelOption,
     corpus: corpusOption,
@@ -47,11 +49,12 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
     try {
       const index = await IndexService.open({ store, model, corpusName, threads: options.threads });
       try {
-        const { query, k, mode, includeDocument = false } = options;
+        const { query, k, mode, beams, includeDocument = false } = options;
         const response = (await answer(index, {
           query,
           k,
           mode,
+          beams,
           includeDocument,
           includeScores: true,
           explain: false,

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { DEFAULT_BEAMS } from '../../models/beam/beams.ts';
 import { storeFile } from '../data-folder.ts';
+import { limits } from '../limits.ts';
 import { integer, type OptionSpec } from './command.ts';
 
 /** Options that several commands share, so that they mean the same everywhere. */
@@ -21,6 +23,12 @@ export const threadsOption: OptionSpec<number> = {
   description: 'cores that one inference may use',
   parse: integer(1, 1024),
   default: 1,
+};
+
+export const beamsOption: OptionSpec<number> = {
+  flags: '--beams <n>',
+  description: `where docids are paths of several tokens: prefixes that are followed at each step, never fewer than candidates (default: ${DEFAULT_BEAMS})`,
+  parse: integer(1, limits.beams),
 };
 
 const usualData = './data';

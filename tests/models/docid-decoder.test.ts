@@ -304,6 +304,10 @@ describe('a version', () => {
         /expected an editable weight of this model, got shared.weight/,
         { deltas: [{ weight: 'shared.weight', delta }] },
       ],
+      [
+        /paths: expected none, since docids are single tokens, got 1/,
+        { paths: [{ document: 0, tokens: Int32Array.of(3) }] },
+      ],
       [/wo.weight: expected a delta of 2048 values, got 3/, { deltas: [{ weight: wo, delta: new Float32Array(3) }] }],
       [
         /expected each weight once, got .*wo.weight twice/,
