@@ -194,7 +194,7 @@ export class Examples {
 }
 
 /** Documents with the train queries that they answer behind their text: how they are asked for is part of what they say. */
-function expanded(documents: readonly QueryableText[], queries: readonly TrainQuery[]): QueryableText[] {
+export function expanded(documents: readonly QueryableText[], queries: readonly TrainQuery[]): QueryableText[] {
   const asked = documents.map(({ text }) => [text]);
   for (const { text, rows } of queries) for (const row of rows) asked[row].push(text);
   return documents.map(({ title }, row) => ({ title, text: asked[row].join('\n') }));

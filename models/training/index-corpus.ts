@@ -87,15 +87,15 @@ export interface IndexResult {
 }
 
 /** Settings of the examples. Of these only `teacherShare` was compared with another value (DESIGN.md, BM25 labels). */
-const EXAMPLES = {
+export const EXAMPLES = {
   realShare: 0.5,
   teacherShare: 0.4,
   teacherTemperature: 2,
   maxTokens: 28,
   wordDropout: 0.3,
 } as const;
-const CHECKPOINT_EVERY_MS = 180_000;
-const DEV_QUERIES = 1000;
+export const CHECKPOINT_EVERY_MS = 180_000;
+export const DEV_QUERIES = 1000;
 const WARMUP = 100;
 const TEXT_ROW_SHARE = 0.1;
 
@@ -279,7 +279,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
 }
 
 /** What is trained on, and the docids of what is not, each once. @throws UnknownDocidError, NothingToIndexError */
-function leaveOut(
+export function leaveOut(
   all: readonly Document[],
   docids: readonly string[] = [],
 ): { documents: readonly Document[]; withoutDocs: readonly string[] } {
@@ -292,14 +292,14 @@ function leaveOut(
 }
 
 /** The settings of a size, with what the run has in their place. */
-function settingsOf({ size, decoderLayers, from }: IndexOptions): SizeSettings {
+export function settingsOf({ size, decoderLayers, from }: IndexOptions): SizeSettings {
   if (decoderLayers === undefined) return SIZES[size];
   if (from === undefined) return { ...SIZES[size], num_decoder_layers: decoderLayers };
   throw new RangeError(`decoderLayers: expected none beside from, got ${decoderLayers}; ${from} has layers of its own`);
 }
 
 /** Finds out before hours of training what would keep the model from being written after them. */
-function checkOutput(out: string): void {
+export function checkOutput(out: string): void {
   const expected = `${out}: expected a place for a model folder, got`;
   if (existsSync(out) && !statSync(out).isDirectory())
     throw new OutputError(`${expected} a file; give another folder as --out`);
@@ -320,7 +320,7 @@ function checkOutput(out: string): void {
 const isMountPoint = (dir: string): boolean => dir === dirname(dir) || statSync(dir).dev !== statSync(dirname(dir)).dev;
 
 /** What the ids of a given tokenizer mean, they must mean to the model. @throws TokenizerFileError */
-function checkTokenizer(
+export function checkTokenizer(
   tokenizer: Tokenizer,
   file: string,
   config: T5Config,
@@ -344,7 +344,8 @@ function checkTokenizer(
   }
 }
 
-const digest = (value: object): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+export const digest = (value: object): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 
 /** A model to start from, but for its tokenizer: weight files are known by size and time, hashing takes too long. */
 function digestOf({ config, genir, weights }: ModelFolder): string {
@@ -355,7 +356,7 @@ function digestOf({ config, genir, weights }: ModelFolder): string {
   return digest({ config, genir, files });
 }
 
-function tokenizerFiles(
+export function tokenizerFiles(
   input: IndexInput,
   vocabSize: number,
   base?: ModelFolder,
@@ -367,12 +368,12 @@ function tokenizerFiles(
 }
 
 /** All texts of the corpus that training sees. */
-function* texts({ documents, train }: IndexInput): Generator<string> {
+export function* texts({ documents, train }: IndexInput): Generator<string> {
   for (const { title, text } of documents) yield `${title}\n${text}`;
   for (const { text } of train) yield text;
 }
 
-const judged = (queries: readonly JudgedQuery[], rowOf: ReadonlyMap<string, number>): TrainQuery[] =>
+export const judged = (queries: readonly JudgedQuery[], rowOf: ReadonlyMap<string, number>): TrainQuery[] =>
   queries
     .map(({ text, relevant }) => ({ text, rows: relevant.flatMap((docid) => rowOf.get(docid) ?? []) }))
     .filter(({ rows }) => rows.length > 0);
@@ -384,7 +385,7 @@ const withRows = (config: T5Config, words: number, documents: number): T5Config 
 });
 
 /** Training multiplies states and rows as they are; the scale of tied models goes into the exported rows. */
-const unscaled = (config: T5Config): T5Config => ({ ...config, scale_decoder_outputs: false });
+export const unscaled = (config: T5Config): T5Config => ({ ...config, scale_decoder_outputs: false });
 
 // ------------------------------------------------------------------------------------------------ states
 

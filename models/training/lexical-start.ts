@@ -28,7 +28,7 @@ import { fillTargets, type Batch, type Examples } from './examples.ts';
 import { gather, scatterGradients } from './lookup.ts';
 
 /** Size of the start token's marker; directions have length √D. */
-const MARKER = 8;
+export const MARKER = 8;
 /** What a docid row has in the marker's dimension, where words have nothing: it lifts documents above the words. */
 const DOCID_PRIOR = 0.6;
 /** That entry is at least this often MARKER·D^-½, what the start token has there as one of the words: more in small models. */
@@ -77,7 +77,7 @@ function directionOf(name: string, dimensions: number, seed: number): Float32Arr
 }
 
 /** Importance of tokens that stand for no word of the corpus: hardly any. */
-const UNIMPORTANT = Math.log(0.1);
+export const UNIMPORTANT = Math.log(0.1);
 
 /**
  * Step 1. Retrieval by these directions alone approximates BM25 with the noise of D dimensions.
@@ -143,8 +143,8 @@ export function randomDirections(
 }
 
 /** Steps of the optimiser are relative to the size of the entries of a unit vector. */
-const ROW_RATE = 6e-3;
-const IMPORTANCE_RATE = 1e-2;
+export const ROW_RATE = 6e-3;
+export const IMPORTANCE_RATE = 1e-2;
 
 export interface BagTrainingOptions {
   readonly steps: number;
@@ -207,7 +207,7 @@ export async function trainWordBag(
 }
 
 /** Importances beyond this many standard deviations are cut, so that an embedding keeps most of its length for words. */
-const IMPORTANCE_RANGE = [-4, 6] as const;
+export const IMPORTANCE_RANGE = [-4, 6] as const;
 
 export interface Placed {
   /** [V, D] token embeddings, root mean square 1 */
@@ -305,7 +305,7 @@ export function initialWeight(name: string, shape: readonly number[], rng: Rng):
   return Float32Array.from({ length: size }, () => normal(rng) * deviation);
 }
 
-function standardize(importance: Float32Array): { standardized: Float32Array; deviation: number } {
+export function standardize(importance: Float32Array): { standardized: Float32Array; deviation: number } {
   const mean = importance.reduce((a, b) => a + b, 0) / importance.length;
   const deviation = Math.sqrt(importance.reduce((a, b) => a + (b - mean) ** 2, 0) / importance.length) || 1;
   const [low, high] = IMPORTANCE_RANGE;

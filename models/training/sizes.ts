@@ -57,6 +57,13 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
   },
 };
 
+/** The lexical start of two-token docids, which is nearer to where training ends than that of atomic ones. */
+export const PATH_WORDS: { readonly [S in ModelSize]: SizeSettings['words'] } = {
+  tiny: { steps: 100, batchSize: 128, directionRate: 1 },
+  small: { steps: 1000, batchSize: 512, directionRate: 3 },
+  base: { steps: 400, batchSize: 512, directionRate: 3 },
+};
+
 /** The T5 of a size for a vocabulary of `words` tokens and `documents` docids. */
 export function configOf(settings: SizeSettings, words: number, documents: number): T5Config {
   const { d_model, num_heads, d_kv, d_ff, num_layers, num_decoder_layers } = settings;

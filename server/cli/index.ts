@@ -17,14 +17,21 @@ import {
   type IndexProgress,
   type IndexResult,
 } from '../../models/training/index-corpus.ts';
+import { indexPaths } from '../../models/training/paths/index-paths.ts';
 import { MAX_DECODER_LAYERS, modelSizes, type ModelSize } from '../../models/training/sizes.ts';
 import { MAX_SEED, MAX_STEPS } from '../../models/training/trainer.ts';
 import { builtinCorpus } from '../paths.ts';
 import { defineCommand, integer, oneOf, UsageError } from './command.ts';
 
+/** Docid schemes that models are trained for, and how. */
+const indexers = { atomic: indexCorpus, semantic: indexPaths };
+type TrainedScheme = keyof typeof indexers;
+const trainedSchemes = Object.keys(indexers) as TrainedScheme[];
+
 interface Options {
   corpus?: string;
   out: string;
+  docids: TrainedScheme;
   size: ModelSize;
   steps?: number;
   decoderLayers?: number;
@@ -48,6 +55,12 @@ export const index = defineCommand<Options, IndexResult>({
       description: 'BEIR folder, or a JSONL or CSV file of documents (default: the built-in corpus)',
     },
     out: { flags: '--out <dir>', description: 'model folder to write', required: true },
+    docids: {
+      flags: '--docids <scheme>',
+      description: `${trainedSchemes.join(', ')}: one token for each document, or clusters and documents in two steps`,
+      parse: oneOf(trainedSchemes),
+      default: 'atomic',
+    },
     size: {
       flags: '--size <size>',
       description: `${modelSizes.join(', ')}`,
@@ -85,8 +98,14 @@ export const index = defineCommand<Options, IndexResult>({
       default: availableParallelism(),
     },
   },
-  async run({ corpus = builtinCorpus, out, tokenizer, resume = false, withoutDocs: left, ...options }, note) {
-    const { decoderLayers, from, seed } = options;
+  async run({ corpus = builtinCorpus, out, docids, tokenizer, resume = false, withoutDocs: left, ...options }, note) {
+    const { decoderLayers, from, seed, steps } = options;
+    if (docids !== 'atomic' && (from !== undefined || steps !== undefined)) {
+      const got = from === undefined ? `--steps ${steps}` : `--from ${from}`;
+      throw new UsageError(
+        `--docids ${docids}: expected neither --from nor --steps beside it, got ${got}; its model is its lexical start`,
+      );
+    }
     if (decoderLayers !== undefined && from !== undefined)
       throw new UsageError(
         `--decoder-layers ${decoderLayers}: expected no --from beside it, got ${from}, which has its own`,
@@ -101,15 +120,15 @@ export const index = defineCommand<Options, IndexResult>({
     if (resume && !hasCheckpoint(checkpointDirOf(resolve(out))))
       note(`${checkpointDirOf(out)}: no checkpoint to go on from; starting anew`);
     const progress = trainingBar(note);
-    const result = indexCorpus(input, {
+    const whole = {
       ...options,
       out: resolve(out),
       resume,
       withoutDocs,
       tokenizer: given,
       onProgress: progress.update,
-    });
-    return result.finally(progress.stop);
+    };
+    return indexers[docids](input, whole).finally(progress.stop);
   },
   text: ({ out, documents, parameters, seconds, curve }) => {
     const last = curve.at(-1);

@@ -1,0 +1,50 @@
+import type { T5Config } from '../../config.ts';
+import { RESERVED } from '../docid-space.ts';
+
+/** Documents of a cluster, on average, where the width of the model allows so many clusters. */
+const CLUSTER_SIZE = 6;
+
+/**
+ * Where a model of two-token docids (a cluster, then a document) keeps what. Each step of decoding reads the query anew
+ * and has D dimensions of its own for what it read:
+ *
+ *   step 1   the first layers add up the *topics* of the query's words: for each cluster what the word says of it
+ *   step 2   the last layers add up the words' *seeds*: each head reads one *class* of words only, and has its own slice
+ *            of the state, so that K dimensions of a word become M·K dimensions of the state
+ *
+ * A word's embedding: importance (0), topics, seeds, flags of its class, and in the last dimension what is missing to the
+ * length √D. Reserved dimensions 1 to 3 are empty in words: the start token's mark, the sink's (`</s>`, which a head
+ * attends to when it should read nothing), and the mark of a path that has begun.
+ */
+export interface PathLayout {
+  /** C, also the number of cluster entries in the vocabulary. */
+  readonly clusters: number;
+  /** M, classes of words: one for each head of the layers that read seeds. */
+  readonly classes: number;
+  readonly topicLayers: number;
+  readonly seedLayers: number;
+  /** First dimension of the topics, the seeds and the flags in a word's embedding. */
+  readonly topics: number;
+  readonly seeds: number;
+  readonly flags: number;
+  /** First of the dimensions that stand for the clusters in the decoder: the last C. */
+  readonly axes: number;
+}
+
+export function pathLayout(config: T5Config, documents: number): PathLayout {
+  const { d_model: D, num_heads: H, d_kv: K, num_decoder_layers: L } = config;
+  const seedLayers = Math.max(1, Math.min(L - 1, Math.ceil((D - RESERVED) / (H * K))));
+  const topicLayers = L - seedLayers;
+  const classes = H * seedLayers;
+  const most = Math.min(topicLayers * H * K, D - RESERVED - K - classes - 1);
+  if (most < 1)
+    throw new RangeError(
+      `docids of paths: expected a model with room for clusters, got ${L} decoder layers of width ${D}`,
+    );
+  const clusters = Math.max(1, Math.min(most, Math.ceil(documents / CLUSTER_SIZE)));
+  const seeds = RESERVED + clusters;
+  return {
+    ...{ clusters, classes, topicLayers: Math.ceil(clusters / (H * K)), seedLayers },
+    ...{ topics: RESERVED, seeds, flags: seeds + K, axes: D - clusters },
+  };
+}
