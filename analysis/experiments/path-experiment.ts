@@ -36,3 +36,10 @@ export function queriesByStep({ lab, population }: Pick<PathSubject, 'lab' | 'po
     lengths.flatMap((length, q) => (length > p ? [q] : [])),
   );
 }
+
+/** At most `count` of a list, from its beginning to its end: neighbours are often about one document. */
+export const spread = <T>(all: readonly T[], count: number): T[] =>
+  Array.from(
+    { length: Math.min(count, all.length) },
+    (_, i) => all[Math.floor((i * all.length) / Math.min(count, all.length))],
+  );

@@ -21,7 +21,7 @@ import {
   type StepPatch,
 } from '../step-patching.ts';
 import { selfAttentionSection } from './self-attention-section.ts';
-import { queriesByStep, type PathExperiment, type PathSubject } from './path-experiment.ts';
+import { queriesByStep, spread, type PathExperiment, type PathSubject } from './path-experiment.ts';
 
 /** What the other run has that this one has not. 'none': it is the same run made again, a control. */
 export const donorKinds = ['prefix', 'query', 'both', 'none'] as const;
@@ -109,7 +109,7 @@ async function run(subject: PathSubject): Promise<SelfAttentionPatching> {
   const docids = new Map(whole.map((place) => [place, new Map<number, boolean>()]));
   let noise = 0;
   for (const { position, queries } of plan) {
-    const few = queries.slice(0, HEAD_QUERIES);
+    const few = spread(queries, HEAD_QUERIES);
     const all = await patched(position, queries, [...whole, ...byLayer]);
     const ofHeads = await patched(position, few, byHead);
     whole.forEach((place, i) => {

@@ -8,7 +8,7 @@ import { rowsAt } from '../path-population.ts';
 import { formatNumber, formatValue } from '../report/format.ts';
 import type { HeatmapFigure, Line, RanksFigure, Section, Value } from '../report/section.ts';
 import { meanOfDefined, medianOfDefined } from '../vectors.ts';
-import { queriesByStep, type PathExperiment, type PathSubject } from './path-experiment.ts';
+import { queriesByStep, spread, type PathExperiment, type PathSubject } from './path-experiment.ts';
 
 /** Points looked at in every layer, in the order of computation: outputs of components, and the stream after each. */
 const POINTS = {
@@ -61,7 +61,7 @@ const QUERIES = 200;
 
 async function run(subject: PathSubject): Promise<StepLens> {
   const { lab, population, signal } = subject;
-  const plan = queriesByStep(subject).map((queries) => queries.slice(0, QUERIES));
+  const plan = queriesByStep(subject).map((queries) => spread(queries, QUERIES));
   const used = [...new Set(plan.flat())];
   const questions = used.map((q) => population.questions[q]);
   const layers = Array.from({ length: lab.layers }, (_, layer) => layer);

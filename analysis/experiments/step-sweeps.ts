@@ -18,7 +18,7 @@ import { stageNames, type Stages } from '../stages.ts';
 import { runPatchedStep, selfAttentionOf } from '../step-patching.ts';
 import { sweepEvidence, type LayerSweeps } from '../sweep-evidence.ts';
 import { settingsFor } from './layer-sweeps.ts';
-import { queriesByStep, type PathExperiment, type PathSubject } from './path-experiment.ts';
+import { queriesByStep, spread, type PathExperiment, type PathSubject } from './path-experiment.ts';
 
 export interface SweptStep {
   /** Counted from 1. */
@@ -42,12 +42,16 @@ async function run(subject: PathSubject): Promise<StepSweeps> {
   const { questions, ranking } = population;
   const settings = settingsFor(lab.layers);
   const documentOf = (q: number): number => questions[q].document;
+  /** Whether there is more than one token to choose from. */
+  const isChoice = (q: number, position: number): boolean =>
+    ranking === 'vocabulary' || lab.expectedOf(documentOf(q))[position].allowed.length > 1;
   const plan = queriesByStep(subject)
     .map((queries, position) => ({
       position,
-      queries: queries
-        .filter((q) => ranking === 'vocabulary' || lab.expectedOf(documentOf(q))[position].allowed.length > 1)
-        .slice(0, QUERIES),
+      queries: spread(
+        queries.filter((q) => isChoice(q, position)),
+        QUERIES,
+      ),
     }))
     .filter(({ queries }) => queries.length > 0);
   const places = patchesFor(componentTypes, layersFrom(0, lab.layers), () => 'zero').map(({ at }) => at);
