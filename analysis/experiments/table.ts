@@ -20,8 +20,6 @@ import { stepContributions } from './step-contributions.ts';
 import { stepLens } from './step-lens.ts';
 import { stepSweeps } from './step-sweeps.ts';
 
-export { experimentNames, experimentsNamed, type ExperimentName } from './names.ts';
-
 /** Every experiment on atomic docids by its name. */
 export const EXPERIMENTS = {
   contributions,

@@ -14,7 +14,8 @@ import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Subject } from '../../analysis/experiments/experiment.ts';
-import { EXPERIMENTS, experimentsNamed } from '../../analysis/experiments/table.ts';
+import { atomicExperimentNames, experimentsNamed } from '../../analysis/experiments/names.ts';
+import { EXPERIMENTS } from '../../analysis/experiments/table.ts';
 import { Lab } from '../../analysis/lab.ts';
 import type { Population } from '../../analysis/population.ts';
 import type { Stages } from '../../analysis/stages.ts';
@@ -108,7 +109,8 @@ async function main(): Promise<void> {
     },
   });
   const [layers, queries] = [values.layers, values.queries].map(Number);
-  const names = values.experiments.split(',').flatMap(experimentsNamed);
+  const asked = values.experiments.split(',').flatMap(experimentsNamed);
+  const names = atomicExperimentNames.filter((name) => asked.includes(name));
   const machine = {
     ...{ cpu: cpus()[0].model, cores: cpus().length, loadAverage: loadavg() },
     ...{ memoryGib: Math.round(totalmem() / 2 ** 30), node: process.versions.node },
