@@ -23,7 +23,7 @@ describe('settingsFor', () => {
   };
 
   it('weighs an old document in proportion to their number, within what was measured', () => {
-    assert.deepEqual([10, 1043, 2648, 3148, 1_000_000].map(oldDocument), [2, 2, 6, 6, 10]);
+    assert.deepEqual([10, 1043, 2500, 5000, 1_000_000].map(oldDocument), [2, 2, 4, 8, 10]);
   });
 
   it('has nothing of a preset but its settings', () => {
