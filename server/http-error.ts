@@ -17,6 +17,7 @@ import { AlreadyUndoneError, FoldedEditError, UndoConflictError } from '../editi
 import { PoolError, QueueFullError } from '../models/pool.ts';
 import { EditRefusedError } from './edits.ts';
 import { KeyRequiredError, ScopeError } from './keys/authorize.ts';
+import { KeyExistsError, KeyNotFoundError, LastAdminKeyError } from './keys/errors.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
 import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError } from './tasks/errors.ts';
@@ -101,11 +102,14 @@ const kinds = {
   documentNotFound: { status: 404, code: 'document_not_found', title: 'No such document' },
   analysisNotFound: { status: 404, code: 'analysis_not_found', title: 'No analysis yet' },
   taskNotFound: { status: 404, code: 'task_not_found', title: 'No such task' },
+  keyNotFound: { status: 404, code: 'key_not_found', title: 'No such key' },
   routeNotFound: { status: 404, code: 'route_not_found', title: 'No such path' },
   methodNotAllowed: { status: 405, code: 'method_not_allowed', title: 'The path has no such method' },
   docidTaken: { status: 409, code: 'docid_taken', title: 'Another document has the docid' },
   notUndoable: { status: 409, code: 'not_undoable', title: 'The edit cannot be taken back' },
   notEditable: { status: 409, code: 'not_editable', title: 'The model cannot be edited as it is' },
+  keyNameTaken: { status: 409, code: 'key_name_taken', title: 'Another key has the name' },
+  lastAdminKey: { status: 409, code: 'last_admin_key', title: 'There is no other admin key' },
   taskEnded: { status: 409, code: 'task_ended', title: 'The task has ended' },
   precondition: { status: 412, code: 'precondition_failed', title: 'The document is another one' },
   bodyTooLarge: { status: 413, code: 'body_too_large', title: 'The body is too large' },
@@ -210,6 +214,9 @@ const answers = [
   row(MediaTypeError, () => ({ kind: kinds.mediaType })),
   row(QueueFullError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
   row(ExplainerBusyError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
+  row(KeyNotFoundError, () => ({ kind: kinds.keyNotFound })),
+  row(KeyExistsError, () => ({ kind: kinds.keyNameTaken })),
+  row(LastAdminKeyError, () => ({ kind: kinds.lastAdminKey })),
   row(TaskNotFoundError, () => ({ kind: kinds.taskNotFound })),
   row(TaskEndedError, () => ({ kind: kinds.taskEnded })),
   row(TaskQueueFullError, () => ({ kind: kinds.taskQueueFull, headers: retryLater })),

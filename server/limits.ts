@@ -30,4 +30,6 @@ export const limits = {
   operationsBytes: 16 * 1024 * 1024,
   /** Documents on one page. */
   page: 100,
+  /** Requests in a minute that a key may be given. */
+  perMinute: 1_000_000,
 } as const;

@@ -19,6 +19,7 @@ const statusTexts: { readonly [status: number]: string } = {
   429: 'Too much waits; see Retry-After',
   500: 'The server failed',
   503: 'Not ready',
+  507: 'The disk is full',
 };
 
 const headerTexts: { readonly [H in RequestHeader]: string } = {
@@ -114,11 +115,12 @@ function securityOf(access: Access): Json[] {
   return access === 'search' ? [{}, { bearer: ['read'] }] : [{ bearer: [access] }];
 }
 
-/** Groups of the reference: search, documents, edits, the inside of the model, what takes its time, how the server does. */
+/** Groups of the reference: search, documents, edits, the model's inside, long work, who may do what, how the server does. */
 function tagOf(path: string): string {
   if (path.startsWith('/retrieve')) return 'retrieve';
   if (path.startsWith('/analysis')) return 'analysis';
   if (path.startsWith('/tasks')) return 'tasks';
+  if (path.startsWith('/keys') || path.startsWith('/audit')) return 'keys';
   if (path.startsWith('/edits') || path.startsWith('/evaluate')) return 'edits';
   return path.startsWith('/documents') ? 'documents' : 'operations';
 }

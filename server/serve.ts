@@ -100,7 +100,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     const edits = new EditService(index, editorThread(options, model, data));
     state.editor = edits;
     const keys = new Keys(data.store, options.adminKey);
-    const newAdminKey = options.adminKey === undefined ? keys.makeFirst() : undefined; // last: a start that fails shows none
+    const newAdminKey = options.adminKey === undefined ? keys.makeFirst({ name: 'first start', requestId: null }) : undefined; // last: a start that fails shows none
     state.keyring = keys;
     state.phase = 'ready';
     const opened = data;

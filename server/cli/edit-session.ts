@@ -56,9 +56,13 @@ export const budgetOption: OptionSpec<number> = {
 export class ServedDataFolderError extends Error {
   override readonly name = 'ServedDataFolderError';
   readonly dir: string;
-  constructor(dir: string, cause: unknown) {
+  constructor(
+    dir: string,
+    cause: unknown,
+    advice = "edit over the server's API (POST /documents, PUT and DELETE /documents/:docid, POST /edits/:seq/undo)",
+  ) {
     super(
-      `${dir}: expected a data folder that no server uses, got one that a server or another edit holds; edit over the server's API (POST /documents, PUT and DELETE /documents/:docid, POST /edits/:seq/undo), or stop it first`,
+      `${dir}: expected a data folder that no server uses, got one that a server or another edit holds; ${advice}, or stop it first`,
       { cause },
     );
     this.dir = dir;

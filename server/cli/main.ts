@@ -10,10 +10,24 @@ import { evaluate } from './evaluate.ts';
 import { explain } from './explain.ts';
 import { exportModel } from './export.ts';
 import { index } from './index.ts';
+import { keysGroup } from './keys.ts';
 import { retrieve } from './retrieve.ts';
 import { serve } from './serve.ts';
 
 process.exitCode = await runProgram(
-  [serve, index, retrieve, explain, evaluate, analyze, editGroup, compact, exportModel, editBench, auditDelete],
+  [
+    serve,
+    index,
+    retrieve,
+    explain,
+    evaluate,
+    analyze,
+    editGroup,
+    keysGroup,
+    compact,
+    exportModel,
+    editBench,
+    auditDelete,
+  ],
   process.argv.slice(2),
 );

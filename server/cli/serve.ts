@@ -1,6 +1,6 @@
 import { banner } from '../banner.ts';
 import { currentModel } from '../data-folder.ts';
-import { adminKeyVariable } from '../keys/keys.ts';
+import { adminKeyVariable } from '../keys/errors.ts';
 import { builtinModel } from '../paths.ts';
 import { startServer, type RunningServer } from '../serve.ts';
 import { defineCommand, integer, type Note } from './command.ts';

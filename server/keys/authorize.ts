@@ -7,7 +7,7 @@ export class KeyRequiredError extends Error {
   override readonly name = 'KeyRequiredError';
   /** Of the header `WWW-Authenticate` (RFC 6750 §3). */
   readonly challenge: string;
-  constructor(needed: Scope, actual: 'none' | 'an unknown one') {
+  constructor(needed: Scope, actual: 'none' | 'an unknown one' | 'one that has expired') {
     super(
       `request: expected the header "Authorization: Bearer KEY" with a key of scope ${needed}, got ${actual}; the admin key was shown at the first start, and PALIMPSEST_ADMIN_KEY sets another`,
     );
@@ -39,6 +39,7 @@ export function authorize(request: Request, access: Access, keys: () => Keys, lo
   if (secret === undefined) throw new KeyRequiredError(needed, 'none');
   const key = keys().find(secret);
   if (!key) throw new KeyRequiredError(needed, 'an unknown one');
+  if (key === 'expired') throw new KeyRequiredError(needed, 'one that has expired');
   if (!permits(key.scope, needed)) throw new ScopeError(needed, key);
   return key;
 }

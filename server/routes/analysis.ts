@@ -1,4 +1,6 @@
 import { analyzeIndex, latestAnalysis, latestFile } from '../analysis.ts';
+import { actorOf } from '../audit/actor.ts';
+import { AuditLog } from '../audit/audit-log.ts';
 import { operation, type Route } from '../route.ts';
 import * as schemas from '../schemas.ts';
 import { accepted } from '../tasks/accepted.ts';
@@ -16,11 +18,13 @@ export const analysisRoute: Route = {
       body: schemas.analysisRequest,
       responses: { 202: { description: 'The task', schemas: [schemas.taskView] } },
       problems: [413, 415, 429, 503],
-      handle: ({ state: { index, tasks }, response, body }): schemas.TaskView =>
-        accepted(
-          response,
-          tasks.start('analysis', body, (signal, report) => analyzeIndex(index, body, signal, report)),
-        ),
+      handle(call): schemas.TaskView {
+        const { state, response, body } = call;
+        const { index, tasks } = state;
+        const task = tasks.start('analysis', body, (signal, report) => analyzeIndex(index, body, signal, report));
+        new AuditLog(index.store).write(actorOf(call), 'analysis.start', String(task.id), body);
+        return accepted(response, task);
+      },
     }),
   },
 };

@@ -1,3 +1,5 @@
+import { actorOf } from '../audit/actor.ts';
+import { AuditLog } from '../audit/audit-log.ts';
 import { evaluationParameters, evaluationRequest } from '../edit-schemas.ts';
 import { evaluationWork } from '../evaluation.ts';
 import { limits } from '../limits.ts';
@@ -22,10 +24,13 @@ export const evaluateRoute: Route = {
         202: { description: 'The task', schemas: [taskView] },
       },
       problems: [404, 413, 415, 429, 503],
-      async handle({ state: { index, tasks }, response, query, body }): Promise<TaskView> {
+      async handle(call): Promise<TaskView> {
+        const { state, response, query, body } = call;
+        const { index, tasks } = state;
         const { queries, ...input } = body;
         const shown = { ...input, ...(queries && { queries: queries.length }) };
         const { id } = tasks.start('evaluation', shown, evaluationWork(index, body));
+        new AuditLog(index.store).write(actorOf(call), 'evaluation.start', String(id), shown);
         const task = await tasks.wait(id, query.wait);
         return task.finishedAt ? task : accepted(response, task);
       },

@@ -1,11 +1,13 @@
 import type { Route } from '../route.ts';
 import { analysisPageRoute, analysisReportRoute, analysisRoute, latestAnalysisRoute } from './analysis.ts';
+import { auditRoute } from './audit.ts';
 import { documentRoute, documentsRoute, renameRoute } from './documents.ts';
 import { editRoute, editsRoute, revertRoute, undoRoute } from './edits.ts';
 import { evaluateRoute } from './evaluate.ts';
 import { livezRoute, readyzRoute } from './health.ts';
 import { importRoute } from './import.ts';
 import { infoRoute } from './info.ts';
+import { keyRoute, keysRoute, rotateKeyRoute } from './keys.ts';
 import { retrieveRoute } from './retrieve.ts';
 import { cancelTaskRoute, taskRoute, tasksRoute } from './tasks.ts';
 
@@ -28,6 +30,10 @@ export const routes: readonly Route[] = [
   tasksRoute,
   taskRoute,
   cancelTaskRoute,
+  keysRoute,
+  keyRoute,
+  rotateKeyRoute,
+  auditRoute,
   infoRoute,
   livezRoute,
   readyzRoute,

@@ -1,4 +1,6 @@
 import type { Request } from 'express';
+import { actorOf } from '../audit/actor.ts';
+import { AuditLog } from '../audit/audit-log.ts';
 import { operation, type Route } from '../route.ts';
 import * as schemas from '../schemas.ts';
 import { accepted } from '../tasks/accepted.ts';
@@ -47,7 +49,12 @@ export const cancelTaskRoute: Route = {
         '`GET /tasks/{id}?wait=10` tells when it has ended. One that comes to its end first has succeeded.',
       responses: { 202: { description: 'The task', schemas: [schemas.taskView] } },
       problems: [404, 409, 503],
-      handle: ({ state, request, response }): schemas.TaskView => accepted(response, state.tasks.cancel(idOf(request))),
+      handle(call): schemas.TaskView {
+        const { state, request, response } = call;
+        const task = state.tasks.cancel(idOf(request));
+        new AuditLog(state.index.store).write(actorOf(call), 'task.cancel', String(task.id), { kind: task.kind });
+        return accepted(response, task);
+      },
     }),
   },
 };

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { banner } from '../../server/banner.ts';
 import { storeFile } from '../../server/data-folder.ts';
-import { AdminKeyError, Keys } from '../../server/keys/keys.ts';
+import { AdminKeyError } from '../../server/keys/errors.ts';
+import { Keys } from '../../server/keys/keys.ts';
 import { permits, scopes, type Scope } from '../../server/keys/scope.ts';
 import type { Problem } from '../../server/schemas.ts';
 import { startServer } from '../../server/serve.ts';
@@ -138,7 +139,7 @@ describe('a call that needs a key', () => {
 
   it('finds the key among several', () => {
     const keys = new Keys(server.index.store);
-    for (const scope of scopes) assert.deepEqual(keys.find(keyOf(scope)), { name: scope, scope });
+    for (const scope of scopes) assert.deepEqual(keys.find(keyOf(scope)), { name: scope, scope, perMinute: null });
     assert.equal(keys.find(''), undefined);
   });
 });

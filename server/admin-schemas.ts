@@ -1,0 +1,94 @@
+/** What goes in and out of the running of a server: keys, who did what. */
+import { z } from 'zod';
+import { auditActions } from './audit/audit-log.ts';
+import { keyName } from './keys/keys.ts';
+import { scopes } from './keys/scope.ts';
+import { limits } from './limits.ts';
+import { named } from './named-schemas.ts';
+import { editFigures, integerText } from './schemas.ts';
+
+const instant = z.string().meta({ format: 'date-time' });
+
+const keyFields = {
+  name: z.string().describe('Stands as the author in the list of edits.'),
+  scope: z.enum(scopes).describe('What it permits, each including the ones before it.'),
+  perMinute: z.int().min(1).nullable().describe('Requests in a minute, in place of what the server allows.'),
+  createdAt: instant,
+  expiresAt: instant.nullable().describe('Not valid from then on.'),
+  lastUsedAt: instant.nullable().describe('To the hour.'),
+  previousUntil: instant.nullable().describe('Until then the secret before the last rotation is valid too.'),
+};
+
+export const keyView = named('Key', z.strictObject(keyFields));
+export type KeyView = z.output<typeof keyView>;
+
+export const keysResponse = named('KeysResponse', z.strictObject({ keys: z.array(keyView) }));
+export type KeysResponse = z.output<typeof keysResponse>;
+
+export const madeKey = named(
+  'MadeKey',
+  z.strictObject({
+    ...keyFields,
+    secret: z.string().describe('What callers send. It is not kept: nobody can read it again.'),
+  }),
+);
+export type MadeKeyView = z.output<typeof madeKey>;
+
+export const newKey = named(
+  'NewKey',
+  z.strictObject({
+    name: z.string().regex(keyName).describe('1 to 64 letters, digits, or any of _ . : @ -'),
+    scope: z.enum(scopes),
+    expiresAt: z.iso
+      .datetime({ offset: true })
+      .refine((at) => Date.parse(at) > Date.now(), 'expected a time to come')
+      .optional()
+      .describe('Never where left out.'),
+    perMinute: z.int().min(1).max(limits.perMinute).optional(),
+  }),
+);
+
+/** Seconds that a replaced secret stays valid at most. */
+const maxGrace = 30 * 24 * 3600;
+
+export const rotation = named(
+  'KeyRotation',
+  z.strictObject({
+    graceSeconds: z
+      .int()
+      .min(0)
+      .max(maxGrace)
+      .default(24 * 3600)
+      .describe('How long the secret before is still valid; 0 where others have come to know it.'),
+  }),
+);
+
+export const auditParameters = z.strictObject({
+  actor: z.string().max(100).optional().describe('What this key did.'),
+  action: z.enum(auditActions).optional(),
+  before: z
+    .string()
+    .regex(/^(edit|event)-\d{1,15}$/)
+    .optional()
+    .describe('Entries older than the one of this id.'),
+  limit: integerText(100, z.int().min(1).max(limits.page)),
+});
+
+export const auditResponse = named(
+  'AuditResponse',
+  z.strictObject({
+    entries: z.array(
+      z.strictObject({
+        id: z.string(),
+        at: instant,
+        actor: z.string().nullable().describe('Name of a key; null where an edit at the command line named nobody.'),
+        action: z.enum(auditActions),
+        subject: z.string().describe('The number of an edit or a task, the name of a key or a snapshot.'),
+        details: z.unknown().describe('Says more; never a secret, never a text.'),
+        figures: editFigures.nullable().describe('Of an edit.'),
+        requestId: z.string().nullable(),
+      }),
+    ),
+  }),
+);
+export type AuditResponse = z.output<typeof auditResponse>;

@@ -1,0 +1,20 @@
+import * as schemas from '../admin-schemas.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import { operation, type Route } from '../route.ts';
+
+export const auditRoute: Route = {
+  path: '/audit',
+  operations: {
+    get: operation({
+      summary: 'Who did what, newest first',
+      description:
+        'Edits with what they did to Success@1, and beside them: keys made, rotated and revoked, analyses, evaluations and ' +
+        'snapshots begun, tasks cancelled. Nothing is ever taken out of it.',
+      access: 'admin',
+      query: schemas.auditParameters,
+      responses: { 200: { description: 'The entries', schemas: [schemas.auditResponse] } },
+      problems: [503],
+      handle: ({ state, query }): schemas.AuditResponse => ({ entries: new AuditLog(state.index.store).list(query) }),
+    }),
+  },
+};
