@@ -11,14 +11,15 @@ import { readyForUnembed, unembedName } from './t5.ts';
 /** What a token lens can tell of each vector. */
 export const TOKEN_LENS_OUTPUTS = {
   /**
-   * Of the vector's token: ranks over the vocabulary and among the allowed tokens (1 is best), log-probability over the
-   * vocabulary, and how far its logit is above the best other one of the vocabulary and of the allowed tokens. The last is
-   * huge where only one is allowed.
+   * Of the vector's token: ranks over the vocabulary and among the allowed tokens (1 is best, equal ones share the mean),
+   * log-probability over the vocabulary, and how far its logit is above the best other one of the vocabulary and of the
+   * allowed tokens. The last is huge where only one is allowed.
    */
   token: ['rank', 'allowed_rank', 'log_probability', 'margin', 'allowed_margin'],
   /**
    * Rank of the best allowed token over the vocabulary; share of the probability that allowed tokens have, and tokens of
-   * docids; of all pairs of a token of docids and another one, the share in which the token of docids is above.
+   * docids; of all pairs of a token of docids and another one, the share in which the token of docids is above (of equal
+   * ones the lower id).
    */
   promotion: ['best_allowed_rank', 'allowed_mass', 'docid_mass', 'docids_above'],
 } as const;
@@ -53,7 +54,14 @@ export function tokenLensGraph(
     token() {
       const tokens = g.input('tokens', 'int64', ['M', 1]);
       const logit = op.GatherElements(logits, tokens); // [M, 1]
-      const rank = (among: Value): Value => plus(count(op.Greater(among, logit)), 1);
+      const rank = (among: Value): Value => {
+        const [above, below] = [op.Greater(among, logit), op.Greater(logit, among)].map((flags) =>
+          op.Cast(flags, 'float32'),
+        );
+        const isEqual = op.Mul(op.Sub(op.scalar(above, 1), above), op.Sub(op.scalar(below, 1), below)); // itself too
+        const halves = op.Add(op.Mul(above, op.scalar(above, 2)), isEqual);
+        return op.Mul(plus(op.ReduceSum(halves, [1], false), 1), op.scalar(halves, 0.5));
+      };
       const margin = (among: Value): Value => {
         const [best] = op.TopK(among, g.literal('int64', [2]), 2);
         const [first, second] = [0, 1].map((at) =>

@@ -66,8 +66,10 @@ function findings(result: SelfAttentionPatching): string[] {
     });
     return `Step ${step.step} (${step.queries} queries): tokens lost with ${costs.join('; ')}.`;
   });
+  const isIdle = steps.every(({ effects }) => effects.every(({ fall }) => fall.low === 0 && fall.high === 0));
   return [
     ...patchSites.map((site) => conclusion(result, site)),
+    ...(isIdle ? ['Whatever self-attention reads, no log-probability changes: it adds nothing from step 2 on.'] : []),
     ...perStep,
     ...bestHeads(result),
     `Replaced by the same, log-probabilities change by ${formatNumber(noise)} at most.`,

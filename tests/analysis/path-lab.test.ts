@@ -215,6 +215,16 @@ for (const [kind, config] of Object.entries(kinds))
   });
 
 describe('paths', () => {
+  it('have the mean rank of equal tokens', async () => {
+    const dir = writeSequenceModel(join(scratch, 'equal'), { paths: ['c0', 'c1', 'c2 c3'] });
+    const lab = openPathLab(dir);
+    const [token] = lab.pathOf(0);
+    const expected = [{ token, allowed: lab.allowedAfter([]) }];
+    const nothing = tensor(new Float32Array(lab.config.d_model), [1, lab.config.d_model]);
+    const { rank, allowed_rank } = await lab.lens(nothing, expected, 'token');
+    assert.deepEqual([rank[0], allowed_rank[0]], [(lab.config.vocab_size + 1) / 2, 2]);
+  });
+
   it('need a model that has them', () => {
     const dir = writeTinyModel(join(scratch, 'atomic'));
     assert.throws(() => new PathLab(readModelFolder(dir)), NotPathsError);

@@ -73,7 +73,7 @@ for (const prefix of ['attn', 'own'] as const)
             assert.equal(at(step, 1, 'attn').allowedRank, 1);
             // Read alone, u and v say nothing of the step: the second and the third token that name them share it all.
             assert.ok(Math.abs(at(step, 1, 'attn').allowedMass! - 0.5) < 1e-3);
-            assert.equal(at(step, 1, 'attn').rank, 1);
+            assert.equal(at(step, 1, 'attn').rank, 1.5);
           }
         }
       });
