@@ -10,7 +10,8 @@ import { MAX_QUERY_TOKENS } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
 import { NotAnIndexError, pathIds, type PathGenir } from '../models/genir.ts';
 import { cacheName, crossCacheGraph, pathDecoderGraph, type WeightSource } from '../models/graphs.ts';
-import { int64, tensor, type Feeds, type FloatTensor } from '../models/session.ts';
+import type { Graph } from '../models/onnx/graph.ts';
+import { int64, tensor, type Feeds, type FloatTensor, type Session } from '../models/session.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../models/tokenizer.ts';
 import { TOKEN_LENS_OUTPUTS, tokenLensGraph, type TokenLensKind } from '../models/token-lens.ts';
 import type { LabOptions } from './lab.ts';
@@ -111,6 +112,11 @@ export class PathLab {
 
   /** A weight by HF's name, float32 in HF's orientation. */
   readonly weight: WeightSource = (name) => this.folder.tensor(name);
+
+  /** As `Lab.session`. */
+  session(key: string, build: () => Graph): Promise<Session> {
+    return this.sessions.session(key, build);
+  }
 
   async close(): Promise<void> {
     await this.sessions.close();

@@ -110,6 +110,13 @@ export class CovarianceFitter {
   }
 }
 
+/** As of keys √`by` times as long. */
+export const scaled = (covariance: Covariance, by: number): Covariance => ({
+  ...covariance,
+  moment: covariance.moment.map((x) => x * by),
+  fourthMoment: covariance.fourthMoment * by ** 2,
+});
+
 /** tr C / F: what a key's neuron has of energy on average. */
 export function meanEnergy({ size, moment }: Covariance): number {
   let trace = 0;

@@ -2,16 +2,17 @@
  * @file A base model opened for editing: what its weights make of queries, read once and for all. Nothing here knows of
  * edits that are in force; they come in as deltas and rows.
  */
-import { Lab } from '../analysis/lab.ts';
-import { storedStages } from '../analysis/stages.ts';
+import type { Lab } from '../analysis/lab.ts';
 import type { ActivationName } from '../models/activations.ts';
-import { wordWeights, type WeightDelta } from '../models/decode.ts';
+import type { WeightDelta } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
-import { atomicGenir } from '../models/genir.ts';
-import { deltaInput, docidDecoderGraph } from '../models/graphs.ts';
-import { int64, tensor, type Feeds, type FloatTensor, type SessionOptions } from '../models/session.ts';
-import { padBatch } from '../models/tokenizer.ts';
+import { atomicGenir, NotAnIndexError } from '../models/genir.ts';
+import { int64, tensor, type FloatTensor, type SessionOptions } from '../models/session.ts';
+import { AtomicReading, rerun } from './atomic-reading.ts';
 import { outputWeight, restateGraph, scoresGraph } from './edit-graphs.ts';
+import { takeRows } from './methods/rows/problem.ts';
+import { PathReading } from './path-reading.ts';
+import { noPrefix, type EditLab, type Prefix, type Reading } from './reading.ts';
 
 /** A model whose weights cannot be edited before it was analysed. */
 export class NoInteractionStageError extends Error {
@@ -33,20 +34,24 @@ export interface EditModelOptions extends SessionOptions {
   readonly layers?: EditedLayers;
 }
 
-/** What the base weights make of Q queries. */
+/** What the base weights make of Q queries, each where it is about to get the last token of a docid. */
 export interface Observed {
   readonly texts: readonly string[];
+  /** [Q] what the decoder has read before. */
+  readonly prefixes: readonly Prefix[];
   /** float32 [Q, D] ready for the unembedding: after the final norm, times D^-½ where embeddings are tied. */
   readonly states: FloatTensor;
   /** float32 [Q, D] the stream before the last decoder layer's MLP output is added (`resid_mid_cross`). */
   readonly residual: FloatTensor;
   /** `mlp_post`, float32 [Q, F], of each edited layer and of the last one. */
   readonly keys: ReadonlyMap<number, FloatTensor>;
+  /** The same at the positions before, float32 [P, F] of all queries together; none where docids are single tokens. */
+  readonly keysBefore: ReadonlyMap<number, FloatTensor>;
 }
 
 /** What rows make of Q queries. */
 export interface Scores {
-  /** [Q] the best row other than the own one; −1 where there is none. */
+  /** [Q] the best row other than the own one; −1 where there is none. Its document: `EditModel.documentOf`. */
   readonly rivals: Int32Array;
   /** [Q] its score; −∞ where there is none. */
   readonly best: Float64Array;
@@ -62,42 +67,59 @@ export const ASIDE = -1e9;
 /** Numbers in the scores of one run, at most: a bound on its memory. */
 const RUN_SCORES = 8_000_000;
 
-/** Queries that run through the decoder together. */
-const BATCH = 64;
-
 export class EditModel {
-  readonly lab: Lab;
+  readonly lab: EditLab;
   readonly folder: ModelFolder;
-  /** float32 [N, D], the base documents' rows. */
+  /** float32 [R, D], what states are scored against: the base documents' rows, or all of a vocabulary that paths are made of. */
   readonly rows: FloatTensor;
+  /** float32 [N, D], the rows of the base documents' last tokens. */
+  readonly documentRows: FloatTensor;
   /** Decoder layers whose MLP output matrix is edited, ascending. */
   readonly layers: readonly number[];
+  /** Searches a version as it is served, where that takes more than one step. */
+  readonly search: Reading['search'];
+  private readonly reading: AtomicReading | PathReading;
+  /** [R] the document that a row stands for and nobody else's; −1 for none. */
+  private readonly documentOfRow: Int32Array;
   private readonly noBias: FloatTensor;
 
-  private constructor(lab: Lab, layers: readonly number[]) {
+  private constructor(reading: AtomicReading | PathReading, layers: readonly number[]) {
+    const { lab, rows, rowOf, search }: Reading = reading;
+    this.reading = reading;
     this.lab = lab;
     this.folder = lab.folder;
-    this.rows = lab.rows;
+    this.rows = rows;
+    this.documentRows = takeRows(rows, rowOf);
     this.layers = layers;
-    this.noBias = tensor(new Float32Array(lab.rows.shape[0]), [1, lab.rows.shape[0]]);
+    this.search = search;
+    this.noBias = tensor(new Float32Array(rows.shape[0]), [1, rows.shape[0]]);
+    this.documentOfRow = new Int32Array(rows.shape[0]).fill(-1);
+    const shared = new Set<number>();
+    rowOf.forEach((row, document) => {
+      if (this.documentOfRow[row] >= 0) shared.add(row);
+      this.documentOfRow[row] = document;
+    });
+    for (const row of shared) this.documentOfRow[row] = -1;
   }
 
   /**
    * @throws NotAnIndexError          for a folder without docids
-   * @throws NotAtomicError           for one whose docids are paths
    * @throws NoInteractionStageError  where the analysis found none, or never ran
    */
   static async open(folder: ModelFolder, options: EditModelOptions = {}): Promise<EditModel> {
-    const genir = atomicGenir(folder);
     const { threads = 1, layers = 'last' } = options;
-    const stages = storedStages(folder.dir, genir, folder.config.num_decoder_layers);
-    if (!stages?.interaction)
-      throw new NoInteractionStageError(folder.dir, stages ? 'none of interaction' : 'no stages');
-    const { from, to } = stages.interaction;
+    if (!folder.genir) throw new NotAnIndexError(folder.dir);
+    const reading =
+      folder.genir.scheme === 'atomic' ? new AtomicReading(folder, threads) : new PathReading(folder, threads);
+    const { interaction } = reading;
+    if (!interaction) {
+      await reading.close();
+      throw new NoInteractionStageError(folder.dir, interaction === null ? 'none of interaction' : 'no stages');
+    }
+    const { from, to } = interaction;
     const first = layers === 'last' ? to - 1 : from;
-    const lab = new Lab(folder, { threads, batchSize: BATCH });
     return new EditModel(
-      lab,
+      reading,
       Array.from({ length: to - first }, (_, i) => first + i),
     );
   }
@@ -106,29 +128,69 @@ export class EditModel {
     return this.lab.layers - 1;
   }
 
-  /** The bytes depend on these texts alone, together: they share batches. */
-  async observe(texts: readonly string[]): Promise<Observed> {
+  /** N, base documents. */
+  get documents(): number {
+    return this.reading.rowOf.length;
+  }
+
+  /** Whether rows can be made of texts, as `TextRowMaker` does. */
+  get hasTextRows(): boolean {
+    return this.reading.hasTextRows;
+  }
+
+  /** The lab of a model whose docids are single tokens. @throws NotAtomicError */
+  get atomicLab(): Lab {
+    if (this.reading instanceof AtomicReading) return this.reading.lab;
+    atomicGenir(this.folder);
+    throw new TypeError('a reading of paths for atomic docids');
+  }
+
+  /** The tokens before the last one of a base document's docid. */
+  prefixOf(document: number): Prefix {
+    return this.reading.prefixOf(document);
+  }
+
+  /** The document that a row stands for alone; −1 where there is none. */
+  documentOf(row: number): number {
+    return row < 0 ? -1 : this.documentOfRow[row];
+  }
+
+  /** Rows that stand for these documents and for no others. */
+  ownRows(documents: Iterable<number>): number[] {
+    return Array.from(documents, (document) => this.reading.rowOf[document]).filter((row) => this.documentOf(row) >= 0);
+  }
+
+  /** Where the base model looks for the answer to these queries: the prefix for a document that answers them. */
+  place(texts: readonly string[]): Promise<Prefix> {
+    return this.reading.place(texts);
+  }
+
+  /**
+   * The bytes depend on these texts and prefixes alone, together: they share batches.
+   *
+   * @param prefixes  [Q] what the decoder has read before
+   */
+  async observe(texts: readonly string[], prefixes: readonly Prefix[] = texts.map(() => noPrefix)): Promise<Observed> {
     const { d_model: D, d_ff: F, scale_decoder_outputs } = this.lab.config;
     const layers = [...new Set([...this.layers, this.lastLayer])];
     const empty = (width: number): FloatTensor => tensor(new Float32Array(0), [0, width]);
-    if (!texts.length)
-      return {
-        texts: [],
-        states: empty(D),
-        residual: empty(D),
-        keys: new Map(layers.map((layer) => [layer, empty(F)])),
-      };
+    if (!texts.length) {
+      const keys = new Map(layers.map((layer) => [layer, empty(F)]));
+      return { texts: [], prefixes: [], states: empty(D), residual: empty(D), keys, keysBefore: keys };
+    }
     const keyOf = (layer: number): ActivationName => `decoder.${layer}.mlp_post`;
     const residual: ActivationName = `decoder.${this.lastLayer}.resid_mid_cross`;
     const read: ActivationName[] = ['decoder.final_norm', residual, ...layers.map(keyOf)];
-    const out = await this.lab.decode(await this.lab.encode(texts), { read });
-    const states = out['decoder.final_norm'];
+    const { last, before } = await this.reading.decode(texts, prefixes, read);
+    const states = last['decoder.final_norm'];
     if (scale_decoder_outputs) for (let i = 0; i < states.data.length; i++) states.data[i] *= D ** -0.5;
     return {
       texts: [...texts],
+      prefixes: [...prefixes],
       states,
-      residual: out[residual],
-      keys: new Map(layers.map((layer) => [layer, out[keyOf(layer)]])),
+      residual: last[residual],
+      keys: new Map(layers.map((layer) => [layer, last[keyOf(layer)]])),
+      keysBefore: new Map(layers.map((layer) => [layer, before[keyOf(layer)]])),
     };
   }
 
@@ -136,19 +198,21 @@ export class EditModel {
    * Scores states against the base rows, in a graph.
    *
    * @param states  float32 [Q, D]
-   * @param own     [Q] the row that is no rival to each query, −1: none. None has one where left out.
-   * @param aside   base rows that count for nothing
+   * @param own     [Q] the document whose row is no rival to each query, −1: none. None has one where left out.
+   * @param aside   base documents whose rows count for nothing
    */
   async scores(states: FloatTensor, own?: Int32Array, aside: Iterable<number> = []): Promise<Scores> {
-    const set = [...aside];
-    if (!set.length) return this.scoresOf(states, this.rows, own, this.noBias);
+    const { rowOf } = this.reading;
+    const ownRows = own?.map((document) => (document < 0 ? -1 : rowOf[document]));
+    const rows = this.ownRows(aside);
+    if (!rows.length) return this.scoresOf(states, this.rows, ownRows, this.noBias);
     const bias = new Float32Array(this.rows.shape[0]);
-    for (const row of set) bias[row] = ASIDE;
-    return this.scoresOf(states, this.rows, own, tensor(bias, [1, bias.length]));
+    for (const row of rows) bias[row] = ASIDE;
+    return this.scoresOf(states, this.rows, ownRows, tensor(bias, [1, bias.length]));
   }
 
   /**
-   * The same for any rows.
+   * The same for any rows, which are what `own` means.
    *
    * @param rows  float32 [N, D]
    * @param bias  float32 [1, N] that is added to their scores
@@ -196,12 +260,14 @@ export class EditModel {
   /**
    * The states under an edit, float32 [Q, D]: in closed form where only the last decoder layer is edited, else through
    * the decoder. Without deltas the very states that were observed.
+   *
+   * @throws NotAtomicError  for an earlier layer where docids are paths
    */
   async restate(observed: Observed, deltas: readonly WeightDelta[]): Promise<FloatTensor> {
     if (!deltas.length || !observed.texts.length) return observed.states;
     const { d_model: D, d_ff: F } = this.lab.config;
     if (deltas.length > 1 || deltas[0].weight !== outputWeight(this.lastLayer))
-      return this.rerun(observed.texts, deltas);
+      return rerun(this.atomicLab, observed.texts, deltas);
     const session = await this.lab.session('edit restate', () => restateGraph(this.lab.config, this.lab.weight));
     const feeds = {
       residual: observed.residual,
@@ -211,34 +277,7 @@ export class EditModel {
     return (await session.run(feeds)).states as FloatTensor;
   }
 
-  /** The states of a served decoder with these deltas. */
-  private async rerun(texts: readonly string[], deltas: readonly WeightDelta[]): Promise<FloatTensor> {
-    const words = this.lab.genir.firstDocidToken;
-    const config = { ...this.lab.config, vocab_size: words };
-    const { d_model: D, d_ff: F } = config;
-    const edited = deltas.map(({ weight }) => weight).sort();
-    const session = await this.lab.session(JSON.stringify(['edit decoder', edited]), () =>
-      docidDecoderGraph(config, wordWeights(this.folder, words), edited),
-    );
-    const fixed: Feeds = {
-      rows: tensor(new Float32Array(D), [1, D]),
-      bias: tensor(new Float32Array(1), [1, 1]),
-      k: int64([1]),
-      ...Object.fromEntries(deltas.map(({ weight, delta }) => [deltaInput(weight), tensor(delta, [F, D])])),
-    };
-    const states = new Float32Array(texts.length * D);
-    for (let from = 0; from < texts.length; from += BATCH) {
-      const tokens = texts.slice(from, from + BATCH).map((text) => this.lab.tokenizer.encode(text));
-      const { inputIds, mask, length } = padBatch(tokens);
-      const shape = [tokens.length, length];
-      const feeds = { ...fixed, input_ids: tensor(inputIds, shape), attention_mask: tensor(mask, shape) };
-      const { state } = await session.run(feeds, ['state']);
-      states.set(state.data as Float32Array, from * D);
-    }
-    return tensor(states, [texts.length, D]);
-  }
-
   async close(): Promise<void> {
-    await this.lab.close();
+    await this.reading.close();
   }
 }

@@ -13,6 +13,7 @@ import type { EditPairs } from './methods/method.ts';
 import { furtherOf, ownAmong, strengthOf, strongest, type Neighbour } from './neighbours.ts';
 import type { EditSettings, RowSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
+import type { Prefix } from './reading.ts';
 import { solveRow } from './solve-row.ts';
 import { WeightEdits } from './weight-edits.ts';
 
@@ -25,7 +26,9 @@ export interface EditChange {
 export interface EditState {
   /** The final row of each document entry, float32 [D], by id. */
   readonly rows: ReadonlyMap<string, Float32Array>;
-  /** Base rows that are gone: removed, or replaced by an entry. */
+  /** Under which it stands, by id. */
+  readonly prefixes: ReadonlyMap<string, Prefix>;
+  /** Base documents that are gone: removed, or replaced by an entry. */
   readonly dead: ReadonlySet<number>;
   readonly deltas: readonly WeightDelta[];
   /** ‖ΔW‖ / ‖W‖ over the edited layers; 0 without deltas. */
@@ -78,7 +81,7 @@ export class EditedModel {
     this.bank = bank;
     this.settings = settings;
     this.weights = new WeightEdits(model, bank, settings.weights);
-    const base: EditState = { rows: new Map(), dead: new Set(), deltas: [], drift: 0 };
+    const base: EditState = { rows: new Map(), prefixes: new Map(), dead: new Set(), deltas: [], drift: 0 };
     this.current = { entries: new Map(), links: new Map(), state: base };
     const add = [...entries];
     if (!add.length) return;
@@ -172,8 +175,10 @@ export class EditedModel {
     const dead = deadRows(entries.values());
     const isDeadAsBefore = sameRows(dead, this.current.state.dead);
     const rows = new Map<string, Float32Array>();
+    const prefixes = new Map<string, Prefix>();
     for (const [id, entry] of sorted(entries)) {
       if (entry.kind !== 'document') continue;
+      prefixes.set(id, entry.prefix);
       const known = this.current.entries.get(id) === entry ? this.current.state.rows.get(id) : undefined;
       rows.set(
         id,
@@ -183,7 +188,7 @@ export class EditedModel {
       );
     }
     const deltas = this.weights.deltas(pairsByLayer(entries));
-    return { rows, dead, deltas, drift: this.drift(deltas) };
+    return { rows, prefixes, dead, deltas, drift: this.drift(deltas) };
   }
 
   /**
@@ -211,10 +216,10 @@ export class EditedModel {
     return strongest(list, this.settings.neighbours.most).map(({ id }) => id);
   }
 
-  /** Dead base rows that a document was solved against, ascending. */
+  /** Dead base documents that another one was solved against, ascending. */
   private gone(entry: DocumentEntry, dead: ReadonlySet<number>): number[] {
     if (!dead.size) return [];
-    const near = new Set<number>(entry.own.rivals);
+    const near = new Set(Array.from(entry.own.rivals, (row) => this.model.documentOf(row)));
     for (const p of entry.touched) near.add(this.bank.rowOf[p]);
     return [...dead].filter((row) => near.has(row) && row !== entry.replaces).sort((a, b) => a - b);
   }
@@ -226,7 +231,7 @@ export class EditedModel {
     const others = neighbours.map((id) => changed.entries.get(id) as DocumentEntry);
     const question = {
       prior: entry.prior,
-      own: ownAmong(entry, others, this.model.rows.data, gone),
+      own: ownAmong(entry, others, this.model.rows.data, this.model.ownRows(gone)),
       further: furtherOf(entry, others),
       aside: new Set(entry.replaces < 0 ? gone : [...gone, entry.replaces]),
     };
@@ -261,7 +266,7 @@ const squareSum = (values: Float32Array): number => values.reduce((sum, x) => su
 const sorted = (entries: ReadonlyMap<string, Entry>): [string, Entry][] =>
   [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
 
-/** Rows of removed documents, and of those that an entry takes the place of. */
+/** Base documents that are removed, and of those that an entry takes the place of. */
 function deadRows(entries: Iterable<Entry>): ReadonlySet<number> {
   const dead = new Set<number>();
   for (const entry of entries) {

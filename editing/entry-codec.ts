@@ -15,7 +15,7 @@ export class EntryFormatError extends Error {
   }
 }
 
-const FORMAT = 'palimpsest-entry-2';
+const FORMAT = 'palimpsest-entry-3';
 
 type Numbers = Float32Array | Float64Array | Int32Array;
 const TYPES = { f32: Float32Array, f64: Float64Array, i32: Int32Array } as const;

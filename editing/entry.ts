@@ -7,7 +7,8 @@ import type { EditModel, Observed } from './edit-model.ts';
 import type { EditPairs } from './methods/method.ts';
 import type { EditSettings } from './presets.ts';
 import { sliceObserved, type QueryBank } from './query-bank.ts';
-import { solveRow, type FurtherQueries, type OwnQueries } from './solve-row.ts';
+import type { Prefix } from './reading.ts';
+import { meanRow, solveRow, type FurtherQueries, type OwnQueries } from './solve-row.ts';
 import { targetMethods, type TargetMethodName, type TargetOptions } from './targets/table.ts';
 import type { Residuals, TargetProblem } from './targets/target.ts';
 
@@ -16,17 +17,19 @@ export interface DocumentEntry {
   readonly kind: 'document';
   readonly id: string;
   readonly docid: string;
+  /** The tokens before its last one, which is its own; none where docids are single tokens. */
+  readonly prefix: Prefix;
   /** Queries that the row is solved for. */
   readonly queries: readonly string[];
   /** What the base rows make of them, and what each counts. */
   readonly own: OwnQueries;
   /** Queries that nothing was solved for: whether they find the document tells whether the edit does. */
   readonly heldOut: readonly string[];
-  /** The base row whose place it takes, and which is therefore no rival; −1: none. */
+  /** The base document whose place it takes, and which is therefore no rival; −1: none. */
   readonly replaces: number;
   /** Queries of the text that it takes the place of and does not answer. */
   readonly obsolete: FurtherQueries & { readonly texts: readonly string[] };
-  /** float32 [D] the row of the text, to which others are pulled. */
+  /** float32 [D] a first row, to which others are pulled: that of the text, or of the queries' mean. */
   readonly prior: Float32Array;
   /** float32 [D] the row, solved against the base alone. */
   readonly provisional: Float32Array;
@@ -78,6 +81,9 @@ export interface DocumentSource {
   readonly replaces?: { readonly row: number } | { readonly entry: DocumentEntry };
 }
 
+/** Of the calibrated mean that a row begins with where none can be made of its text. */
+const PRIOR_RIDGE = 0.1;
+
 /** Of a query's words, by idf, so much less must be in the new text than in the old one for it to be obsolete. */
 const OBSOLETE_BELOW = 0.6;
 
@@ -98,7 +104,12 @@ export async function makeDocumentEntry(
   const kept = drawn.slice(0, Math.max(1, Math.round((drawn.length * solved) / (solved + heldOut))));
   const texts = [...real, ...kept];
   if (!texts.length) throw new NothingToIndexError(source.docid);
-  const all = await model.observe([...texts, ...drawn.slice(kept.length)]);
+  const prefix = await model.place(texts);
+  const asked = [...texts, ...drawn.slice(kept.length)];
+  const all = await model.observe(
+    asked,
+    asked.map(() => prefix),
+  );
   const observed = sliceObserved(all, 0, texts.length);
   const replaces = replacedRow(source.replaces);
   const aside = new Set(replaces < 0 ? [] : [replaces]);
@@ -112,8 +123,8 @@ export async function makeDocumentEntry(
     best: scores.best,
     logSumExp: scores.logSumExp,
   };
-  const obsolete = await obsoleteQueries(model, bank, source, aside);
-  const prior = bank.textRows.row(source);
+  const obsolete = await obsoleteQueries(model, bank, source, prefix, aside);
+  const prior = model.hasTextRows ? bank.textRows.row(source) : meanRow(model, bank, own, PRIOR_RIDGE);
   const { row, touched } = solveRow(model, bank, settings.rows, {
     prior,
     own,
@@ -125,6 +136,7 @@ export async function makeDocumentEntry(
     kind: 'document',
     id: source.id,
     docid: source.docid,
+    prefix,
     queries: texts,
     own,
     heldOut: held.texts,
@@ -134,7 +146,7 @@ export async function makeDocumentEntry(
     provisional: row,
     touched,
     oldDocument: 'oldDocument' in settings.rows ? settings.rows.oldDocument : null,
-    pairs: await targetPairs(model, settings, observed, own.weights, row, [...aside]),
+    pairs: await targetPairs(model, settings, observed, own.weights, row, model.ownRows(aside)),
   };
   seen.set(entry, held);
   return entry;
@@ -145,7 +157,13 @@ const seen = new WeakMap<DocumentEntry, Observed>();
 
 /** What the base weights make of an entry's held-out queries. */
 export async function observeHeldOut(model: EditModel, entry: DocumentEntry): Promise<Observed> {
-  const observed = seen.get(entry) ?? (await model.observe(entry.heldOut));
+  const { heldOut, prefix } = entry;
+  const observed =
+    seen.get(entry) ??
+    (await model.observe(
+      heldOut,
+      heldOut.map(() => prefix),
+    ));
   seen.set(entry, observed);
   return observed;
 }
@@ -192,6 +210,7 @@ async function obsoleteQueries(
   model: EditModel,
   bank: QueryBank,
   source: DocumentSource,
+  prefix: Prefix,
   aside: ReadonlySet<number>,
 ): Promise<DocumentEntry['obsolete']> {
   const { replaces } = source;
@@ -203,7 +222,10 @@ async function obsoleteQueries(
   const before = (query: string): number =>
     replaces && 'row' in replaces ? bank.corpus.coverage(query, bank.corpus.documents[replaces.row]) : 1;
   const gone = texts.filter((query) => bank.corpus.coverage(query, source) < OBSOLETE_BELOW * before(query));
-  const { states } = await model.observe(gone);
+  const { states } = await model.observe(
+    gone,
+    gone.map(() => prefix),
+  );
   const { best, logSumExp } = await model.scores(states, undefined, aside);
   return { texts: gone, states, own: best, logSumExp, weights: new Float64Array(gone.length).fill(1 / gone.length) };
 }

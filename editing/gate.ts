@@ -1,12 +1,15 @@
 /**
  * @file What an edit does, measured before it happens: canaries, old queries that no edit is solved against, and the edit's
- * own held-out queries. Every query is scored against all rows in force.
+ * own held-out queries. Every query is answered as it would be served.
  */
+import type { ModelVersion } from '../models/decode.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
+import { outputWeight } from './edit-graphs.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import type { EditState } from './edited-model.ts';
+import { editedVersion, versionBase } from './edited-version.ts';
 import { observeHeldOut, type DocumentEntry, type Entry } from './entry.ts';
-import type { QueryBank } from './query-bank.ts';
+import { sliceObserved, type Answered, type QueryBank } from './query-bank.ts';
 
 /** Success@1 of the same queries before and after an edit; 0 of no queries. */
 export interface BeforeAfter {
@@ -32,14 +35,15 @@ export async function measure(
   after: EditState,
   entries: readonly Entry[],
 ): Promise<EditFigures> {
-  const gone = (p: number): boolean => after.dead.has(bank.canaries.rowOf[p]);
-  const places = Array.from(bank.canaries.rowOf.keys()).filter((p) => !gone(p));
+  const watched = canariesOf(model, bank);
+  const gone = (p: number): boolean => after.dead.has(watched.rowOf[p]);
+  const places = Array.from(watched.rowOf.keys()).filter((p) => !gone(p));
   const share = (right: Uint8Array): number =>
     places.length ? places.reduce((sum, p) => sum + right[p], 0) / places.length : 0;
   const canaries = {
     count: places.length,
-    before: share(await canariesRight(model, bank, before)),
-    after: share(await canariesRight(model, bank, after)),
+    before: share(await canariesRight(model, watched, before)),
+    after: share(await canariesRight(model, watched, after)),
   };
   const documents = entries.filter((entry): entry is DocumentEntry => entry.kind === 'document');
   const count = documents.reduce((sum, { heldOut }) => sum + heldOut.length, 0);
@@ -69,13 +73,50 @@ export const defaultBudget = ({ canaries }: EditFigures, documents: number, fres
 export const accept = ({ canaries: { before, after } }: EditFigures, budget: number | null): boolean =>
   budget === null || before - after <= budget;
 
-/** The best row of every query: base rows 0 … N−1, then those of the state's documents in its order. [Q] */
-export async function bestRows(model: EditModel, state: EditState, observed: Observed): Promise<Int32Array> {
+/** Canaries that are looked at where each takes a search. */
+const SEARCHED = 256;
+
+const searched = new WeakMap<QueryBank, Answered>();
+
+/** The canaries of a bank; some of them, spread over all, where answers take more than a look at scores. */
+function canariesOf({ search }: EditModel, bank: QueryBank): Answered {
+  const { canaries } = bank;
+  const count = canaries.rowOf.length;
+  if (!search || count <= SEARCHED) return canaries;
+  let some = searched.get(bank);
+  if (!some) {
+    const places = Array.from({ length: SEARCHED }, (_, i) => Math.floor((i * count) / SEARCHED));
+    const texts = places.map((p) => canaries.observed.texts[p]);
+    some = {
+      observed: { ...sliceObserved(canaries.observed, 0, 0), texts },
+      rowOf: Int32Array.from(places, (p) => canaries.rowOf[p]),
+    };
+    searched.set(bank, some);
+  }
+  return some;
+}
+
+/** The best document of every query: base ones 0 … N−1, then those of the state in its order. [Q] */
+export async function bestDocuments(model: EditModel, state: EditState, observed: Observed): Promise<Int32Array> {
+  if (model.search) return model.search(trialVersion(model, state), observed.texts);
   const [N, D] = model.rows.shape;
   const states = await model.restate(observed, state.deltas);
   const base = await baseScores(model, state, observed, states);
   const added = await model.scoresOf(states, addedRows(state, D));
   return base.rivals.map((row, q) => (added.best[q] > base.best[q] ? N + added.rivals[q] : row));
+}
+
+/** A state as it would be served, every edited weight with a delta, so that sessions stay open. */
+function trialVersion({ folder, documents: N, layers, lab }: EditModel, state: EditState): ModelVersion {
+  const { d_model: D, d_ff: F } = lab.config;
+  const live = new Uint8Array(N + state.rows.size).fill(1);
+  for (const document of state.dead) live[document] = 0;
+  const given = new Map(state.deltas.map((delta) => [delta.weight, delta]));
+  return editedVersion(versionBase(folder), {
+    ...{ editSeq: 0, live, gone: state.dead },
+    added: [...state.rows].map(([id, row], i) => ({ document: N + i, prefix: state.prefixes.get(id)!, row })),
+    deltas: layers.map(outputWeight).map((weight) => given.get(weight) ?? { weight, delta: new Float32Array(F * D) }),
+  });
 }
 
 /** Of states without deltas: as long as no base document goes, edits of rows change nothing here. */
@@ -107,28 +148,29 @@ function addedRows({ rows }: EditState, D: number): FloatTensor {
 }
 
 /** Of states that were measured: one that is in force is the next edit's state before. */
-const known = new WeakMap<EditState, Uint8Array>();
+const measured = new WeakMap<EditState, Uint8Array>();
 
 /** [Q] 1 where a canary's document is first. */
-async function canariesRight(model: EditModel, bank: QueryBank, state: EditState): Promise<Uint8Array> {
-  let right = known.get(state);
+async function canariesRight(model: EditModel, { observed, rowOf }: Answered, state: EditState): Promise<Uint8Array> {
+  let right = measured.get(state);
   if (!right) {
-    const best = await bestRows(model, state, bank.canaries.observed);
-    right = Uint8Array.from(best, (row, p) => Number(row === bank.canaries.rowOf[p]));
-    known.set(state, right);
+    const best = await bestDocuments(model, state, observed);
+    right = Uint8Array.from(best, (document, p) => Number(document === rowOf[p]));
+    measured.set(state, right);
   }
   return right;
 }
 
-/** How many of the documents' held-out queries lead to them, or to the row that they take the place of. */
+/** How many of the documents' held-out queries lead to them, or to the one that they take the place of. */
 async function heldOutRight(model: EditModel, state: EditState, documents: readonly DocumentEntry[]): Promise<number> {
-  const N = model.rows.shape[0];
+  const N = model.documents;
   const places = new Map([...state.rows.keys()].map((id, i) => [id, N + i]));
   let right = 0;
   for (const entry of documents) {
-    const row = places.get(entry.id) ?? entry.replaces;
-    if (row < 0 || !entry.heldOut.length) continue;
-    for (const best of await bestRows(model, state, await observeHeldOut(model, entry))) if (best === row) right++;
+    const document = places.get(entry.id) ?? entry.replaces;
+    if (document < 0 || !entry.heldOut.length) continue;
+    const found = await bestDocuments(model, state, await observeHeldOut(model, entry));
+    for (const best of found) if (best === document) right++;
   }
   return right;
 }

@@ -8,18 +8,18 @@ import { createRng, shuffle } from '../corpus/random.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
 import { observationKey, readObserved, writeObserved } from './bank-cache.ts';
 import { BaseCorpus } from './base-corpus.ts';
-import { CovarianceFitter, type Covariance } from './covariance.ts';
+import { CovarianceFitter, scaled, type Covariance } from './covariance.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import { TextRowMaker } from './text-row.ts';
 
 export interface BankQuery {
   readonly text: string;
-  /** Row of the base document that answers it. */
+  /** Number of the base document that answers it. */
   readonly row: number;
   readonly kind: 'train' | 'pseudo' | 'canary';
 }
 
-/** A base document by row: its place in `genir.json`. */
+/** A base document by its number: its place in `genir.json`. */
 export type BaseDocument = QueryableText & { readonly docid: string };
 
 export interface BankOptions {
@@ -131,7 +131,7 @@ export class QueryBank {
     this.canaries = canaries;
     this.corpus = new BaseCorpus(documents, questions);
     this.textRows = new TextRowMaker(model, this.corpus.teacher);
-    const ofRow = Array.from({ length: model.rows.shape[0] }, (): number[] => []);
+    const ofRow = Array.from({ length: model.documents }, (): number[] => []);
     answered.rowOf.forEach((row, p) => ofRow[row].push(p));
     this.ofRow = ofRow;
   }
@@ -145,11 +145,7 @@ export class QueryBank {
   ): Promise<QueryBank> {
     const bank = queries.filter(({ kind }) => kind !== 'canary');
     const canaries = queries.filter(({ kind }) => kind === 'canary');
-    const all = await observeAll(
-      model,
-      [...bank, ...canaries].map(({ text }) => text),
-      options,
-    );
+    const all = await observeAll(model, [...bank, ...canaries], options);
     const answered = {
       observed: sliceObserved(all, 0, bank.length),
       rowOf: Int32Array.from(bank, ({ row }) => row),
@@ -168,14 +164,19 @@ export class QueryBank {
     return this.rowOf.length;
   }
 
-  /** Second moments of the bank's keys at a layer: what an edit should leave alone. */
+  /**
+   * Second moments of the bank's keys at a layer: what an edit should leave alone. All steps of a path count, summed over the
+   * positions of a query.
+   */
   covariance(layer: number): Covariance {
     let known = this.covariances.get(layer);
     if (!known) {
       const { data, shape } = this.observed.keys.get(layer)!;
+      const before = this.observed.keysBefore.get(layer)!;
       const fitter = new CovarianceFitter(shape[1]);
       fitter.update(data);
-      this.covariances.set(layer, (known = fitter.finish().fitted));
+      fitter.update(before.data);
+      this.covariances.set(layer, (known = scaled(fitter.finish().fitted, 1 + before.shape[0] / shape[0])));
     }
     return known;
   }
@@ -183,15 +184,17 @@ export class QueryBank {
 
 async function observeAll(
   model: EditModel,
-  texts: readonly string[],
+  queries: readonly BankQuery[],
   { cacheFile, onProgress }: BankOpenOptions,
 ): Promise<Observed> {
-  const key = cacheFile === undefined ? '' : await observationKey(model, texts);
-  const kept = cacheFile === undefined ? undefined : readObserved(cacheFile, key, texts);
+  const texts = queries.map(({ text }) => text);
+  const prefixes = queries.map(({ row }) => model.prefixOf(row));
+  const key = cacheFile === undefined ? '' : await observationKey(model, texts, prefixes);
+  const kept = cacheFile === undefined ? undefined : readObserved(cacheFile, key, texts, prefixes);
   if (kept) return kept;
   const parts: Observed[] = [];
   for (let at = 0; at < texts.length || !parts.length; at += STEP) {
-    parts.push(await model.observe(texts.slice(at, at + STEP)));
+    parts.push(await model.observe(texts.slice(at, at + STEP), prefixes.slice(at, at + STEP)));
     onProgress?.(Math.min(texts.length, at + STEP), texts.length);
   }
   const all = joinObserved(parts);
@@ -201,13 +204,18 @@ async function observeAll(
 
 /** Queries [from, to). */
 export function sliceObserved(observed: Observed, from: number, to: number): Observed {
-  const cut = ({ data, shape: [, width] }: FloatTensor): FloatTensor =>
-    tensor(data.slice(from * width, to * width), [to - from, width]);
+  const cut = ({ data, shape: [, width] }: FloatTensor, first = from, end = to): FloatTensor =>
+    tensor(data.slice(first * width, end * width), [end - first, width]);
+  const positions = (end: number): number =>
+    observed.prefixes.slice(0, end).reduce((sum, { length }) => sum + length, 0);
+  const [first, end] = [positions(from), positions(to)];
   return {
     texts: observed.texts.slice(from, to),
+    prefixes: observed.prefixes.slice(from, to),
     states: cut(observed.states),
     residual: cut(observed.residual),
     keys: new Map([...observed.keys].map(([layer, keys]) => [layer, cut(keys)])),
+    keysBefore: new Map([...observed.keysBefore].map(([layer, keys]) => [layer, cut(keys, first, end)])),
   };
 }
 
@@ -228,8 +236,12 @@ function joinObserved(parts: readonly Observed[]): Observed {
   };
   return {
     texts: parts.flatMap(({ texts }) => texts),
+    prefixes: parts.flatMap(({ prefixes }) => prefixes),
     states: join(({ states }) => states),
     residual: join(({ residual }) => residual),
     keys: new Map([...parts[0].keys.keys()].map((layer) => [layer, join(({ keys }) => keys.get(layer)!)])),
+    keysBefore: new Map(
+      [...parts[0].keys.keys()].map((layer) => [layer, join(({ keysBefore }) => keysBefore.get(layer)!)]),
+    ),
   };
 }

@@ -42,7 +42,7 @@ export interface RowQuestion {
   readonly prior: Float32Array;
   readonly own: OwnQueries;
   readonly further?: FurtherQueries | undefined;
-  /** Base rows that are not there: neither rivals nor owners of old queries. */
+  /** Base documents that are not there: neither rivals nor owners of old queries. */
   readonly aside: ReadonlySet<number>;
 }
 
@@ -74,14 +74,13 @@ export function solveRow(
     fresh: { ...own, documents: new Int32Array(own.rivals.length) },
   };
   if (settings.method === 'calibrated-mean') {
-    const calibration = calibrationOf(model, bank, settings.options.ridge);
-    return { row: calibratedRows(calibration, problem.fresh, 1).data, touched: untouched };
+    return { row: meanRow(model, bank, own, settings.options.ridge), touched: untouched };
   }
   const touched = new Set<number>(start?.touched);
   let row = start?.row ?? prior;
   for (let first = true; ; first = false) {
     if (!touch(touched, bank, row, aside) && !first) break;
-    const old = oldQueries(bank, Int32Array.from(touched).sort(), question, settings.oldDocument, model.rows.shape[0]);
+    const old = oldQueries(bank, Int32Array.from(touched).sort(), question, settings.oldDocument, model.documents);
     row = run(settings.method, { ...problem, old }, settings.options, tensor(row, [1, D]));
   }
   return { row, touched: Int32Array.from(touched).sort() };
@@ -98,6 +97,12 @@ function run<R extends SolvedMethod>(
   return solver(problem, options as RowOptions[R], start).data;
 }
 
+/** The mean of the queries' states as the base's documents would have it for a row, float32 [D]. */
+export function meanRow(model: EditModel, bank: QueryBank, own: OwnQueries, ridge: number): Float32Array {
+  const fresh = { ...own, documents: new Int32Array(own.rivals.length) };
+  return calibratedRows(calibrationOf(model, bank, ridge), fresh, 1).data;
+}
+
 const calibrations = new WeakMap<QueryBank, Map<number, Calibration>>();
 
 /** What a bank teaches about means and rows: fitted once. */
@@ -106,7 +111,7 @@ function calibrationOf(model: EditModel, bank: QueryBank, ridge: number): Calibr
   calibrations.set(bank, known);
   const { observed, rowOf, scores } = bank;
   const old = { states: observed.states, documents: rowOf, own: scores.own, logSumExp: scores.logSumExp };
-  const calibration = known.get(ridge) ?? calibrate(model.rows, old, ridge);
+  const calibration = known.get(ridge) ?? calibrate(model.documentRows, old, ridge);
   known.set(ridge, calibration);
   return calibration;
 }

@@ -17,7 +17,7 @@ export class TextRowMaker {
 
   constructor(model: EditModel, teacher: LexicalTeacher) {
     const { config, tokenizer } = model.lab;
-    const { data, shape } = model.rows;
+    const { data, shape } = model.documentRows;
     const D = (this.D = shape[1]);
     let length = 0;
     for (let at = 0; at < data.length; at += D)

@@ -107,7 +107,7 @@ export class WeightEdits {
       if (!edits && !inForce.size) continue;
       if (!edits) {
         const edited = { covariance: this.bank.covariance(layer), d_model: this.model.lab.config.d_model };
-        edits = layerEdits(this.settings.method, this.settings.options, edited, this.model.rows.shape[0]);
+        edits = layerEdits(this.settings.method, this.settings.options, edited, this.model.documents);
         this.layers.set(layer, edits);
       }
       const delta = edits.delta(inForce);

@@ -95,7 +95,8 @@ export class Workbench {
     const active = log.setAt();
     const entries = active.map(({ id }) => decodeEntry(log.payload(id)!));
     const dead = new Set(active.flatMap(({ kind, baseRow }) => (kind === 'removal' ? [baseRow!] : [])));
-    const known = { rows: log.rows(), dead, deltas: log.deltas(), drift };
+    const prefixes = new Map(entries.flatMap((entry) => (entry.kind === 'document' ? [[entry.id, entry.prefix]] : [])));
+    const known = { rows: log.rows(), prefixes, dead, deltas: log.deltas(), drift };
     const edited = new EditedModel(model, bank, settings, entries, known);
     return new Workbench(options, { bank, edited });
   }
@@ -107,7 +108,7 @@ export class Workbench {
   /** Documents in the model: base rows that are not gone, and added ones. */
   private get documents(): number {
     const { rows, dead } = this.state;
-    return this.model.rows.shape[0] - dead.size + rows.size;
+    return this.model.documents - dead.size + rows.size;
   }
 
   /**

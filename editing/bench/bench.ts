@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { baseVersion, DocidDecoder } from '../../models/decode.ts';
+import { baseVersion } from '../../models/decode.ts';
+import { openDecoder, type Decoder } from '../../models/open-decoder.ts';
 import type { ModelFolder } from '../../models/folder.ts';
 import { EditModel } from '../edit-model.ts';
 import { settingsFor, withOldWeight, type EditMethodPreset, type EditSettings } from '../presets.ts';
@@ -128,7 +129,7 @@ function pointsUpTo(edits: number, isCurve: boolean): number[] {
   return [...points, edits];
 }
 
-async function measureBase(decoder: DocidDecoder, folder: ModelFolder, plan: BenchPlan): Promise<Measured> {
+async function measureBase(decoder: Decoder, folder: ModelFolder, plan: BenchPlan): Promise<Measured> {
   const { docids } = folder.genir!;
   await decoder.publish(baseVersion(docids.length));
   // New and changed questions have no right answer yet.
@@ -159,15 +160,15 @@ async function measureRetrain(options: BenchOptions, plan: BenchPlan): Promise<M
 class Bases {
   private readonly options: BenchOptions;
   private readonly opened = new Map<string, Promise<{ model: EditModel; bank: QueryBank }>>();
-  private served: Promise<DocidDecoder> | undefined;
+  private served: Promise<Decoder> | undefined;
 
   constructor(options: BenchOptions) {
     this.options = options;
   }
 
-  decoder(): Promise<DocidDecoder> {
+  decoder(): Promise<Decoder> {
     const { folder, threads } = this.options;
-    return (this.served ??= DocidDecoder.open(folder, { threads }));
+    return (this.served ??= openDecoder(folder, { threads }));
   }
 
   async open(settings: EditSettings): Promise<OpenedBase> {

@@ -1,7 +1,9 @@
 /** @file One method makes the edits of a plan, and is measured on the way. */
-import type { DocidDecoder, ModelVersion } from '../../models/decode.ts';
+import type { ModelVersion } from '../../models/decode.ts';
+import type { Decoder } from '../../models/open-decoder.ts';
 import type { EditModel } from '../edit-model.ts';
 import { EditedModel, type EditState } from '../edited-model.ts';
+import { editedVersion, versionBase, type AddedDocument } from '../edited-version.ts';
 import { encodeEntry } from '../entry-codec.ts';
 import { makeDocumentEntry, type Entry } from '../entry.ts';
 import type { NamedVersion } from '../merge.ts';
@@ -17,7 +19,7 @@ export type EditMode = 'sequential' | 'batch';
 export interface OpenedBase {
   readonly model: EditModel;
   readonly bank: QueryBank;
-  readonly decoder: DocidDecoder;
+  readonly decoder: Decoder;
 }
 
 export interface EditedRun {
@@ -127,15 +129,18 @@ class Run {
   /** Base rows stay; documents that came have rows behind them in the order in which they came. */
   private version(state: EditState, entries: readonly Entry[]): NamedVersion {
     const docids: (string | null)[] = [...this.base.model.folder.genir!.docids];
-    const rows: { row: number; values: Float32Array }[] = [];
+    const added: AddedDocument[] = [];
     for (const entry of entries) {
       if (entry.kind !== 'document') continue;
-      rows.push({ row: docids.length, values: state.rows.get(entry.id)! });
+      const { id } = entry;
+      added.push({ document: docids.length, prefix: state.prefixes.get(id)!, row: state.rows.get(id)! });
       docids.push(entry.docid);
     }
     const live = new Uint8Array(docids.length).fill(1);
-    for (const row of state.dead) live[row] = 0;
-    return { docids, model: { editSeq: 1, live, rows, deltas: state.deltas } };
+    for (const document of state.dead) live[document] = 0;
+    const base = versionBase(this.base.model.folder);
+    const { dead: gone, deltas } = state;
+    return { docids, model: editedVersion(base, { editSeq: 1, live, added, gone, deltas }) };
   }
 
   private async point(state: EditState, entries: readonly Entry[], done: number): Promise<Measured> {
@@ -180,9 +185,10 @@ const sizeOf = (entries: readonly Entry[]): number =>
 
 /** Byte for byte; a delta of zeros is none. */
 export function sameVersion(a: ModelVersion, b: ModelVersion): boolean {
-  const parts = ({ live, rows, deltas }: ModelVersion): string =>
+  const parts = ({ live, rows, paths = [], deltas }: ModelVersion): string =>
     JSON.stringify([
       [...live],
+      paths.map(({ document, tokens }) => [document, [...tokens]]),
       rows.map(({ row, values }) => [row, bytesOf(values)]),
       deltas
         .filter(({ delta }) => delta.some((value) => value !== 0))

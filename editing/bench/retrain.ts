@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import type { Document, JudgedQuery } from '../../corpus/documents.ts';
 import { openStore } from '../../corpus/store.ts';
-import { DocidDecoder } from '../../models/decode.ts';
 import { readModelFolder, type ModelFolder } from '../../models/folder.ts';
+import { openDecoder } from '../../models/open-decoder.ts';
 import { indexCorpus, type IndexProgress } from '../../models/training/index-corpus.ts';
 import { modelSizes, SIZES } from '../../models/training/sizes.ts';
 import { measure } from './measure.ts';
@@ -49,7 +49,7 @@ export function docidsAfter(folder: ModelFolder, documents: readonly Document[],
 export async function measureRetrained(dir: string, corpus: BenchCorpus, plan: BenchPlan, threads: number) {
   const folder = readModelFolder(dir);
   const docids = docidsAfter(folder, editedDocuments(corpus.base, plan.edits), plan.edits);
-  const decoder = await DocidDecoder.open(folder, { threads });
+  const decoder = await openDecoder(folder, { threads });
   try {
     const allowed = Uint8Array.from(docids, (docid) => (docid === null ? 0 : 1));
     return await measure({ model: decoder, docids, allowed }, plan);

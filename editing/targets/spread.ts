@@ -30,7 +30,7 @@ export async function spread(
   const residuals = new Map<number, FloatTensor>();
   if (layers.length === 1) return residuals.set(last, change);
   const read = [after, ...layers.map(output)];
-  let now = await model.lab.decode(encoded, { read });
+  let now = await model.atomicLab.decode(encoded, { read });
   const wanted = now[after].data.map((x, at) => x + change.data[at]);
   const patches: Patch[] = [];
   for (const [i, layer] of layers.entries()) {
@@ -45,7 +45,7 @@ export async function spread(
         change.shape,
       ),
     });
-    now = await model.lab.decode(encoded, { read, patches });
+    now = await model.atomicLab.decode(encoded, { read, patches });
   }
   return residuals;
 }

@@ -120,7 +120,7 @@ export async function layerStream(
   encoded: Encoded,
   layer: number,
 ): Promise<Stream> {
-  const { lab } = model;
+  const lab = model.atomicLab;
   const D = lab.config.d_model;
   const Q = encoded.count;
   const run = async (

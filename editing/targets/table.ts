@@ -29,7 +29,7 @@ export const targetMethods: { readonly [M in TargetMethodName]: TargetMethod<Tar
         );
       const change = await marginTargets(model, observed, own, options, aside);
       if (model.layers.length === 1) return new Map([[last, change]]);
-      return spread(model, await model.lab.encode(observed.texts), model.layers, change);
+      return spread(model, await model.atomicLab.encode(observed.texts), model.layers, change);
     },
   },
   gradient: {
@@ -41,7 +41,7 @@ export const targetMethods: { readonly [M in TargetMethodName]: TargetMethod<Tar
       const competition = await competitionOf(model, problem);
       if (model.layers.length === 1 && last === model.lastLayer)
         return new Map([[last, await descend(await lastStream(model, problem, competition), problem.own, options)]]);
-      const encoded = await model.lab.encode(problem.observed.texts);
+      const encoded = await model.atomicLab.encode(problem.observed.texts);
       const stream =
         last === model.lastLayer
           ? await lastStream(model, problem, competition)

@@ -29,7 +29,7 @@ function assertSame(a: EditState, b: EditState): void {
 
 describe('an edited model', () => {
   it('is the base model where nothing is in force', () => {
-    assertSame(of([]), { rows: new Map(), dead: new Set(), deltas: [], drift: 0 });
+    assertSame(of([]), { rows: new Map(), prefixes: new Map(), dead: new Set(), deltas: [], drift: 0 });
   });
 
   it('is a function of the set: any order, one by one or at once, with others that came and went', async () => {

@@ -115,7 +115,7 @@ describe('entries as bytes', () => {
     const bytes = encodeEntry(await entry(first));
     for (const damaged of [bytes.slice(0, -1), Uint8Array.from([...bytes, 0]), bytes.slice(1), new Uint8Array(0)])
       assert.throws(() => decodeEntry(damaged), EntryFormatError);
-    const older = Buffer.from(Buffer.from(bytes).toString('latin1').replace('entry-2', 'entry-1'), 'latin1');
+    const older = Buffer.from(Buffer.from(bytes).toString('latin1').replace('entry-3', 'entry-1'), 'latin1');
     assert.throws(() => decodeEntry(older), /got 'palimpsest-entry-1'; where another version of this program edited/);
   });
 

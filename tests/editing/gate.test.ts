@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EditedModel, type EditState } from '../../editing/edited-model.ts';
 import { observeHeldOut } from '../../editing/entry.ts';
-import { accept, bestRows, defaultBudget, measure } from '../../editing/gate.ts';
+import { accept, bestDocuments, defaultBudget, measure } from '../../editing/gate.ts';
 import { DocidDecoder } from '../../models/decode.ts';
 import { assertClose } from '../support/analysis.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
@@ -31,7 +31,7 @@ describe('the gate', () => {
   it('finds the best rows that a served model finds', async () => {
     const state = await edited.trial({ add: [entries[2], removal] });
     for (const observed of [bank.canaries.observed, bank.observed, await observeHeldOut(model, entries[0])])
-      assert.deepEqual([...(await bestRows(model, state, observed))], await served(state, observed.texts));
+      assert.deepEqual([...(await bestDocuments(model, state, observed))], await served(state, observed.texts));
   });
 
   it('counts canaries and held-out queries before and after', async () => {

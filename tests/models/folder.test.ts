@@ -16,7 +16,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Lab } from '../../analysis/lab.ts';
 import { DocidDecoder } from '../../models/decode.ts';
-import { EditModel } from '../../editing/edit-model.ts';
 import { createConfig, type T5Config } from '../../models/config.ts';
 import { atomicGenir, NotAtomicError, pathIds } from '../../models/genir.ts';
 import { readSafetensors, writeSafetensors, type WeightTensor } from '../../models/weights.ts';
@@ -292,7 +291,6 @@ describe('genir.json', () => {
       assert.throws(() => atomicGenir(folder), /expected a model with atomic docids, got semantic ones/);
       assert.throws(() => new Lab(folder), NotAtomicError);
       await assert.rejects(DocidDecoder.open(folder), NotAtomicError);
-      await assert.rejects(EditModel.open(folder), NotAtomicError);
     });
   });
 

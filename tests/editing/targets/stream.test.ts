@@ -43,7 +43,7 @@ for (const [kind, config] of [
     opened.push(model);
     const problem: TargetProblem = { ...(await newRowProblem(model)), aside: [[3], [], [], [], [3, 5], [], []] };
     const competition: Competition = await competitionOf(model, problem);
-    const encoded = await model.lab.encode(problem.observed.texts);
+    const encoded = await model.atomicLab.encode(problem.observed.texts);
     const [Q, D] = problem.own.shape;
     const rng = createRng(2);
     const random = (scale: number): FloatTensor =>
@@ -56,7 +56,7 @@ for (const [kind, config] of [
     const here = await last.at(change, wanted);
 
     it('starts at what the decoder computes', async () => {
-      const { state } = await model.lab.decode(encoded);
+      const { state } = await model.atomicLab.decode(encoded);
       assert.ok(relativeDifference(last.start.data, state.data) < 1e-6);
     });
 
@@ -124,7 +124,7 @@ for (const [kind, config] of [
         const rows = new Float32Array(batch.queries.length * D);
         batch.queries.forEach((q, b) => rows.set(rowOf(direction, q), b * D));
         const out = await session.run({
-          ...model.lab.startFeeds(batch),
+          ...model.atomicLab.startFeeds(batch),
           direction: tensor(rows, [batch.queries.length, D]),
         });
         const data = out[gradientOutput(name)].data as Float32Array;

@@ -34,12 +34,12 @@ const find = (name: TargetMethodName, model: EditModel, problem: TargetProblem):
 /** The last stream where MLPs add their residuals too. */
 async function streamWith(model: EditModel, texts: readonly string[], residuals: Residuals): Promise<FloatTensor> {
   const at = (layer: number): ActivationName => `decoder.${layer}.mlp_out`;
-  const encoded = await model.lab.encode(texts);
-  const base = await model.lab.decode(encoded, { read: [...residuals.keys()].map(at) });
+  const encoded = await model.atomicLab.encode(texts);
+  const base = await model.atomicLab.decode(encoded, { read: [...residuals.keys()].map(at) });
   const patches: { at: ActivationName; by: FloatTensor }[] = [];
   for (const [layer, { data }] of [...residuals].sort(([a], [b]) => a - b)) {
     // An MLP adds its residual to what it makes of the stream as it then is.
-    const now = patches.length ? await model.lab.decode(encoded, { read: [at(layer)], patches }) : base;
+    const now = patches.length ? await model.atomicLab.decode(encoded, { read: [at(layer)], patches }) : base;
     patches.push({
       at: at(layer),
       by: tensor(
@@ -48,7 +48,7 @@ async function streamWith(model: EditModel, texts: readonly string[], residuals:
       ),
     });
   }
-  return (await model.lab.decode(encoded, { patches })).state;
+  return (await model.atomicLab.decode(encoded, { patches })).state;
 }
 
 describe('targets of a window of layers', async () => {
@@ -61,12 +61,12 @@ describe('targets of a window of layers', async () => {
   const { observed, own } = problem;
 
   it('leads the stream to where it should be, share by share', async () => {
-    const encoded = await model.lab.encode(observed.texts);
+    const encoded = await model.atomicLab.encode(observed.texts);
     const change = tensor(
       own.data.map((x) => 0.3 * x),
       own.shape,
     );
-    const { state } = await model.lab.decode(encoded);
+    const { state } = await model.atomicLab.decode(encoded);
     const shares = await spread(model, encoded, [0, 1, 2], change);
     assert.deepEqual([...shares.keys()], [0, 1, 2]);
     const reached = await streamWith(model, observed.texts, shares);
@@ -75,7 +75,7 @@ describe('targets of a window of layers', async () => {
   });
 
   it('gives all to a single layer', async () => {
-    const encoded = await model.lab.encode(observed.texts);
+    const encoded = await model.atomicLab.encode(observed.texts);
     assert.deepEqual(await spread(model, encoded, [2], own), new Map([[2, own]]));
   });
 

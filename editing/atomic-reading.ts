@@ -1,0 +1,78 @@
+import { Lab } from '../analysis/lab.ts';
+import { storedStages, type Stage } from '../analysis/stages.ts';
+import type { ActivationName } from '../models/activations.ts';
+import { wordWeights, type WeightDelta } from '../models/decode.ts';
+import { deltaInput, docidDecoderGraph } from '../models/graphs.ts';
+import type { ModelFolder } from '../models/folder.ts';
+import { int64, tensor, type Feeds, type FloatTensor } from '../models/session.ts';
+import { padBatch } from '../models/tokenizer.ts';
+import { noPrefix, type Activations, type Prefix, type Reading } from './reading.ts';
+
+/** Queries that run through the decoder together. */
+const BATCH = 64;
+
+/** Docids of one token each: nothing is read before it, and document n has row n. */
+export class AtomicReading implements Reading {
+  readonly lab: Lab;
+  readonly interaction: Stage | null | undefined;
+  readonly rows: FloatTensor;
+  readonly rowOf: Int32Array;
+  readonly hasTextRows = true;
+
+  /** @throws NotAnIndexError, NotAtomicError */
+  constructor(folder: ModelFolder, threads: number) {
+    this.lab = new Lab(folder, { threads, batchSize: BATCH });
+    this.interaction = storedStages(folder.dir, this.lab.genir, this.lab.layers)?.interaction;
+    this.rows = this.lab.rows;
+    this.rowOf = Int32Array.from({ length: this.rows.shape[0] }, (_, row) => row);
+  }
+
+  prefixOf(): Prefix {
+    return noPrefix;
+  }
+
+  async decode(
+    texts: readonly string[],
+    _prefixes: readonly Prefix[],
+    read: readonly ActivationName[],
+  ): Promise<{ readonly last: Activations; readonly before: Activations }> {
+    const last = await this.lab.decode(await this.lab.encode(texts), { read });
+    const before = read.map((name) => [name, tensor(new Float32Array(0), [0, last[name].shape[1]])]);
+    return { last, before: Object.fromEntries(before) as Activations };
+  }
+
+  place(): Promise<Prefix> {
+    return Promise.resolve(noPrefix);
+  }
+
+  async close(): Promise<void> {
+    await this.lab.close();
+  }
+}
+
+/** The states of a served decoder with these deltas, float32 [Q, D]. */
+export async function rerun(lab: Lab, texts: readonly string[], deltas: readonly WeightDelta[]): Promise<FloatTensor> {
+  const words = lab.genir.firstDocidToken;
+  const config = { ...lab.config, vocab_size: words };
+  const { d_model: D, d_ff: F } = config;
+  const edited = deltas.map(({ weight }) => weight).sort();
+  const session = await lab.session(JSON.stringify(['edit decoder', edited]), () =>
+    docidDecoderGraph(config, wordWeights(lab.folder, words), edited),
+  );
+  const fixed: Feeds = {
+    rows: tensor(new Float32Array(D), [1, D]),
+    bias: tensor(new Float32Array(1), [1, 1]),
+    k: int64([1]),
+    ...Object.fromEntries(deltas.map(({ weight, delta }) => [deltaInput(weight), tensor(delta, [F, D])])),
+  };
+  const states = new Float32Array(texts.length * D);
+  for (let from = 0; from < texts.length; from += BATCH) {
+    const tokens = texts.slice(from, from + BATCH).map((text) => lab.tokenizer.encode(text));
+    const { inputIds, mask, length } = padBatch(tokens);
+    const shape = [tokens.length, length];
+    const feeds = { ...fixed, input_ids: tensor(inputIds, shape), attention_mask: tensor(mask, shape) };
+    const { state } = await session.run(feeds, ['state']);
+    states.set(state.data as Float32Array, from * D);
+  }
+  return tensor(states, [texts.length, D]);
+}

@@ -1,0 +1,77 @@
+import type { ModelVersion, WeightDelta } from '../models/decode.ts';
+import type { Genir, ModelFolder } from '../models/folder.ts';
+import { NotAnIndexError, type PathGenir } from '../models/genir.ts';
+import type { Prefix } from './reading.ts';
+
+/** What a version has to know of the model that it is one of. */
+export interface VersionBase {
+  readonly genir: Genir;
+  /** D */
+  readonly width: number;
+}
+
+/** @throws NotAnIndexError */
+export function versionBase({ dir, genir, config }: Pick<ModelFolder, 'dir' | 'genir' | 'config'>): VersionBase {
+  if (!genir) throw new NotAnIndexError(dir);
+  return { genir, width: config.d_model };
+}
+
+/** A document behind those of the base. */
+export interface AddedDocument {
+  readonly document: number;
+  readonly prefix: Prefix;
+  /** float32 [D] */
+  readonly row: Float32Array;
+}
+
+export interface VersionParts {
+  readonly editSeq: number;
+  /** [N] by document */
+  readonly live: Uint8Array;
+  readonly added: readonly AddedDocument[];
+  /** Base documents that edits took away. */
+  readonly gone: Iterable<number>;
+  readonly deltas: readonly WeightDelta[];
+}
+
+/**
+ * A version of a model. An added document's last token is an entry of its own, behind all others: of atomic docids, its whole
+ * docid; else the leaf beneath its prefix. What is gone has no row any more where docids are paths: it would take its share
+ * of every last step, which is a choice among the whole vocabulary.
+ */
+export function editedVersion({ genir, width }: VersionBase, parts: VersionParts): ModelVersion {
+  const { editSeq, live, deltas } = parts;
+  const added = [...parts.added].sort((a, b) => a.document - b.document);
+  if (genir.scheme === 'atomic')
+    return { editSeq, live, rows: added.map(({ document, row }) => ({ row: document, values: row })), deltas };
+  const N = genir.docids.length;
+  const nothing = new Float32Array(width);
+  const leaves = ownLeaves(genir);
+  const goneLeaves = Array.from(parts.gone, (document) => leaves[document]).filter((leaf) => leaf >= 0);
+  const rowOf = new Map(added.map(({ document, row }) => [document, row]));
+  const last = added.at(-1)?.document ?? N - 1;
+  // Numbers between two added documents may be free: their rows stand for nothing.
+  const behind = Array.from({ length: last - N + 1 }, (_, i) => rowOf.get(N + i) ?? nothing);
+  return {
+    ...{ editSeq, live, deltas },
+    rows: [
+      ...goneLeaves.sort((a, b) => a - b).map((row) => ({ row, values: nothing })),
+      ...behind.map((values, i) => ({ row: genir.codes.length + i, values })),
+    ],
+    paths: added.map(({ document, prefix }) => {
+      const leaf = genir.firstDocidToken + genir.codes.length + document - N;
+      return { document, tokens: Int32Array.of(...prefix, leaf) };
+    }),
+  };
+}
+
+/** [N] the code that ends a document's path and is in no other; −1 where it has none. */
+function ownLeaves({ paths, codes }: PathGenir): Int32Array {
+  const uses = new Map<string, number>();
+  for (const path of paths) for (const name of path.split(' ')) uses.set(name, (uses.get(name) ?? 0) + 1);
+  const rows = new Map(codes.map((code, row) => [code, row]));
+  return Int32Array.from(paths, (path) => {
+    const leaf = path.slice(path.lastIndexOf(' ') + 1);
+    return uses.get(leaf) === 1 ? (rows.get(leaf) ?? -1) : -1;
+  });
+}
