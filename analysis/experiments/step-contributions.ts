@@ -93,10 +93,12 @@ function section({ layers: L, queries, contributions }: StepContributions): Sect
   };
   const longest = componentTypes.flatMap((type) =>
     steps.flatMap((step) => {
-      const here = layers.filter((layer) =>
-        componentTypes.every((other) => (at(step, layer, other).ratio ?? 0) <= (at(step, layer, type).ratio ?? 0)),
+      const lengthOf = (layer: number, one: ComponentType): number => at(step, layer, one).ratio ?? 0;
+      const here = layers.filter(
+        (layer) =>
+          lengthOf(layer, type) > 0 && componentTypes.every((one) => lengthOf(layer, one) <= lengthOf(layer, type)),
       );
-      return here.length && here.some((layer) => at(step, layer, type).ratio)
+      return here.length
         ? [`Step ${step}: the output of ${componentNames[type]} is the longest in ${layersText(here)}.`]
         : [];
     }),
