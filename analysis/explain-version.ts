@@ -1,9 +1,10 @@
 import type { ModelVersion } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
-import { atomicGenir } from '../models/genir.ts';
+import { docidEntries, NotAnIndexError, type PathGenir } from '../models/genir.ts';
 import { mergedWeights } from '../models/merged-weights.ts';
+import { tokenIds } from '../models/token-ids.ts';
 
-/** A version that searches answer from, and which document each of its rows is. */
+/** A version that searches answer from, and which document each of its rows is; of docids that are paths, each of its documents. */
 export interface ExplainedVersion {
   readonly model: ModelVersion;
   /** [N] docid of each row; null for a row without a document. */
@@ -21,19 +22,50 @@ export interface VersionFolder {
  * The folder as it is would have the model explained as it was trained, and rivals that no search can find.
  *
  * @param folder  of the base model; its files are read, not written
+ * @throws NotAnIndexError
  */
-export function versionFolder(folder: ModelFolder, { model, docids }: ExplainedVersion): VersionFolder {
+export function versionFolder(folder: ModelFolder, version: ExplainedVersion): VersionFolder {
+  const { model, docids } = version;
+  const { genir: base, config } = folder;
+  if (!base) throw new NotAnIndexError(folder.dir);
   const places = new Int32Array(docids.length).fill(-1);
   const live = docids.flatMap((docid, row) => (docid !== null && model.live[row] ? [{ docid, row }] : []));
   live.forEach(({ row }, place) => (places[row] = place));
-  const base = atomicGenir(folder);
-  const genir = { ...base, docids: live.map(({ docid }) => docid) };
-  const vocab_size = folder.config.vocab_size - base.docids.length + live.length;
-  const weights = mergedWeights(
-    folder,
-    model,
-    live.map(({ row }) => row),
-  );
+  const { genir, entries } =
+    base.scheme === 'atomic'
+      ? { genir: { ...base, docids: live.map(({ docid }) => docid) }, entries: live.map(({ row }) => row) }
+      : versionPaths(folder, base, model, live);
+  const vocab_size = config.vocab_size - docidEntries(base) + entries.length;
+  const weights = mergedWeights(folder, model, entries);
   const tensor: ModelFolder['tensor'] = (name) => weights.get(name) ?? folder.tensor(name);
-  return { folder: { ...folder, config: { ...folder.config, vocab_size }, genir, tensor }, places };
+  return { folder: { ...folder, config: { ...config, vocab_size }, genir, tensor }, places };
+}
+
+/** The paths of live documents, and the vocabulary entries behind the words, new ones under names of their own. */
+function versionPaths(
+  { tokenizerJson }: ModelFolder,
+  base: PathGenir,
+  { rows, paths = [] }: ModelVersion,
+  live: readonly { readonly docid: string; readonly row: number }[],
+): { genir: PathGenir; entries: number[] } {
+  const changed = new Map(paths.map(({ document, tokens }) => [document, tokens]));
+  const codes = [...base.codes];
+  const taken = new Set(codes);
+  const last = rows.reduce((most, { row }) => Math.max(most, row), codes.length - 1);
+  while (codes.length <= last) {
+    let name = `<new${codes.length}>`;
+    while (taken.has(name)) name = `<${name}>`;
+    codes.push(name);
+  }
+  const words = new Map([...tokenIds(tokenizerJson)].map(([name, id]) => [id, name]));
+  const nameOf = (token: number): string => codes[token - base.firstDocidToken] ?? words.get(token)!;
+  const pathOf = (document: number): string =>
+    changed.has(document) ? Array.from(changed.get(document)!, nameOf).join(' ') : base.paths[document];
+  const genir: PathGenir = {
+    ...base,
+    docids: live.map(({ docid }) => docid),
+    paths: live.map(({ row }) => pathOf(row)),
+    codes,
+  };
+  return { genir, entries: [...codes.keys()] };
 }

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../models/thread.ts';
 import type { ExplainedVersion } from './explain-version.ts';
-import type { Explanation } from './explanation.ts';
+import type { AnyExplanation } from './explanation.ts';
 import type { ExplainerSetup, FromExplainer, ToExplainer } from './explainer-worker.ts';
 
 export interface ExplainerThreadOptions {
@@ -30,7 +30,7 @@ export class ExplainerBusyError extends Error {
 }
 
 interface Request {
-  readonly resolve: (explanations: Explanation[]) => void;
+  readonly resolve: (explanations: AnyExplanation[]) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -63,10 +63,16 @@ export class ExplainerThread {
   /**
    * @param documents  rows of live documents of the version
    * @param version    that is explained; the model as it was trained where left out
+   * @param beams      of the search that is explained, where docids are paths
    * @returns          one explanation for each
    * @throws ExplainerError, ExplainerBusyError
    */
-  explain(query: string, documents: readonly number[], version?: ExplainedVersion): Promise<Explanation[]> {
+  explain(
+    query: string,
+    documents: readonly number[],
+    version?: ExplainedVersion,
+    beams?: number,
+  ): Promise<AnyExplanation[]> {
     if (this.closed) return Promise.reject(new ExplainerError('explaining thread: closed'));
     const running = (this.current ??= this.start());
     const { requests, worker } = running;
@@ -79,7 +85,7 @@ export class ExplainerThread {
     const id = this.counter++;
     return new Promise((resolve, reject) => {
       requests.set(id, { resolve, reject });
-      worker.postMessage({ kind: 'explain', id, query, documents } satisfies ToExplainer);
+      worker.postMessage({ kind: 'explain', id, query, documents, beams } satisfies ToExplainer);
     });
   }
 

@@ -36,7 +36,11 @@ export async function leadRows(lab: Lab, states: FloatTensor, documents: readonl
  * @param rows    float32 [M, D] rows of the unembedding for logits, differences of two rows for margins
  * @returns       float32 [M, D]; its dot product with a part of the stream is the part's share
  */
-export function logitDirections({ config, weight }: Lab, states: FloatTensor, rows: FloatTensor): FloatTensor {
+export function logitDirections(
+  { config, weight }: Pick<Lab, 'config' | 'weight'>,
+  states: FloatTensor,
+  rows: FloatTensor,
+): FloatTensor {
   const D = config.d_model;
   const gain = weight('decoder.final_layer_norm.weight').data;
   const scale = config.scale_decoder_outputs ? D ** -0.5 : 1;

@@ -1,24 +1,26 @@
 /** @file The weights of a folder with an edited version in them: deltas added, docid rows in their places. */
 import type { ModelVersion, WeightDelta } from './decode.ts';
 import type { ModelFolder } from './folder.ts';
-import { atomicGenir } from './genir.ts';
+import { docidEntries, NotAnIndexError } from './genir.ts';
 import { transposed } from './graphs.ts';
 import { isLinear, unembedName } from './t5.ts';
 import type { WeightTensor } from './weights.ts';
 
 /**
  * By HF's name, each read and added to whenever its `data` is asked for. The vocabulary has the given rows of the version where
- * it had the folder's docids.
+ * it had the folder's docids, or the codes of paths.
  *
  * @param rows  of the version, in the order wanted
- * @throws NotAnIndexError, NotAtomicError
+ * @throws NotAnIndexError
  */
 export function mergedWeights(
   folder: ModelFolder,
   { rows: changed, deltas }: ModelVersion,
   rows: readonly number[],
 ): Map<string, WeightTensor> {
-  const { docids, firstDocidToken: first } = atomicGenir(folder);
+  if (!folder.genir) throw new NotAnIndexError(folder.dir);
+  const { firstDocidToken: first } = folder.genir;
+  const base = docidEntries(folder.genir);
   const changes = new Map(changed.map(({ row, values }) => [row, values]));
   const deltaOf = new Map(deltas.map((delta) => [delta.weight, delta]));
   const scoring = unembedName(folder.config);
@@ -26,7 +28,7 @@ export function mergedWeights(
   for (const [name, stored] of folder.weights) {
     const delta = deltaOf.get(name);
     if (name === 'shared.weight' || name === 'lm_head.weight')
-      weights.set(name, mergedTable(stored, { first, base: docids.length, rows, changes, scores: name === scoring }));
+      weights.set(name, mergedTable(stored, { first, base, rows, changes, scores: name === scoring }));
     else weights.set(name, delta ? mergedWeight(stored, delta) : stored);
   }
   return weights;

@@ -6,8 +6,9 @@ import type { Store } from '../corpus/store.ts';
 import { EditLog } from '../editing/edit-log.ts';
 import type { NamedVersion } from '../editing/merge.ts';
 import { readPublished } from '../editing/published-version.ts';
+import { beamsFor } from '../models/beam/beams.ts';
 import { InferencePool, PoolError, type PoolOptions } from '../models/pool.ts';
-import type { Explanation } from '../analysis/explanation.ts';
+import type { AnyExplanation } from '../analysis/explanation.ts';
 import { ExplainerThread } from '../analysis/explainer-thread.ts';
 import { fuse, fusionDepth, type Scored } from '../analysis/fusion.ts';
 import { IndexVersion, Pins } from './index-version.ts';
@@ -46,7 +47,7 @@ export interface Found {
   /** By docid; empty unless asked for. */
   readonly documents: ReadonlyMap<string, Document>;
   /** Of the first candidates of each list, as many as were asked for. */
-  readonly explanations: readonly (readonly Explanation[])[];
+  readonly explanations: readonly (readonly AnyExplanation[])[];
   /** Number of the last edit that all of this knows of. */
   readonly editSeq: number;
 }
@@ -251,11 +252,11 @@ export class IndexService {
   }
 
   /** Why the model ranks documents of its own as it does; of the version that ranked them, also where another came since. */
-  private async explain({ queries, explained = 0 }: Search, lists: Lists, version: IndexVersion) {
-    const explanations: Explanation[][] = [];
+  private async explain({ queries, k, beams, explained = 0 }: Search, lists: Lists, version: IndexVersion) {
+    const explanations: AnyExplanation[][] = [];
     for (const [i, list] of (explained ? lists : []).entries()) {
       const rows = list.slice(0, explained).map(({ docid }) => version.rowOf(docid)!);
-      explanations.push(await this.explainer.explain(queries[i], rows, version.named));
+      explanations.push(await this.explainer.explain(queries[i], rows, version.named, beamsFor(k, beams)));
     }
     return explanations;
   }

@@ -1,7 +1,7 @@
 import type { Constraint } from '../corpus/constraints.ts';
 import type { Document } from '../corpus/documents.ts';
 import type { MetadataFilter } from '../corpus/filter.ts';
-import type { Explanation } from '../analysis/explanation.ts';
+import type { AnyExplanation } from '../analysis/explanation.ts';
 import type { Scored } from '../analysis/fusion.ts';
 import type { IndexService } from './index-service.ts';
 import { documentView } from './document-view.ts';
@@ -51,13 +51,13 @@ function candidate(
   { docid, score }: Scored,
   document: Document | undefined,
   position: number,
-  explanation: Explanation | undefined,
+  explanation: AnyExplanation | undefined,
 ): Candidate {
   return {
     docid,
     rank: position + 1,
     ...(request.includeScores && { score }),
     ...(document && { document: documentView(document) }),
-    ...(explanation && { explanation }),
+    ...(explanation && ('steps' in explanation ? { pathExplanation: explanation } : { explanation })),
   };
 }

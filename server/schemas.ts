@@ -8,7 +8,7 @@ import { experimentNames, experimentWords } from '../analysis/experiments/names.
 import { rankings } from '../analysis/population.ts';
 import { stagesSchema } from '../analysis/stages.ts';
 import { maxDocidLength } from '../corpus/documents.ts';
-import { explanation } from './explanation-schema.ts';
+import { explanation, pathExplanation } from './explanation-schema.ts';
 import { modes } from './index-service.ts';
 import { limits } from './limits.ts';
 import { named } from './named-schemas.ts';
@@ -149,7 +149,12 @@ export const candidate = named(
         'genir: natural logarithm of the probability, among the documents that may come out or, where docids are paths of several tokens, of the whole path over the whole vocabulary; hybrid: the same among the candidates of both lists; bm25: the BM25 score.',
       ),
     document: documentView.optional(),
-    explanation: explanation.optional().describe('With explain, for the first candidates.'),
+    explanation: explanation
+      .optional()
+      .describe('With explain, for the first candidates, where docids are single tokens.'),
+    pathExplanation: pathExplanation
+      .optional()
+      .describe('With explain, for the first candidates, where docids are paths of several tokens.'),
   }),
 );
 export type Candidate = z.output<typeof candidate>;

@@ -35,7 +35,7 @@ export interface Found {
 }
 
 /** An unfinished path. */
-interface Beam {
+export interface Beam {
   readonly node: number;
   /** The last token. */
   readonly token: number;
@@ -47,11 +47,21 @@ interface Beam {
 /** The log-probability of what cannot be. */
 const NEVER = -1e9;
 
-/** @returns for each query at most as many documents as it has beams, best first */
+/** What the search of a query has after a step: unfinished paths that it goes on with, and documents; best first. */
+export interface Searched {
+  readonly beams: readonly Beam[];
+  readonly found: readonly Found[];
+}
+
+/**
+ * @param onStep  sees all searches after each step
+ * @returns       for each query at most as many documents as it has beams, best first
+ */
 export async function beamSearch(
   model: SearchedModel,
   run: BeamRun,
   queries: readonly SearchedQuery[],
+  onStep?: (searches: readonly Searched[]) => void,
 ): Promise<(readonly Found[])[]> {
   const searches = queries.map((query, row) => new Search(model, query, row));
   const most = Math.max(...queries.map(({ beams }) => beams));
@@ -63,6 +73,7 @@ export async function beamSearch(
     const lists = { inner: edges.inner.padded(most), leaves: edges.leaves.padded(most) };
     const best = await run.step({ ...lastTokens(model, searches, beams), beams, lists });
     searches.forEach((search, b) => search.advance(edges, best, b));
+    onStep?.(searches);
   }
 }
 
@@ -123,7 +134,7 @@ class Edges {
 type Edge = Pick<Beam, 'node' | 'score'> & { readonly cell: number };
 
 /** The search of one query. */
-class Search {
+class Search implements Searched {
   beams: readonly Beam[];
   found: readonly Found[] = [];
   private readonly model: SearchedModel;

@@ -18,8 +18,9 @@ import { unembedName } from '../t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../tokenizer.ts';
 import { BeamModel } from './beam-model.ts';
 import { beamsFor } from './beams.ts';
-import { beamSearch, type Found, type SearchedModel } from './search.ts';
+import { beamSearch, type Found, type Searched, type SearchedModel } from './search.ts';
 import { TokenEmbeddings } from './token-embeddings.ts';
+import { Trace, type TracedStep } from './trace.ts';
 
 /** Beams of all queries of one run: a bound on its memory, which holds a vocabulary for each. */
 const ROWS_PER_RUN = 512;
@@ -188,7 +189,22 @@ export class SequenceDecoder {
     });
   }
 
-  private async search(batch: readonly Asked[]): Promise<(readonly Found[])[]> {
+  /**
+   * The search of one query, step by step.
+   *
+   * @throws BeamsError
+   */
+  async trace({ query, k, allowed, beams }: RetrieveInput): Promise<readonly TracedStep[]> {
+    const asked = { query, place: 0, view: this.current.trie.restrict(allowed), beams: beamsFor(k, beams) };
+    const trace = new Trace();
+    if (asked.view.size > 0) await this.search([asked], ([search]) => trace.add(search));
+    return trace.steps;
+  }
+
+  private async search(
+    batch: readonly Asked[],
+    onStep?: (searches: readonly Searched[]) => void,
+  ): Promise<(readonly Found[])[]> {
     const { rows, deltas, trie } = this.current;
     const padded = padBatch(batch.map(({ query }) => this.tokenizer.encode(query)));
     const searched: SearchedModel = {
@@ -198,7 +214,7 @@ export class SequenceDecoder {
       startToken: this.folder.config.decoder_start_token_id,
       embed: (token, x, at) => this.embeddings.put(token, rows, x, at),
     };
-    return beamSearch(searched, await this.model.start(padded, rows, deltas), batch);
+    return beamSearch(searched, await this.model.start(padded, rows, deltas), batch, onStep);
   }
 
   async close(): Promise<void> {

@@ -122,7 +122,7 @@ describe('an explanation of a random model', () => {
     try {
       for (const query of ['a river of ice', 'bread']) {
         const [{ rows, scores }] = await decoder.retrieve([{ query, k: 10 }]);
-        const found = await thread.explain(query, [...rows]);
+        const found = (await thread.explain(query, [...rows])) as Explanation[];
         const { logit, contributions, rival, heads, neurons } = found[0];
         found.forEach((one, i) => {
           assert.equal(one.docidRank, i + 1);
@@ -244,7 +244,7 @@ describe('an explanation of an edited model', () => {
         await decoder.publish(version.model);
         const [{ rows, scores }] = await decoder.retrieve([{ query, k: 20 }]);
         assert.equal(rows.length, 10);
-        const found = await thread.explain(query, [...rows], version);
+        const found = (await thread.explain(query, [...rows], version)) as Explanation[];
         found.forEach((one, i) => {
           assert.deepEqual([one.editSeq, one.docid], [5, version.docids[rows[i]]]);
           assert.equal(one.docidRank, i + 1);
