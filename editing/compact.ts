@@ -8,6 +8,7 @@ import { modelVersion } from '../models/model-version.ts';
 import { withWords } from './deletion/with-words.ts';
 import { driftKey, ForeignEditError } from './edit-commit.ts';
 import { EditLog, foldedKey } from './edit-log.ts';
+import { versionBase } from './edited-version.ts';
 import { baseKey, readBase } from './log-base.ts';
 import { mergeVersion } from './merge.ts';
 import { openBase } from './open-base.ts';
@@ -56,7 +57,7 @@ export async function writeFolding(
   const { last: seq, folded } = log;
   if (seq === folded) throw new NothingToFoldError(store.database.name, seq);
   const version = await modelVersion(folder.dir);
-  const published = readPublished(store, { version, docids: folder.genir!.docids });
+  const published = readPublished(store, { version, base: versionBase(folder) });
   const merged = mergeVersion(folder, published, fingerprintOf(store, published));
   writeModelFolder(out, words.size ? withWords(merged, words) : merged);
   return { folder: readModelFolder(out), version: await modelVersion(out), seq, edits: seq - folded };

@@ -9,6 +9,7 @@ import type { EditPlan } from './edit-plan.ts';
 import { encodeEntry } from './entry-codec.ts';
 import { forgetQueries } from './log-base.ts';
 import type { EditOutcome } from './operations.ts';
+import { noPrefix } from './reading.ts';
 import type { NamedEntry, Trial } from './workbench.ts';
 
 /** Name of the meta value with what of an `EditState` no table holds. */
@@ -107,8 +108,8 @@ export function commitEdit(
 function newEntry({ entry }: NamedEntry, document: number): NewEntry {
   const { id, kind } = entry;
   const payload = encodeEntry(entry);
-  const about = { id, kind, document, payload, docid: null, baseRow: null, ofEntry: null };
-  if (entry.kind === 'document') return { ...about, docid: entry.docid };
+  const about = { id, kind, document, payload, docid: null, baseRow: null, ofEntry: null, prefix: noPrefix };
+  if (entry.kind === 'document') return { ...about, docid: entry.docid, prefix: entry.prefix };
   if (entry.kind === 'removal') return { ...about, baseRow: entry.row };
   const { of, docid } = entry;
   return 'row' in of ? { ...about, docid, baseRow: of.row } : { ...about, docid, ofEntry: of.entry };

@@ -6,6 +6,7 @@ import type { Database } from 'better-sqlite3';
 import type { Store } from '../corpus/store.ts';
 import type { WeightDelta } from '../models/decode.ts';
 import { fromFloats, toFloats } from './float-bytes.ts';
+import { noPrefix, type Prefix } from './reading.ts';
 import type { EditKind, EditOutcome, EditRecord, OperationSummary } from './operations.ts';
 
 /** An entry that is in force, without what it brings. */
@@ -18,8 +19,10 @@ export interface ActiveEntry {
   readonly baseRow: number | null;
   /** The document entry that is renamed. */
   readonly ofEntry: string | null;
-  /** Of a document entry: its row behind those of the base. */
+  /** Of a document entry: its number behind those of the base. */
   readonly row: number | null;
+  /** Of a document entry: the tokens before its last one. */
+  readonly prefix: Prefix;
 }
 
 /** An entry as it is written. */
@@ -75,7 +78,7 @@ interface EditRow {
 }
 
 const editColumns = 'e.seq, e.kind, e.author, e.at, e.operations, e.undoes, e.undone_by, e.outcome';
-const entryColumns = `n.id, n.kind, n.docid, n.base_row AS baseRow, n.of_entry AS ofEntry, a.row`;
+const entryColumns = `n.id, n.kind, n.docid, n.base_row AS baseRow, n.of_entry AS ofEntry, a.row, n.prefix`;
 
 export class EditLog {
   private readonly store: Store;
@@ -190,7 +193,8 @@ export class EditLog {
         `SELECT ${entryColumns} FROM edit_activations AS a JOIN edit_entries AS n ON n.id = a.entry
           WHERE a.from_seq <= ? AND (a.to_seq IS NULL OR a.to_seq > ?) ORDER BY n.id`,
       )
-      .all(seq, seq) as ActiveEntry[];
+      .all(seq, seq)
+      .map(toActive);
   }
 
   /** Those in force that are about one document. */
@@ -200,7 +204,8 @@ export class EditLog {
         `SELECT ${entryColumns} FROM edit_entries AS n JOIN edit_activations AS a ON a.entry = n.id AND a.to_seq IS NULL
           WHERE n.document = ? ORDER BY n.id`,
       )
-      .all(document) as ActiveEntry[];
+      .all(document)
+      .map(toActive);
   }
 
   /** What an entry brings; undefined where it was forgotten or never was. */
@@ -211,12 +216,13 @@ export class EditLog {
 
   /** An entry by its id as it was in force last, with the row it had. */
   entry(id: string): ActiveEntry | undefined {
-    return this.database
+    const row = this.database
       .prepare(
         `SELECT ${entryColumns} FROM edit_entries AS n LEFT JOIN edit_activations AS a ON a.entry = n.id
           WHERE n.id = ? ORDER BY a.id DESC LIMIT 1`,
       )
-      .get(id) as ActiveEntry | undefined;
+      .get(id);
+    return row === undefined ? undefined : toActive(row);
   }
 
   /** Whether an entry of this id may be about a document and come into force. */
@@ -241,13 +247,13 @@ export class EditLog {
   }
 
   /** Writes an entry that is not there yet. */
-  writeEntry({ id, kind, document, docid, baseRow, ofEntry, payload }: NewEntry): void {
+  writeEntry({ id, kind, document, docid, baseRow, ofEntry, prefix, payload }: NewEntry): void {
     this.database
       .prepare(
-        `INSERT INTO edit_entries (id, kind, document, docid, base_row, of_entry, payload) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO NOTHING`,
+        `INSERT INTO edit_entries (id, kind, document, docid, base_row, of_entry, prefix, payload)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
       )
-      .run(id, kind, document, docid, baseRow, ofEntry, payload);
+      .run(id, kind, document, docid, baseRow, ofEntry, JSON.stringify([...prefix]), payload);
   }
 
   begin(seq: number, id: string, row: number | null): void {
@@ -313,6 +319,12 @@ export class EditLog {
       )
       .run(seq, number);
   }
+}
+
+function toActive(row: unknown): ActiveEntry {
+  const entry = row as Omit<ActiveEntry, 'prefix'> & { readonly prefix: string };
+  const prefix = JSON.parse(entry.prefix) as number[];
+  return { ...entry, prefix: prefix.length ? Int32Array.from(prefix) : noPrefix };
 }
 
 function toRecord(

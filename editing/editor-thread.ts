@@ -4,6 +4,7 @@ import { openStore } from '../corpus/store.ts';
 import { startThread } from '../models/thread.ts';
 import { EditorError, received } from './crossing-errors.ts';
 import { EditLog } from './edit-log.ts';
+import { type VersionBase } from './edited-version.ts';
 import type { RunOptions, UndoOptions } from './editor.ts';
 import type { EditorSetup, EditTask, FromEditor, ToEditor } from './editor-worker.ts';
 import type { EditOutcome, EditRequest } from './operations.ts';
@@ -14,8 +15,8 @@ export interface EditorThreadOptions {
   readonly modelDir: string;
   /** `modelVersion` of it. */
   readonly version: string;
-  /** Of its rows. */
-  readonly docids: readonly string[];
+  /** What versions of it are made with. */
+  readonly base: VersionBase;
   /** The store's file. */
   readonly path: string;
   /** Folder for what can be computed again, and is kept to open sooner. */
@@ -166,7 +167,7 @@ export class EditorThread {
     const advice = 'nothing was changed; try again';
     try {
       const [version, known] = this.reading((store) => [
-        newestVersion(store, this.options.docids),
+        newestVersion(store, this.options.base),
         key === undefined ? undefined : new EditLog(store).keyed(key),
       ]);
       this.published = version;

@@ -11,6 +11,7 @@ import { DocumentHistory } from './document-history.ts';
 import { checkCircuit } from './circuit-edits.ts';
 import { EditLog, type ActiveEntry, type EditQuery } from './edit-log.ts';
 import { EditModel } from './edit-model.ts';
+import { versionBase } from './edited-version.ts';
 import { Planner, type EditPlan } from './edit-plan.ts';
 import { checkModel, readBase } from './log-base.ts';
 import { openBase } from './open-base.ts';
@@ -109,7 +110,7 @@ export class Editor {
       const drift = Number(store.readMeta(driftKey) ?? 0);
       const cacheFile = dataDir && join(dataDir, bankFile);
       const bench = await Workbench.open({ store, log, model, settings: base.settings, drift, cacheFile, onProgress });
-      return new Editor(store, log, bench, readPublished(store, { version, docids }));
+      return new Editor(store, log, bench, readPublished(store, { version, base: versionBase(folder) }));
     } catch (error) {
       await model.close();
       throw error;
@@ -238,8 +239,15 @@ export class Editor {
       if (step.kind === 'rename') this.live.add(step.to);
     }
     const { rows, deltas } = this.bench.state;
-    const { docids, live } = this;
-    this.published = publishedVersion({ seq: outcome.seq!, docids, live, active: active.values(), rows, deltas });
+    const base = versionBase(this.bench.model.folder);
+    this.published = publishedVersion({
+      seq: outcome.seq!,
+      base,
+      live: this.live,
+      active: active.values(),
+      rows,
+      deltas,
+    });
   }
 }
 

@@ -8,6 +8,7 @@ import { ForgottenError, liveAt } from './document-history.ts';
 import { EditLog, type ActiveEntry } from './edit-log.ts';
 import { EditModel } from './edit-model.ts';
 import { EditedModel, type EditState } from './edited-model.ts';
+import { versionBase } from './edited-version.ts';
 import { decodeEntry } from './entry-codec.ts';
 import { bankQueries, baseDocuments, readBase } from './log-base.ts';
 import { newestVersion, publishedVersion, type PublishedVersion } from './published-version.ts';
@@ -58,11 +59,11 @@ export async function pastVersions(options: PastOptions, seqs: readonly number[]
     const { rows, deltas } = active.length
       ? await solver.state(active)
       : { rows: new Map<string, never>(), deltas: [] };
-    return publishedVersion({ seq, docids: folder.genir!.docids, live, active, rows, deltas });
+    return publishedVersion({ seq, base: versionBase(folder), live, active, rows, deltas });
   }
 }
 
-const newest = ({ store, folder }: PastOptions): PublishedVersion => newestVersion(store, folder.genir!.docids);
+const newest = ({ store, folder }: PastOptions): PublishedVersion => newestVersion(store, versionBase(folder));
 
 function withDocuments(version: PublishedVersion, named: ReadonlyMap<string, number>): PastVersion {
   const { model, docids } = version;

@@ -4,6 +4,7 @@
 import type { Store } from '../corpus/store.ts';
 import type { ModelVersion, WeightDelta } from '../models/decode.ts';
 import { EditLog, type ActiveEntry } from './edit-log.ts';
+import { editedVersion, type VersionBase } from './edited-version.ts';
 import { checkModel } from './log-base.ts';
 
 export interface PublishedVersion {
@@ -14,8 +15,7 @@ export interface PublishedVersion {
 
 interface Parts {
   readonly seq: number;
-  /** Of the base model, by row. */
-  readonly docids: readonly string[];
+  readonly base: VersionBase;
   /** Docids of live documents. */
   readonly live: ReadonlySet<string>;
   readonly active: Iterable<ActiveEntry>;
@@ -24,7 +24,8 @@ interface Parts {
   readonly deltas: readonly WeightDelta[];
 }
 
-export function publishedVersion({ seq, docids: base, live, active, rows, deltas }: Parts): PublishedVersion {
+export function publishedVersion({ seq, base: model, live, active, rows, deltas }: Parts): PublishedVersion {
+  const base = model.genir.docids;
   const entries = [...active];
   const docids: (string | null)[] = [...base];
   const rowOf = new Map(entries.flatMap(({ id, row }) => (row === null ? [] : [[id, row] as const])));
@@ -45,12 +46,15 @@ export function publishedVersion({ seq, docids: base, live, active, rows, deltas
     if (given.has(docid) && !renamed.has(row)) docids[row] = null;
   });
   return {
-    model: {
+    model: editedVersion(model, {
       editSeq: seq,
       live: Uint8Array.from(docids, (docid) => Number(docid !== null && live.has(docid))),
-      rows: [...rowOf].map(([id, row]) => ({ row, values: rows.get(id)! })).sort((a, b) => a.row - b.row),
+      added: entries.flatMap(({ id, row, prefix }) =>
+        row === null ? [] : [{ document: row, prefix, row: rows.get(id)! }],
+      ),
+      gone: entries.flatMap(({ kind, baseRow }) => (kind === 'removal' ? [baseRow!] : [])),
       deltas,
-    },
+    }),
     docids,
   };
 }
@@ -59,25 +63,24 @@ export function publishedVersion({ seq, docids: base, live, active, rows, deltas
  * The version as the log has it, without a model: nothing is solved.
  *
  * @param model.version  `modelVersion` of the model
- * @param model.docids   of its rows
  * @throws ForeignEditsError
  */
 export function readPublished(
   store: Store,
-  { version, docids }: { readonly version: string; readonly docids: readonly string[] },
+  { version, base }: { readonly version: string; readonly base: VersionBase },
 ): PublishedVersion {
   checkModel(store, version);
-  return newestVersion(store, docids);
+  return newestVersion(store, base);
 }
 
 /** The same of a model that was checked before. */
-export function newestVersion(store: Store, docids: readonly string[]): PublishedVersion {
+export function newestVersion(store: Store, base: VersionBase): PublishedVersion {
   const log = new EditLog(store);
   return store.database.transaction(() => {
     const seq = log.last;
     return publishedVersion({
       seq,
-      docids,
+      base,
       live: new Set(store.liveDocids()),
       active: log.setAt(seq),
       rows: log.rows(),

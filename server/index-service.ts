@@ -298,5 +298,5 @@ function liveDocument(store: Store, docid: string): Document | undefined {
   return document?.state === 'live' ? document : undefined;
 }
 
-const writtenVersion = (store: Store, { version, docids }: ModelInfo): NamedVersion =>
-  readPublished(store, { version, docids: docids.docids() });
+const writtenVersion = (store: Store, { version, base }: ModelInfo): NamedVersion =>
+  readPublished(store, { version, base });

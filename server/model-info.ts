@@ -5,6 +5,7 @@ import { count, storedCircuit, type StoredCircuit } from '../models/circuit-reco
 import { readModelFolder, type Genir } from '../models/folder.ts';
 import { modelVersion } from '../models/model-version.ts';
 import { nameOf } from './paths.ts';
+import type { VersionBase } from '../editing/edited-version.ts';
 
 /** What the server knows of a model without opening a session. */
 export interface ModelInfo {
@@ -16,6 +17,8 @@ export interface ModelInfo {
   readonly parameters: number;
   readonly scheme: Genir['scheme'];
   readonly docids: AtomicDocids;
+  /** What versions of it are made with. */
+  readonly base: VersionBase;
   /** Of the documents trained on; null where nobody recorded it. */
   readonly corpusFingerprint: string | null;
   /** The part of the decoder that answers; null where all of it does. */
@@ -53,6 +56,7 @@ export async function readModelInfo(path: string, { circuit = false } = {}): Pro
     parameters: [...weights.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     scheme: genir.scheme,
     docids: new AtomicDocids(genir.docids),
+    base: { genir, width: config.d_model },
     corpusFingerprint: genir.corpus.fingerprint,
     circuit: circuit ? circuitInfo(storedCircuit(dir, genir, config)) : null,
   };

@@ -119,11 +119,11 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
 /** It starts with the first edit: it needs a model of its own, and reads a bank of queries. */
 function editorThread(
   { threads, circuit }: ServeOptions,
-  { dir, version, docids }: ModelInfo,
+  { dir, version, base }: ModelInfo,
   data: DataFolder,
 ): EditorThread {
   const where = { modelDir: dir, path: data.store.database.name, dataDir: data.dir };
-  return new EditorThread({ ...where, version, docids: docids.docids(), threads, circuit });
+  return new EditorThread({ ...where, version, base, threads, circuit });
 }
 
 function dataOptions({ dataDir, corpus, onImport }: ServeOptions, model: ModelInfo) {

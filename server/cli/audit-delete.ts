@@ -213,6 +213,7 @@ function withDataFolder(options: Options & { data: string }, material: Material,
   return readData({ data, model: dir }, async (store, served) => {
     const { BaseCorpus } = await import('../../editing/base-corpus.ts');
     const { newestVersion } = await import('../../editing/published-version.ts');
+    const { versionBase } = await import('../../editing/edited-version.ts');
     const { interactionLayers } = await import('../../editing/deletion/audited-model.ts');
     const { onDisk } = await import('../../editing/deletion/published-folder.ts');
     const deleted = docid.map((one) => find(material, one));
@@ -220,7 +221,7 @@ function withDataFolder(options: Options & { data: string }, material: Material,
     if (back)
       throw new UsageError(`${data}: expected '${back.docid}' to be deleted, got a live document; delete it first`);
     const [before, base] = [readModelFolder(dir), readModelFolder(served.dir)];
-    const { folder, live } = onDisk(base, newestVersion(store, base.genir!.docids));
+    const { folder, live } = onDisk(base, newestVersion(store, versionBase(base)));
     const questions = material.documents.flatMap(({ known }) => known.slice(0, 4));
     const rng = createRng(seed);
     return withModels({ ...options, live }, interactionLayers(before), { before, after: folder }, (models) =>

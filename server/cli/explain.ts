@@ -52,7 +52,7 @@ export const explain = defineCommand<Options, { explanation: Explanation; titles
     const info = await readModelInfo(await currentModel(dir, model));
     const { store } = openDataFolderToRead(dir, info, options.corpus);
     try {
-      const version = readPublished(store, { version: info.version, docids: info.docids.docids() });
+      const version = readPublished(store, info);
       return { explanation: await explanationOf(info.dir, version, query, docid), titles: titlesOf(store) };
     } finally {
       store.close();

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { fingerprintOf } from '../../editing/compact.ts';
+import { versionBase } from '../../editing/edited-version.ts';
 import { mergeVersion } from '../../editing/merge.ts';
 import { readPublished } from '../../editing/published-version.ts';
 import { readModelFolder, writeModelFolder } from '../../models/folder.ts';
@@ -27,7 +28,7 @@ export const exportModel = defineCommand<Options, Exported>({
   run: ({ out, ...options }) =>
     readData(options, (store, { dir, version }) => {
       const folder = readModelFolder(dir);
-      const published = readPublished(store, { version, docids: folder.genir!.docids });
+      const published = readPublished(store, { version, base: versionBase(folder) });
       const parts = mergeVersion(folder, published, fingerprintOf(store, published));
       writeModelFolder(out, parts);
       const { docids } = parts.genir!;

@@ -6,6 +6,7 @@ import { openStore } from '../../corpus/store.ts';
 import { EditorError, received, sendable } from '../../editing/crossing-errors.ts';
 import { EditorThread } from '../../editing/editor-thread.ts';
 import { VersionConflictError, type Operation } from '../../editing/operations.ts';
+import { versionBase } from '../../editing/edited-version.ts';
 import { newestVersion } from '../../editing/published-version.ts';
 import { UndoConflictError } from '../../editing/undo.ts';
 import { readModelFolder } from '../../models/folder.ts';
@@ -18,9 +19,9 @@ const opened: EditorThread[] = [];
 after(() => Promise.all(opened.map((thread) => thread.close())));
 
 async function start({ modelDir, folder, path, dir }: EditWorld): Promise<EditorThread> {
-  const { docids } = folder.genir!;
+  const base = versionBase(folder);
   const version = await modelVersion(modelDir);
-  const thread = new EditorThread({ modelDir, version, docids, path, dataDir: dir, settings: fewQueries });
+  const thread = new EditorThread({ modelDir, version, base, path, dataDir: dir, settings: fewQueries });
   opened.push(thread);
   return thread;
 }
@@ -58,7 +59,7 @@ describe('an editor in a thread', () => {
     assert.deepEqual([a.seq, b.seq, c.seq], [1, 2, 3]);
     assert.ok(messages.includes('solving lantern') && !messages.includes('solving lamp'), messages.join());
     const store = openStore(world.path, { readonly: true });
-    assert.deepEqual(thread.version, newestVersion(store, world.folder.genir!.docids));
+    assert.deepEqual(thread.version, newestVersion(store, versionBase(world.folder)));
     store.close();
     await thread.revert(0);
     assert.deepEqual([thread.version.model.editSeq, thread.version.model.rows], [4, []]);

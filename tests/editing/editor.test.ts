@@ -7,6 +7,7 @@ import { openStore, type Store } from '../../corpus/store.ts';
 import { Editor } from '../../editing/editor.ts';
 import type { EditOutcome, Operation } from '../../editing/operations.ts';
 import { presets } from '../../editing/presets.ts';
+import { versionBase } from '../../editing/edited-version.ts';
 import { readPublished } from '../../editing/published-version.ts';
 import { DocidDecoder } from '../../models/decode.ts';
 import { readModelFolder } from '../../models/folder.ts';
@@ -394,7 +395,7 @@ describe('the log of a store', () => {
     await edit({ kind: 'change', docid: 'd8', document: { text: whistle.text } });
     await editor.undo(2);
     const version = await modelVersion(folder.dir);
-    const stored = readPublished(store, { version, docids: folder.genir!.docids });
+    const stored = readPublished(store, { version, base: versionBase(folder) });
     assert.deepEqual(stored, editor.version);
 
     // A new store with the same base, into which the entries in force are edited in another order.

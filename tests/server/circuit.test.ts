@@ -115,7 +115,7 @@ describe('edits beside --circuit', () => {
     const ask = async () => (await post<RetrieveResponse>(`${server.url}/retrieve`, { query, k: 20 })).body;
     const { candidates, editSeq } = await ask();
     assert.equal(editSeq, 1);
-    const version = readPublished(server.data.store, { version: server.index.model.version, docids: inModel });
+    const version = readPublished(server.data.store, server.index.model);
     assert.equal(version.model.deltas.length, 1);
     const decoder = await DocidDecoder.open(readModelFolder(world.modelDir), { circuit: true });
     await decoder.publish(version.model);

@@ -9,6 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { createRng, type Rng } from '../../corpus/random.ts';
 import { openStore, type Store } from '../../corpus/store.ts';
 import { EditLog } from '../../editing/edit-log.ts';
+import { versionBase } from '../../editing/edited-version.ts';
 import { newestVersion } from '../../editing/published-version.ts';
 import { CorpusModel, type Command } from './edit-stream.ts';
 import { contentOf, editWorld, openEditor, type EditWorld } from './edit-world.ts';
@@ -78,7 +79,7 @@ export async function killAtRandom(dir: string, kills: number, log: (line: strin
       assert.ok(seq <= Math.max(last, acknowledged) + 1, 'one edit at most was under way');
       assert.equal(store.database.pragma('integrity_check', { simple: true }), 'ok');
       assert.deepEqual(store.database.pragma('foreign_key_check'), []);
-      const version = contentOf(newestVersion(store, world.folder.genir!.docids));
+      const version = contentOf(newestVersion(store, versionBase(world.folder)));
       assert.deepEqual({ corpus: textsOf(store), version }, states[seq], `after edit ${seq}`);
       if (seq > Math.max(last, acknowledged)) unsaid++;
       last = seq;
