@@ -88,6 +88,7 @@ export function contentOf({ model, docids }: PublishedVersion): object {
     live: [...model.live],
     rows: model.rows.map(({ row, values }) => [row, hex(values)]),
     deltas: model.deltas.map(({ weight, delta }) => [weight, hex(delta)]),
+    paths: model.paths?.map(({ document, tokens }) => [document, [...tokens]]),
   };
 }
 

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createRng, shuffle } from '../../corpus/random.ts';
+import { EditModel } from '../../editing/edit-model.ts';
+import { EditedModel, type EditState } from '../../editing/edited-model.ts';
+import { editedVersion, versionBase } from '../../editing/edited-version.ts';
+import type { Entry } from '../../editing/entry.ts';
+import { decodeEntry, encodeEntry } from '../../editing/entry-codec.ts';
+import { bestDocuments, measure } from '../../editing/gate.ts';
+import { presets, type EditSettings } from '../../editing/presets.ts';
+import { SequenceDecoder } from '../../models/beam/sequence-decoder.ts';
+import type { ModelVersion, Retrieved } from '../../models/decode.ts';
+import { readModelFolder } from '../../models/folder.ts';
+import type { PathGenir } from '../../models/genir.ts';
+import { assertClose } from '../support/analysis.ts';
+import { tempFolder } from '../support/corpus-temp.ts';
+import { additions, trainQueries } from '../support/edit-bank.ts';
+import { openPathBench } from '../support/edit-path-world.ts';
+import { fewQueries } from '../support/edit-world.ts';
+import { WholeModel } from '../support/sequence-model.ts';
+
+const dir = tempFolder();
+const { model, bank, entry } = await openPathBench(dir);
+const settings: EditSettings = { ...fewQueries, neighbours: { most: 2, least: 1e-4 } };
+const genir = model.folder.genir as PathGenir;
+const N = genir.docids.length;
+const documents = await Promise.all(additions.map((source) => entry(source, settings)));
+const entries: Entry[] = [...documents, { kind: 'removal', id: 'gone', row: 4, pairs: new Map() }];
+const of = (set: readonly Entry[], how = settings): EditState => new EditedModel(model, bank, how, set).state;
+
+function versionOf({ rows, prefixes, dead, deltas }: EditState): ModelVersion {
+  const live = new Uint8Array(N + rows.size).fill(1);
+  for (const document of dead) live[document] = 0;
+  const added = [...rows].map(([id, row], i) => ({ document: N + i, prefix: prefixes.get(id)!, row }));
+  return editedVersion(versionBase(model.folder), { editSeq: 1, live, added, gone: dead, deltas });
+}
+
+/** All documents of each query, exactly: with as many beams as there are. */
+async function served(version: ModelVersion | undefined, texts: readonly string[]): Promise<Retrieved[]> {
+  const decoder = await SequenceDecoder.open(model.folder);
+  if (version) await decoder.publish(version);
+  const found = await decoder.retrieve(texts.map((query) => ({ query, k: 40, beams: 40 })));
+  await decoder.close();
+  return found;
+}
+
+const scoresOf = ({ rows, scores }: Retrieved): Map<number, number> =>
+  new Map(Array.from(rows, (row, i) => [row, scores[i]]));
+
+describe('beneath a prefix', () => {
+  it('queries are what they are where docids are single tokens', async () => {
+    const atomic = await EditModel.open(readModelFolder(`${dir}/atomic`));
+    const { texts, prefixes, states, keys, keysBefore } = bank.observed;
+    const alone = await atomic.observe(texts);
+    assertClose(states.data, alone.states.data, 'states', 1e-4);
+    assertClose(keys.get(1)!.data, alone.keys.get(1)!.data, 'keys', 1e-4);
+    assertClose(keysBefore.get(1)!.data, alone.keys.get(1)!.data, 'keys of the first token', 1e-4); // of the twin alone
+    texts.forEach((_, q) => assert.deepEqual(prefixes[q], model.prefixOf(bank.rowOf[q])));
+    await atomic.close();
+  });
+
+  it('the row of a document competes with the whole vocabulary', async () => {
+    const whole = await WholeModel.open(model.folder);
+    for (const p of [0, 7, 19]) {
+      const path = whole.paths[bank.rowOf[p]];
+      const log = await whole.after(bank.observed.texts[p], path.slice(0, -1));
+      assertClose([bank.scores.own[p] - bank.scores.logSumExp[p]], [log[path.at(-1)!]], 'log p', 1e-4);
+      const best = [...log.keys()].filter((token) => token !== path.at(-1)).sort((a, b) => log[b] - log[a])[0];
+      assert.equal(bank.scores.rivals[p], best);
+    }
+    await whole.release();
+  });
+});
+
+describe('an added document', () => {
+  it('stands where the model looks for its queries', async () => {
+    const whole = await WholeModel.open(model.folder);
+    const prefixes = [...new Set(whole.paths.map((path) => path.slice(0, -1).join()))].map((key) =>
+      key.split(',').map(Number),
+    );
+    for (const { queries, prefix } of documents) {
+      const means: number[] = [];
+      for (const one of prefixes) {
+        const logs = await Promise.all(queries.map((query) => whole.score(query, one)));
+        means.push(logs.reduce((a, b) => a + b, 0));
+      }
+      assert.deepEqual([...prefix], prefixes[means.indexOf(Math.max(...means))]);
+    }
+    await whole.release();
+  });
+
+  it('is found by its queries, under its prefix', async () => {
+    for (const preset of ['rows', 'ledger'] as const) {
+      const how = { ...presets[preset], ...{ queries: settings.queries, bank: settings.bank } };
+      const one = await entry(additions[0], how);
+      const found = await served(versionOf(of([one], how)), one.queries);
+      const first = found.filter(({ rows }) => rows[0] === N).length;
+      assert.ok(first > one.queries.length / 2, `${preset}: ${first} of ${one.queries.length}`);
+      const before = await served(undefined, one.queries);
+      assert.ok(before.every(({ rows }) => !rows.includes(N)));
+    }
+  });
+
+  it('takes from all others beneath a prefix alike', async () => {
+    const how = { ...presets.rows, ...{ queries: settings.queries, bank: settings.bank } };
+    const one = await entry(additions[2], how);
+    const texts = trainQueries.map(({ text }) => text);
+    const [before, after] = [await served(undefined, texts), await served(versionOf(of([one], how)), texts)];
+    texts.forEach((_, q) => {
+      const [then, now] = [scoresOf(before[q]), scoresOf(after[q])];
+      assert.equal(now.size, N + 1);
+      const losses = new Map<string, number[]>();
+      for (const [document, score] of then) {
+        const prefix = genir.paths[document].split(' ')[0];
+        losses.set(prefix, [...(losses.get(prefix) ?? []), score - now.get(document)!]);
+      }
+      for (const list of losses.values())
+        assertClose(list, list.map(() => list[0]), 'loss', 1e-4); // prettier-ignore
+    });
+  });
+
+  it('is kept to the bit with its prefix', () => {
+    const decoded = decodeEntry(encodeEntry(documents[1]));
+    assert.deepEqual(decoded, documents[1]);
+  });
+});
+
+describe('an edited model of paths', () => {
+  it('is a function of the set', async () => {
+    const expected = of(entries);
+    assert.ok(expected.drift > 0);
+    for (let seed = 0; seed < 4; seed++) {
+      const rng = createRng(seed);
+      const edited = new EditedModel(model, bank, settings);
+      for (const one of shuffle([...entries], rng)) {
+        edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
+        if (rng.next() < 0.5) continue;
+        const before = edited.state;
+        edited.apply({ remove: [one.id] }, await edited.trial({ remove: [one.id] }));
+        edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
+        assert.deepEqual(edited.state, before);
+      }
+      assert.deepEqual(edited.state, expected);
+    }
+    assert.deepEqual(versionOf(of([])), {
+      editSeq: 1,
+      live: new Uint8Array(N).fill(1),
+      deltas: [],
+      rows: [],
+      paths: [],
+    });
+  });
+
+  it('answers without what is gone', async () => {
+    const [found] = await served(versionOf(of([entries.at(-1)!])), [trainQueries[4].text]);
+    assert.deepEqual(
+      [...found.rows].sort(),
+      [...genir.docids.keys()].filter((document) => document !== 4),
+    );
+  });
+});
+
+describe('the gate on paths', () => {
+  it('searches as a served model does', async () => {
+    const after = of(entries);
+    const { observed, rowOf } = bank.canaries;
+    const best = await bestDocuments(model, after, observed);
+    const found = await served(versionOf(after), observed.texts);
+    assert.deepEqual(
+      [...best],
+      found.map(({ rows }) => rows[0]),
+    );
+    const { canaries, heldOut } = await measure(model, bank, of([]), after, entries);
+    const places = [...rowOf.keys()].filter((p) => rowOf[p] !== 4);
+    assert.equal(canaries.count, places.length);
+    assert.equal(canaries.after, places.filter((p) => best[p] === rowOf[p]).length / places.length);
+    assert.equal(heldOut.count, documents.flatMap((one) => one.heldOut).length);
+  });
+});
+
+describe('versions of paths', () => {
+  it('have a row for each number between added documents, and none for what is gone', () => {
+    const [row, prefix] = [new Float32Array(32).fill(1), model.prefixOf(0)];
+    const live = Uint8Array.from([...new Uint8Array(N).fill(1), 0, 0, 1]);
+    const version = editedVersion(versionBase(model.folder), {
+      ...{ editSeq: 3, live, deltas: [], gone: [2] },
+      added: [{ document: N + 2, prefix, row }],
+    });
+    const E = genir.codes.length;
+    const leaf = genir.codes.indexOf(genir.paths[2].split(' ')[1]);
+    assert.deepEqual(
+      version.rows.map(({ row: at, values }) => [at, values[0]]),
+      [[leaf, 0], [E, 0], [E + 1, 0], [E + 2, 1]], // prettier-ignore
+    );
+    assert.deepEqual(version.paths, [
+      { document: N + 2, tokens: Int32Array.of(...prefix, genir.firstDocidToken + E + 2) },
+    ]);
+  });
+});
