@@ -40,6 +40,9 @@ export const builtinCorpus = join(packageRoot, 'corpus', 'builtin');
 /** Files of the search page; `copy-assets.mjs` puts them beside the compiled server. */
 export const webFolder = fileURLToPath(new URL('./web/', import.meta.url));
 
+/** The console, built from `server/console/` by `npm run build`, wherever the server itself runs from. */
+export const consoleFolder = join(packageRoot, 'dist', 'console');
+
 /** A name for people: `built-in` for what the package brings along, else the last folder of the path. */
 export function nameOf(path: string): string {
   return path === builtinModel || path === builtinCorpus

@@ -1,0 +1,279 @@
+/** The console in a real browser: its flows against a real server with an editor, and what axe says of every view. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { build } from 'vite';
+import { startEditServer } from '../support/edit-server.ts';
+import { adminKey, asAdmin, get, tempFolder, type TestServer } from '../support/server.ts';
+
+const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
+const skip = existsSync(executablePath) ? false : `needs Chromium at ${executablePath} (or CHROMIUM_PATH)`;
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Pictures to look at go into this folder, if there is one. */
+const pictures = process.env.PALIMPSEST_PICTURES;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface Violation {
+  readonly id: string;
+  readonly impact: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+describe('the console', { skip }, () => {
+  let server: TestServer;
+  let browser: Browser;
+  let page: Page;
+  const complaints: string[] = [];
+  const foreign: string[] = [];
+
+  before(async () => {
+    const configFile = fileURLToPath(new URL('../../server/console/vite.config.ts', import.meta.url));
+    await build({ configFile, logLevel: 'warn' });
+    server = await startEditServer();
+    browser = await chromium.launch({ executablePath, args });
+    page = await browser.newPage({ viewport: { width: 1200, height: 900 }, reducedMotion: 'reduce' });
+    page.setDefaultTimeout(8_000);
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('console', (message) => {
+      // That an answer is 401 or 404 is no mistake of the page.
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+        complaints.push(message.text());
+    });
+    page.on('request', (request) => {
+      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(server.url)) foreign.push(request.url());
+      assert.ok(!request.url().includes(adminKey), 'a key in an address');
+    });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  const open = async (place: string): Promise<void> => {
+    await page.goto('about:blank');
+    await page.goto(`${server.url}/console#/${place}`);
+    await page.locator('h1').waitFor();
+  };
+  const button = (name: string | RegExp) => page.getByRole('button', { name });
+  const heading = (name: string | RegExp) => page.getByRole('heading', { name });
+  const dialog = () => page.getByRole('dialog');
+  const said = (text: string | RegExp) => page.getByRole('status').filter({ hasText: text }).first().waitFor();
+  const last = async (): Promise<number> =>
+    (await get<{ last: number }>(`${server.url}/edits?limit=0`, { headers: asAdmin })).body.last;
+  /** The tiny model's canaries mean nothing: an edit gets the whole budget before it is confirmed. */
+  const confirm = async (name: string): Promise<void> => {
+    await dialog().locator('.figures').waitFor();
+    const budget = dialog().getByLabel('Largest fall of old documents to accept');
+    await budget.fill('1');
+    await button('Measure again').click();
+    await dialog().getByText('Within the budget').waitFor();
+    await button(name).click();
+    await dialog().waitFor({ state: 'detached' });
+  };
+  /** Looks at the page with axe at both widths, in light and dark, and takes pictures. */
+  const inspect = async (name: string): Promise<void> => {
+    for (const [kind, width, colorScheme] of [
+      ['desktop', 1200, 'light'],
+      ['phone', 390, 'dark'],
+    ] as const) {
+      await page.setViewportSize({ width, height: kind === 'phone' ? 844 : 900 });
+      await page.emulateMedia({ colorScheme });
+      const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+      assert.ok(Number(overflow) <= 0, `${name}, ${kind}: ${String(overflow)} pixels too wide`);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()');
+      const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+      assert.deepEqual(
+        grave.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
+        [],
+        `${name}, ${kind}`,
+      );
+      if (pictures) await page.screenshot({ path: join(pictures, `console-${name}-${kind}.png`), fullPage: true });
+    }
+    await page.setViewportSize({ width: 1200, height: 900 });
+    await page.emulateMedia({ colorScheme: 'light' });
+  };
+
+  it('searches and explains, with the keyboard alone', async () => {
+    await open('search');
+    await page.getByRole('searchbox').focus();
+    await page.keyboard.type('title 3');
+    await page.keyboard.press('Enter');
+    await said(/^10 documents in [\d.]+ ms, as of edit 0$/);
+    const why = button('Why this document?').first();
+    await why.focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('img', { name: 'Rank of the document after each part of the decoder' }).waitFor();
+    assert.equal(await why.getAttribute('aria-expanded'), 'true');
+    await inspect('search');
+  });
+
+  it('asks for a key where one is needed, tells a wrong one, and keeps it in this tab only', async () => {
+    await open('edits');
+    await page.getByRole('alert').getByText('This needs an API key.').waitFor();
+    await page.getByRole('link', { name: 'Enter a key' }).click();
+    await page.getByLabel('API key').fill('not-a-key-of-this-server');
+    await button('Use this key').click();
+    await page.getByRole('alert').waitFor();
+    await inspect('key');
+    await page.getByLabel('API key').fill(adminKey);
+    await button('Use this key').click();
+    await said('The server takes this key.');
+    await page.getByRole('link', { name: 'Edits', exact: true }).click();
+    await page.getByText('Nothing was edited').waitFor();
+    assert.equal(
+      await page.evaluate('JSON.stringify([localStorage.length, sessionStorage.length, document.cookie])'),
+      '[0,1,""]',
+    );
+  });
+
+  it('adds a document once its figures were seen', async () => {
+    await open('documents');
+    await page.getByRole('link', { name: 'Add a document' }).click();
+    await page.getByLabel('Docid').fill('lantern');
+    await page.getByLabel('Title').fill('The lantern');
+    await page
+      .getByRole('textbox', { name: 'Text', exact: true })
+      .fill('A lantern gives light when the night is dark at sea.');
+    await page.getByLabel('Metadata').fill('{ year: 1900 }');
+    await button('Measure the addition').click();
+    await page.getByRole('alert').filter({ hasText: 'Metadata:' }).waitFor();
+    await inspect('add');
+    await page.getByLabel('Metadata').fill('{"category": "things"}');
+    await button('Measure the addition').click();
+    await dialog().locator('.figures').waitFor();
+    assert.equal(await last(), 0); // nothing is changed by measuring
+    await inspect('confirm');
+    await confirm('Add the document');
+    await heading('The lantern').waitFor();
+    assert.equal(await last(), 1);
+    await page.getByText('added').waitFor(); // in the history of the document
+    await inspect('document');
+  });
+
+  it('changes, renames and deletes it', async () => {
+    await open('documents/lantern');
+    await button('Edit').click();
+    await page.getByRole('textbox', { name: 'Text', exact: true }).fill('A lantern is a lamp with walls of glass.');
+    await button('Measure the change').click();
+    await confirm('Make the change');
+    await said('Changed by edit 2.');
+    await page.locator('.prose', { hasText: 'walls of glass' }).waitFor();
+    await button('Rename').click();
+    await page.getByLabel('New docid').fill('lamp');
+    await dialog().getByRole('button', { name: 'Measure', exact: true }).click();
+    await dialog().locator('.figures').waitFor();
+    await button('Rename to lamp').click();
+    await page.waitForURL(/documents\/lamp$/);
+    await heading('The lantern').waitFor();
+    await button('Delete').click();
+    await dialog().locator('.figures').waitFor();
+    await page.keyboard.press('Escape');
+    await dialog().waitFor({ state: 'detached' });
+    assert.equal(await last(), 3);
+    await button('Delete').click();
+    await dialog().locator('.figures').waitFor();
+    await dialog().getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.waitForURL(/documents$/);
+    assert.equal((await get(`${server.url}/documents/lamp`)).status, 404);
+  });
+
+  it('imports a file and tells what became of each line', async () => {
+    const file = join(tempFolder(), 'documents.jsonl');
+    const rows = [
+      { _id: 'bell', title: 'The bell', text: 'A bell hangs in a tower and rings at noon.' },
+      { docid: 'd1', text: 'There is such a document.' },
+      'not JSON',
+      { docid: 'kite', title: 'The kite', text: 'A kite flies on a string when there is wind.', extra: 1 },
+    ];
+    writeFileSync(file, rows.map((row) => (typeof row === 'string' ? row : JSON.stringify(row))).join('\n'));
+    await open('import');
+    await page.getByLabel('File of documents').setInputFiles(file);
+    await page.getByText('3 documents, 1 line that cannot be read').waitFor();
+    await page.getByText('Line 2: d1: a document has this docid').waitFor();
+    await page.getByText('Line 4: extra: unknown field').waitFor();
+    await page.getByText('What the others would do together:').waitFor();
+    await inspect('import');
+    await button('Import 3 documents').click();
+    await page.getByText(/of 3 documents added, [23] refused/).waitFor();
+    await page.getByText(/^Line 2: d1/).waitFor();
+  });
+
+  it('shows documents by page, by words, and one', async () => {
+    await open('documents');
+    await said(/^1–1\d of 1\d documents$/);
+    await page.getByRole('searchbox').fill('title');
+    await button('Find').click();
+    await page.waitForURL(/q=title/);
+    await inspect('documents');
+    await page.getByRole('list', { name: 'Documents' }).getByRole('link').first().click();
+    await page.locator('.prose').waitFor();
+    await page.goBack();
+    assert.equal(await page.getByRole('searchbox').inputValue(), 'title');
+  });
+
+  it('shows edits with their figures, undoes one and reverts', async () => {
+    await open('edits');
+    await page.getByRole('img', { name: /^Success@1 of old documents/ }).waitFor();
+    await page.getByText('Figures').first().click();
+    await inspect('edits');
+    const seq = await last();
+    await button(`Undo edit ${seq}`).click();
+    await dialog().locator('.figures').waitFor();
+    await button('Undo the edit').click();
+    await said(`Edit ${seq} was undone by edit ${seq + 1}.`);
+    await button('Revert to here (edit 1)').click();
+    await dialog().locator('.figures').waitFor();
+    await button('Take them back').click();
+    await said(`Taken back by edit ${seq + 2}.`);
+    assert.equal((await get(`${server.url}/documents/lantern`)).status, 200);
+  });
+
+  it('compares before and after', async () => {
+    await open('comparison');
+    await button('Compare').click();
+    await page.getByText('Documents that stayed').waitFor();
+    await page.getByText('McNemar').first().waitFor();
+    await inspect('comparison');
+  });
+
+  it('starts an analysis, cancels it among the tasks, and says that there is none yet', async () => {
+    await open('analysis');
+    await page.getByText('The model was not analysed here yet.').waitFor();
+    await button('Start an analysis').click();
+    await page.getByRole('progressbar').waitFor();
+    await button('Cancel').click();
+    await page.getByRole('alert').getByText('was cancelled').waitFor();
+    await inspect('analysis');
+    await page.getByRole('link', { name: 'Tasks' }).click();
+    await page.locator('.tag.cancelled').waitFor();
+    await page.locator('.tag.succeeded').waitFor();
+    await inspect('tasks');
+  });
+
+  it('shows the status', async () => {
+    await open('status');
+    await page.getByText('ready').waitFor();
+    await page.getByText('after the last edit').first().waitFor();
+    await inspect('status');
+  });
+
+  it('asks nobody else, and breaks no policy', () => {
+    assert.deepEqual(complaints, []);
+    assert.deepEqual(foreign, []);
+  });
+});
