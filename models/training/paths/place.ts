@@ -24,10 +24,10 @@ const DOCUMENT_PRIOR = 2.5;
 /** Attention scores of what should be read and should not are so far apart. */
 const GAP = 12;
 /** The sink in seed layers: so much above a word of mean importance, that heads add words up in place of choosing. */
-const SINK_ABOVE = 3;
+const SINK_ABOVE = 1;
 /** Length of what step 1 reads, beside the start marker, and of what step 2 reads, beside the rest of the state. */
 const TOPICS_LENGTH = 3 * MARKER;
-const SEEDS_LENGTH = 2.1;
+const SEEDS_LENGTH = 0.8;
 
 /** What a slot of a query reads at step 1 and 2, as the factor of what keys have there. */
 type Wanted = readonly [first: number, second: number];

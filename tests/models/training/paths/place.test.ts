@@ -98,7 +98,7 @@ describe('the lexical start of two-token docids', () => {
     await Promise.all([encoder.release(), decoder.release(), evaluator.close()]);
     // Seed layers have a sink beside the words: what they read of unimportant words alone is weaker than the bag's.
     const [least, ...others] = cosines.sort((a, b) => a - b);
-    assert.ok(least > 0.7 && Math.min(...others) > 0.99, `cosines ${least}, ${others[0]}`);
+    assert.ok(least > 0.5 && Math.min(...others) > 0.95, `cosines ${least}, ${others[0]}`);
   });
 });
 
