@@ -20,7 +20,7 @@ import { dot } from './vectors.ts';
 
 export interface ExplainPathOptions {
   /** Number of the document. @default the best that the search finds */
-  readonly document?: number;
+  readonly document?: number | undefined;
   /** Of the search. @default 10 */
   readonly beams?: number | undefined;
   /** Heads, neurons, choices and prefixes at each step, and entries for each of the first two. @default 8 */
@@ -115,7 +115,8 @@ export class PathExplainer {
     if (!shown.includes(own)) shown.push(own);
     const choices = shown.map((c): Choice => {
       const kept = search.isKept(t, allowed[c]);
-      return { token: tokens.name(allowed[c]), logProbability: logProbabilities[c], chosen: c === own, kept };
+      const name = { token: tokens.name(allowed[c]), docid: tokens.docid(allowed[c]) ?? null };
+      return { ...name, logProbability: logProbabilities[c], chosen: c === own, kept };
     });
     const other = order.find((c) => c !== own);
     const rival = other === undefined ? undefined : allowed[other];

@@ -29,6 +29,11 @@ export class PathTokens {
     return Array.from(tokens, (token) => this.name(token));
   }
 
+  /** The document whose docid a token ends, and that alone has it. */
+  docid(token: number): string | undefined {
+    return this.leaves.get(token);
+  }
+
   /** Words are words, also where one of them ends a docid. */
   entry(token: number): PathEntry {
     if (token < this.lab.genir.firstDocidToken) return { word: this.name(token) };

@@ -20,28 +20,9 @@ export interface ExplainerOptions {
 
 export interface ExplainOptions {
   /** Row of the document. @default the model's best */
-  readonly document?: number;
+  readonly document?: number | undefined;
   /** Heads, neurons and entries for each of them. @default 8 */
   readonly top?: number;
-}
-
-/** A docid of no document of the model. */
-export class DocidNotInModelError extends Error {
-  override readonly name = 'DocidNotInModelError';
-  readonly docid: string;
-  constructor(dir: string, docid: string) {
-    super(
-      `${dir}: expected the docid of a document in the model, got '${docid}'; leave it out for the best document, or take one that "retrieve" finds`,
-    );
-    this.docid = docid;
-  }
-}
-
-/** @throws DocidNotInModelError */
-export function documentOf(lab: Lab, docid: string): number {
-  const row = lab.genir.docids.indexOf(docid);
-  if (row < 0) throw new DocidNotInModelError(lab.folder.dir, docid);
-  return row;
 }
 
 /** Explains retrievals of one model. Keeps its MLPs' output matrices in memory. */

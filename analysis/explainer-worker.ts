@@ -3,14 +3,10 @@
  * since weights are constants of its graphs.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { circuitOf, storedCircuit } from '../models/circuit-record.ts';
 import { readModelFolder } from '../models/folder.ts';
-import { Explainer } from './explain.ts';
-import { PathExplainer } from './explain-path.ts';
 import { versionFolder, type ExplainedVersion } from './explain-version.ts';
 import type { AnyExplanation } from './explanation.ts';
-import { Lab } from './lab.ts';
-import { storedStages } from './stages.ts';
+import { openExplainer, type AnyExplainer } from './open-explainer.ts';
 
 export interface ExplainerSetup {
   readonly modelDir: string;
@@ -41,29 +37,15 @@ const base = readModelFolder(modelDir);
 
 /** A version that is ready to be explained. */
 interface Opened {
-  /** @param place  of the document, among those of the version's folder */
-  explain(query: string, place: number, beams: number | undefined): Promise<AnyExplanation>;
-  close(): Promise<void>;
-  /** Where the document of a row is in the folder. */
+  readonly explainer: AnyExplainer;
+  /** Where the document of a row is in the explainer's folder. */
   readonly placeOf: (row: number) => number;
 }
 
 async function open(version: ExplainedVersion | undefined): Promise<Opened> {
   const { folder, places } = version ? versionFolder(base, version) : { folder: base, places: undefined };
-  const placeOf = (row: number): number => (places ? places[row] : row);
-  const editSeq = version?.model.editSeq ?? 0;
-  if (folder.genir && folder.genir.scheme !== 'atomic') {
-    const explainer = await PathExplainer.open(folder, { editSeq });
-    const explain: Opened['explain'] = (query, document, beams) => explainer.explain(query, { document, beams });
-    return { explain, close: () => explainer.close(), placeOf };
-  }
-  const lab = new Lab(folder);
-  const explainer = new Explainer(lab, {
-    stages: storedStages(modelDir, lab.genir, lab.layers),
-    circuit: circuit ? circuitOf(storedCircuit(modelDir, lab.genir, lab.config)) : undefined,
-    editSeq,
-  });
-  return { explain: (query, document) => explainer.explain(query, { document }), close: () => lab.close(), placeOf };
+  const explainer = await openExplainer(folder, { editSeq: version?.model.editSeq ?? 0, circuit });
+  return { explainer, placeOf: (row) => (places ? places[row] : row) };
 }
 
 let version: ExplainedVersion | undefined;
@@ -74,9 +56,9 @@ async function explain(
   documents: readonly number[],
   beams: number | undefined,
 ): Promise<AnyExplanation[]> {
-  opened ??= await open(version);
+  const { explainer, placeOf } = (opened ??= await open(version));
   const explanations: AnyExplanation[] = [];
-  for (const row of documents) explanations.push(await opened.explain(query, opened.placeOf(row), beams));
+  for (const row of documents) explanations.push(await explainer.explain(query, placeOf(row), beams));
   return explanations;
 }
 
@@ -89,7 +71,7 @@ async function handle(message: ToExplainer): Promise<void> {
       return send({ kind: 'failed', id, message: error instanceof Error ? error.message : String(error) });
     }
   }
-  await opened?.close();
+  await opened?.explainer.close();
   opened = undefined;
   if (message.kind === 'version') version = message.version;
   else port.close();

@@ -139,6 +139,10 @@ export const pathExplanation: z.ZodType<PathExplanation> = named(
             .array(
               z.strictObject({
                 token: z.string(),
+                docid: z
+                  .string()
+                  .nullable()
+                  .describe('The document that alone has this token, at the end of its docid; null for others.'),
                 logProbability,
                 chosen: z.boolean().describe("Whether it is the document's."),
                 kept: z

@@ -1,4 +1,4 @@
-import type { Explanation } from '../../analysis/explanation.ts';
+import type { AnyExplanation } from '../../analysis/explanation.ts';
 import { maxDocidLength } from '../../corpus/documents.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { openStore, type Store } from '../../corpus/store.ts';
@@ -10,17 +10,18 @@ import { readModelInfo } from '../model-info.ts';
 import { builtinCorpus, builtinModel } from '../paths.ts';
 import { defineCommand, textUpTo } from './command.ts';
 import { explanationText } from './explanation-text.ts';
-import { corpusOption, dataFolderOf, dataOption, modelOption } from './shared-options.ts';
+import { beamsOption, corpusOption, dataFolderOf, dataOption, modelOption } from './shared-options.ts';
 
 interface Options {
   query: string;
   docid?: string;
+  beams?: number;
   model?: string;
   corpus?: string;
   data?: string;
 }
 
-export const explain = defineCommand<Options, { explanation: Explanation; titles: ReadonlyMap<string, string> }>({
+export const explain = defineCommand<Options, { explanation: AnyExplanation; titles: ReadonlyMap<string, string> }>({
   name: 'explain',
   summary: 'show how the model came from a query to a document',
   options: {
@@ -35,6 +36,7 @@ export const explain = defineCommand<Options, { explanation: Explanation; titles
       description: "the document (default: the model's best of all)",
       parse: textUpTo(maxDocidLength),
     },
+    beams: { ...beamsOption, description: beamsOption.description.replace(', never fewer than candidates', '') },
     model: modelOption,
     corpus: {
       ...corpusOption,
@@ -42,18 +44,19 @@ export const explain = defineCommand<Options, { explanation: Explanation; titles
     },
     data: { ...dataOption, description: `${dataOption.description}; with its edits` },
   },
-  async run({ query, docid, ...options }) {
+  async run({ query, docid, beams, ...options }) {
+    const asked = { query, docid, beams };
     const dir = dataFolderOf(options);
     const { model = builtinModel, corpus = options.model === undefined ? builtinCorpus : undefined } = options;
     if (dir === undefined) {
-      const explanation = await explanationOf(model, undefined, query, docid);
+      const explanation = await explanationOf(model, undefined, asked);
       return { explanation, titles: corpus === undefined ? new Map() : titlesOfCorpus(corpus) };
     }
     const info = await readModelInfo(await currentModel(dir, model));
     const { store } = openDataFolderToRead(dir, info, options.corpus);
     try {
       const version = readPublished(store, info);
-      return { explanation: await explanationOf(info.dir, version, query, docid), titles: titlesOf(store) };
+      return { explanation: await explanationOf(info.dir, version, asked), titles: titlesOf(store) };
     } finally {
       store.close();
     }
@@ -63,28 +66,31 @@ export const explain = defineCommand<Options, { explanation: Explanation; titles
     explanationText(explanation, { titles, isTerminal: process.stdout.isTTY && !process.env.NO_COLOR }),
 });
 
+interface Asked {
+  readonly query: string;
+  /** The best that the model finds where left out. */
+  readonly docid: string | undefined;
+  readonly beams: number | undefined;
+}
+
 /** @throws DocidNotInModelError, StagesError */
 async function explanationOf(
   modelDir: string,
   version: PublishedVersion | undefined,
-  query: string,
-  docid: string | undefined,
-): Promise<Explanation> {
+  { query, docid, beams }: Asked,
+): Promise<AnyExplanation> {
   // Loads onnxruntime, which the other commands' main threads do without.
-  const [{ documentOf, Explainer }, { versionFolder }, { Lab }, { storedStages }] = await Promise.all([
-    import('../../analysis/explain.ts'),
+  const [{ documentOf, openExplainer }, { versionFolder }] = await Promise.all([
+    import('../../analysis/open-explainer.ts'),
     import('../../analysis/explain-version.ts'),
-    import('../../analysis/lab.ts'),
-    import('../../analysis/stages.ts'),
   ]);
   const base = readModelFolder(modelDir);
-  const lab = new Lab(version ? versionFolder(base, version).folder : base);
+  const folder = version ? versionFolder(base, version).folder : base;
+  const explainer = await openExplainer(folder, { editSeq: version?.model.editSeq ?? 0 });
   try {
-    const stages = storedStages(lab.folder.dir, lab.genir, lab.layers);
-    const explainer = new Explainer(lab, { stages, editSeq: version?.model.editSeq ?? 0 });
-    return await explainer.explain(query, docid === undefined ? {} : { document: documentOf(lab, docid) });
+    return await explainer.explain(query, docid === undefined ? undefined : documentOf(folder, docid), beams);
   } finally {
-    await lab.close();
+    await explainer.close();
   }
 }
 

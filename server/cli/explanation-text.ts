@@ -1,59 +1,23 @@
 /** @file An explanation as text for a terminal, and as plain ASCII for everything else. */
-import { componentNames } from '../../analysis/components.ts';
-import type { Contribution, Entry, Explanation, HeadRead } from '../../analysis/explanation.ts';
+import type { AnyExplanation, Explanation } from '../../analysis/explanation.ts';
+import { attention, fired, heading, named, parts, wrote, type TextStyle } from './explanation-drawing.ts';
+import { pathBlocks } from './path-explanation-text.ts';
 
-export interface TextStyle {
-  /** Titles of documents by docid, as far as they are known. */
-  readonly titles: ReadonlyMap<string, string>;
-  /** Colours and blocks; ASCII without. */
-  readonly isTerminal: boolean;
-}
-
-const partNames = { ...componentNames, embedding: 'embedding' } as const;
-
-/** Of the 256 colours of a terminal; components have the hues of the report. */
-const colours = { attn: 36, cross_attn: 208, mlp: 32, embedding: 169, quiet: 244 } as const satisfies Record<
-  Contribution['type'] | 'quiet',
-  number
->;
-type Colour = keyof typeof colours;
-
-/** Columns on each side of zero, and of a bar of attention. */
-const barWidth = 14;
-const attentionWidth = 6;
-/** Heads and neurons that are shown, and entries for each. */
-const shown = { heads: 4, neurons: 5, entries: 5 } as const;
-
-export function explanationText(explanation: Explanation, style: TextStyle): string {
-  const blocks = [summary, parts, attention, wrote, fired].map((block) => block(explanation, style));
+export function explanationText(explanation: AnyExplanation, style: TextStyle): string {
+  const blocks = 'steps' in explanation ? pathBlocks(explanation, style) : documentBlocks(explanation, style);
   return blocks
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
     .join('\n\n');
 }
 
-const paint = (text: string, colour: Colour, { isTerminal }: TextStyle): string =>
-  isTerminal && text.trim() ? `\u001b[38;5;${colours[colour]}m${text}\u001b[0m` : text;
-
-const heading = (text: string, { isTerminal }: TextStyle): string => (isTerminal ? `\u001b[1m${text}\u001b[0m` : text);
-
-const bar = (length: number, { isTerminal }: TextStyle): string => (isTerminal ? '█' : '#').repeat(length);
-
-const signed = (x: number): string => `${x < 0 ? '-' : '+'}${Math.abs(x).toFixed(2)}`;
-
-const named = (docid: string, { titles }: TextStyle): string => [docid, titles.get(docid)].filter(Boolean).join('  ');
-
-/** A piece of text without the mark of a word's start; pieces that go on with a word begin with a hyphen. */
-function piece(token: string): string {
-  if (token === '' || token === '▁') return '(blank)';
-  if (/^<.*>$/.test(token)) return token;
-  return token.startsWith('▁') ? token.slice(1) : `-${token}`;
-}
-
-function entries(all: readonly Entry[], { titles }: TextStyle): string {
-  const text = (entry: Entry) => ('docid' in entry ? `[${titles.get(entry.docid) || entry.docid}]` : piece(entry.word));
-  return all.slice(0, shown.entries).map(text).join(', ');
-}
+const documentBlocks = (explanation: Explanation, style: TextStyle): string[][] => [
+  summary(explanation, style),
+  parts(explanation, { rival: explanation.rival?.docid, among: 'documents' }, style),
+  attention(explanation, style),
+  wrote(explanation, style),
+  fired(explanation, style),
+];
 
 function summary({ editSeq, query, docid, rank, docidRank, logit, rival }: Explanation, style: TextStyle): string[] {
   const distance = rival && logit - rival.logit;
@@ -66,78 +30,3 @@ function summary({ editSeq, query, docid, rank, docidRank, logit, rival }: Expla
     ...(editSeq ? [`  as of edit ${editSeq}`] : []),
   ];
 }
-
-function parts({ ranks, contributions, rival }: Explanation, style: TextStyle): string[] {
-  const largest = Math.max(...contributions.map(({ margin }) => Math.abs(margin)));
-  const rows = contributions.map(({ type, layer, stage, margin }, i) => {
-    const length = largest > 0 ? Math.round((Math.abs(margin) / largest) * barWidth) : 0;
-    const left = margin < 0 ? bar(length, style).padStart(barWidth) : ' '.repeat(barWidth);
-    const right = margin < 0 ? '' : bar(length, style);
-    const first = type === 'embedding' || type === 'attn';
-    const where =
-      type === 'embedding' ? partNames[type] : `${first ? String(layer).padEnd(3) : '   '}${partNames[type]}`;
-    return [
-      `  ${where.padEnd(20)}`,
-      String(ranks[i].rank).padStart(8),
-      String(ranks[i].docidRank).padStart(11),
-      signed(margin).padStart(9),
-      `  ${paint(left, type, style)}|${paint(right, type, style)}`,
-      first && stage ? paint(`${' '.repeat(barWidth - right.length)}  ${stage}`, 'quiet', style) : '',
-    ].join('');
-  });
-  const what = `what it adds to the ${rival ? `lead over ${rival.docid}` : 'logit'}`;
-  return [
-    heading(`Layers: the rank after each part, and ${what}`, style),
-    paint(`  ${''.padEnd(20)}${'rank'.padStart(8)}${'documents'.padStart(11)}${'adds'.padStart(9)}`, 'quiet', style),
-    ...rows,
-  ];
-}
-
-const headName = ({ layer, head }: HeadRead): string => `${layer}.${head}`;
-
-function attention({ tokens, heads }: Explanation, style: TextStyle): string[] {
-  const strongest = heads.slice(0, shown.heads);
-  const width = Math.max(...tokens.map((token) => piece(token).length)) + 2;
-  const cell = (share: number): string => {
-    const percent = share < 0.005 ? '' : `${Math.round(share * 100)} %`;
-    const drawn = bar(Math.round(share * attentionWidth), style);
-    return `${percent.padStart(6)} ${paint(drawn, 'cross_attn', style)}${' '.repeat(attentionWidth - drawn.length)}`;
-  };
-  return [
-    heading('Attention to the query by the strongest heads (layer.head)', style),
-    paint(
-      `  ${''.padEnd(width)}${strongest
-        .map((head) =>
-          headName(head)
-            .padStart(6)
-            .padEnd(7 + attentionWidth),
-        )
-        .join('')}`.trimEnd(),
-      'quiet',
-      style,
-    ),
-    ...tokens.map((token, t) =>
-      `  ${piece(token).padEnd(width)}${strongest.map((head) => cell(head.attention[t])).join('')}`.trimEnd(),
-    ),
-  ];
-}
-
-const wrote = ({ heads }: Explanation, style: TextStyle): string[] => [
-  heading('What they wrote; documents in brackets', style),
-  ...heads
-    .slice(0, shown.heads)
-    .map((head) => `  ${headName(head).padEnd(6)}${signed(head.margin).padStart(6)}  ${entries(head.wrote, style)}`),
-];
-
-const fired = ({ neurons }: Explanation, style: TextStyle): string[] =>
-  neurons.length === 0
-    ? []
-    : [
-        heading('Neurons that fired (layer:neuron) and what they promote', style),
-        ...neurons
-          .slice(0, shown.neurons)
-          .map(
-            ({ layer, neuron, margin, promotes }) =>
-              `  ${`${layer}:${neuron}`.padEnd(8)}${signed(margin).padStart(6)}  ${entries(promotes, style)}`,
-          ),
-      ];

@@ -243,6 +243,14 @@ describe('an explanation of a path', () => {
     for (const docid of ['d0', 'd1', 'd3', 'd4']) assert.equal(kindOf.get(docid), 'docid');
     for (const word of ['▁ice', '▁water', '</s>']) assert.equal(kindOf.get(word), 'word');
     for (const code of ['c0', 'c1', 'c2', 'c3']) assert.equal(kindOf.get(code), 'code');
+    const choices = (await explainer.explain(query, { document: 0 })).steps[2].choices;
+    assert.deepEqual(
+      new Map(choices.map(({ token, docid }) => [token, docid])),
+      new Map([
+        ['c4', 'd0'],
+        ['c5', 'd1'],
+      ]),
+    );
     for (const leaf of ['d2', 'c4', 'c5', 'c6', 'c7']) assert.equal(kindOf.get(leaf), undefined, leaf);
   });
 

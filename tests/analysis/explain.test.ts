@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { DocidNotInModelError, documentOf, Explainer } from '../../analysis/explain.ts';
+import { Explainer } from '../../analysis/explain.ts';
 import type { Entry, Explanation } from '../../analysis/explanation.ts';
 import { ExplainerBusyError, ExplainerError, ExplainerThread } from '../../analysis/explainer-thread.ts';
+import { DocidNotInModelError, documentOf } from '../../analysis/open-explainer.ts';
 import { createRng } from '../../corpus/random.ts';
 import { DocidDecoder, type ModelVersion } from '../../models/decode.ts';
 import { encodeMeans, type LayerCircuit, type StoredCircuit } from '../../models/circuit-record.ts';
@@ -148,8 +149,8 @@ describe('an explanation of a random model', () => {
 
   it('refuses documents that the model does not have', async () => {
     const lab = openLab(writeTinyModel(join(dir, 'refusing')));
-    assert.equal(documentOf(lab, 'd3'), 3);
-    assert.throws(() => documentOf(lab, 'd10'), DocidNotInModelError);
+    assert.equal(documentOf(lab.folder, 'd3'), 3);
+    assert.throws(() => documentOf(lab.folder, 'd10'), DocidNotInModelError);
     await assert.rejects(new Explainer(lab).explain('water', { document: 10 }), RangeError);
   });
 });
@@ -272,7 +273,7 @@ describe('the explaining thread', () => {
       assert.equal(thread.running, false);
       const explainer = new Explainer(openLab(modelDir));
       const here = [await explainer.explain('a river', { document: 4 }), await explainer.explain('a river')];
-      const there = await thread.explain('a river', [4, documentOf(openLab(modelDir), here[1].docid)]);
+      const there = await thread.explain('a river', [4, documentOf(readModelFolder(modelDir), here[1].docid)]);
       assert.deepEqual(there, here);
       while (thread.running) await new Promise((resolve) => setTimeout(resolve, 5));
       assert.deepEqual(await thread.explain('a river', [4]), [here[0]]);
