@@ -108,6 +108,8 @@ export class DocidDecoder {
   /** Weights that may have deltas where a circuit runs: it does without the others. */
   private readonly editable: ReadonlySet<string> | undefined;
   private edited: readonly string[];
+  /** Milliseconds that the last batch took to tokenize. */
+  tokenizeMs = 0;
   private current!: { version: ModelVersion; rows: FloatTensor; bias: Float32Array; deltas: Feeds };
 
   private constructor(folder: ModelFolder, { session, editable }: Opened, options: DecoderOptions) {
@@ -195,7 +197,9 @@ export class DocidDecoder {
     const [n] = rows.shape;
     const k = Math.min(n, Math.max(...inputs.map((input) => input.k)));
     if (!inputs.length || !k) return inputs.map(() => ({ rows: new Int32Array(0), scores: new Float32Array(0) }));
+    const startMs = performance.now();
     const { inputIds, mask, length } = padBatch(inputs.map(({ query }) => this.tokenizer.encode(query)));
+    this.tokenizeMs = performance.now() - startMs;
     const limited = inputs.some(({ allowed }) => allowed);
     const feeds = {
       input_ids: tensor(inputIds, [inputs.length, length]),

@@ -6,6 +6,8 @@ import type { ModelFolder } from './folder.ts';
 export interface Decoder {
   /** Number of the last edit that answers contain. */
   readonly editSeq: number;
+  /** Milliseconds that the last batch took to tokenize; undefined where that is not told apart. */
+  readonly tokenizeMs?: number;
   publish(version: ModelVersion): Promise<void>;
   retrieve(inputs: readonly RetrieveInput[]): Promise<Retrieved[]>;
   close(): Promise<void>;

@@ -15,6 +15,18 @@ export interface PoolOptions {
   readonly maxBatch?: number;
   /** Queries waiting at most; more are refused with `QueueFullError`. @default 1024 */
   readonly maxQueue?: number;
+  /** Told of each batch that was answered. */
+  readonly onBatch?: (times: BatchTimes) => void;
+}
+
+/** What a batch took, in milliseconds. */
+export interface BatchTimes {
+  /** How long each of its queries waited. */
+  readonly waitMs: readonly number[];
+  /** Undefined where a decoder does not tell it apart. */
+  readonly tokenizeMs: number | undefined;
+  /** In the thread: tokens, encoder, decoder. */
+  readonly totalMs: number;
 }
 
 /** More queries wait than the pool takes. Try again later. */
@@ -41,6 +53,7 @@ interface Waiting {
   readonly input: RetrieveInput;
   readonly resolve: (result: PoolResult) => void;
   readonly reject: (error: Error) => void;
+  readonly sinceMs: number;
   /** Threads that died over it. */
   deaths: number;
 }
@@ -57,6 +70,8 @@ interface Seat {
   /** Takes no more batches: told to close, or about to be. */
   closing: boolean;
   batch: Waiting[] | undefined;
+  /** When the batch was sent, by `performance.now()`. */
+  sentMs: number;
   /** Publications under way, by message id. */
   readonly publishing: Map<number, Publication>;
 }
@@ -66,7 +81,7 @@ interface Seat {
  * with the load and a lone query waits for nobody (dynamic batching).
  */
 export class InferencePool {
-  private readonly options: Required<PoolOptions>;
+  private readonly options: Required<Omit<PoolOptions, 'onBatch'>> & Pick<PoolOptions, 'onBatch'>;
   private readonly seats: Seat[] = [];
   private readonly starting = new Set<Seat>();
   private readonly queue: Waiting[] = [];
@@ -109,7 +124,10 @@ export class InferencePool {
     if (this.queue.length + inputs.length > this.options.maxQueue)
       return Promise.reject(new QueueFullError(this.queue.length));
     const answers = inputs.map(
-      (input) => new Promise<PoolResult>((resolve, reject) => this.queue.push({ input, resolve, reject, deaths: 0 })),
+      (input) =>
+        new Promise<PoolResult>((resolve, reject) =>
+          this.queue.push({ input, resolve, reject, sinceMs: performance.now(), deaths: 0 }),
+        ),
     );
     // A thread whose replacement could not start is tried again as soon as there is something to do.
     if (this.seats.length + this.starting.size < this.options.workers) this.replace().catch(() => undefined);
@@ -174,7 +192,7 @@ export class InferencePool {
     const setup: WorkerSetup = { modelDir, threads, circuit };
     const worker = startThread(new URL('./worker', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const seat: Seat = { worker, ended, closing: false, batch: undefined, publishing: new Map() };
+    const seat: Seat = { worker, ended, closing: false, batch: undefined, sentMs: 0, publishing: new Map() };
     this.starting.add(seat);
     return new Promise<void>((resolve, reject) => {
       let death: Error | undefined;
@@ -259,6 +277,7 @@ export class InferencePool {
         if (seat.batch || seat.closing) continue;
         // One of those that were there when a thread died may kill the next one too: each runs alone. They are in front.
         seat.batch = this.queue.splice(0, this.queue[0].deaths ? 1 : this.options.maxBatch);
+        seat.sentMs = performance.now();
         this.batches++;
         this.send(seat, { kind: 'retrieve', id: this.counter++, inputs: seat.batch.map(({ input }) => input) });
       }
@@ -275,8 +294,11 @@ export class InferencePool {
     }
     const batch = seat.batch ?? [];
     seat.batch = undefined;
-    if (message.kind === 'retrieved')
+    if (message.kind === 'retrieved') {
       batch.forEach(({ resolve }, i) => resolve({ ...message.results[i], editSeq: message.editSeq }));
+      const waitMs = batch.map(({ sinceMs }) => seat.sentMs - sinceMs);
+      this.options.onBatch?.({ waitMs, ...message.times });
+    }
     if (message.kind === 'failed') for (const { reject } of batch) reject(new PoolError(message.message));
     this.dispatch();
   }

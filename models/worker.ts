@@ -25,6 +25,7 @@ export type FromWorker =
       readonly id: number;
       readonly editSeq: number;
       readonly results: readonly Retrieved[];
+      readonly times: { readonly tokenizeMs: number | undefined; readonly totalMs: number };
     }
   | { readonly kind: 'published'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number | undefined; readonly message: string };
@@ -36,8 +37,10 @@ const { modelDir, ...options } = workerData as WorkerSetup;
 async function handle(decoder: Decoder, message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'retrieve': {
+      const startMs = performance.now();
       const results = await decoder.retrieve(message.inputs);
-      return send({ kind: 'retrieved', id: message.id, editSeq: decoder.editSeq, results });
+      const times = { tokenizeMs: decoder.tokenizeMs, totalMs: performance.now() - startMs };
+      return send({ kind: 'retrieved', id: message.id, editSeq: decoder.editSeq, results, times });
     }
     case 'publish':
       await decoder.publish(message.version);

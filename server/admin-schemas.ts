@@ -5,6 +5,7 @@ import { keyName } from './keys/keys.ts';
 import { scopes } from './keys/scope.ts';
 import { limits } from './limits.ts';
 import { named } from './named-schemas.ts';
+import type { ReadinessCheck } from './readiness.ts';
 import { editFigures, integerText } from './schemas.ts';
 
 const instant = z.string().meta({ format: 'date-time' });
@@ -92,3 +93,16 @@ export const auditResponse = named(
   }),
 );
 export type AuditResponse = z.output<typeof auditResponse>;
+
+const check = z.string().describe('`ok`, or what is missing.');
+
+export const readinessResponse = named(
+  'Readiness',
+  z.strictObject({
+    status: z
+      .enum(['ready', 'loading', 'closing', 'failing'])
+      .describe('failing: the data folder is not as it should be.'),
+    checks: z.strictObject({ model: check, store: check, version: check } satisfies Record<ReadinessCheck, z.ZodType>),
+  }),
+);
+export type ReadinessResponse = z.output<typeof readinessResponse>;

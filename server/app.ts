@@ -8,6 +8,7 @@ import { authorize } from './keys/authorize.ts';
 import type { ApiKey } from './keys/keys.ts';
 import type { Access } from './keys/scope.ts';
 import { limits } from './limits.ts';
+import { recordRequests } from './request-log.ts';
 import { refuseOtherMethods } from './methods.ts';
 import type { Method, Operation, Route, ServerState } from './route.ts';
 import { routes } from './routes/index.ts';
@@ -17,7 +18,13 @@ import { pages } from './routes/pages.ts';
 export function createApp(state: ServerState, log: (line: string) => void): Express {
   const app = express();
   app.set('etag', false); // Only documents have versions worth a header.
-  app.use(requestId, closeWhenClosing(state), securityHeaders, compression());
+  app.use(
+    requestId,
+    recordRequests(state.metrics, () => undefined),
+    closeWhenClosing(state),
+    securityHeaders,
+    compression(),
+  );
   for (const route of routes) serve(app, route, state, log);
   // After all of them: a document called `import` is found beside POST /documents/import.
   for (const { path, operations } of routes)
@@ -35,8 +42,16 @@ type Log = (line: string) => void;
 function serve(app: Express, { path, operations }: Route, state: ServerState, log: Log): void {
   const handlers = app.route(path);
   for (const [method, spec] of Object.entries(operations) as [Method, Operation][])
-    handlers[method](checkKey(spec.access, state), ...bodyHandlers(spec), answer(spec, state, log));
+    handlers[method](named(path), checkKey(spec.access, state), ...bodyHandlers(spec), answer(spec, state, log));
 }
+
+/** For metrics and the log. */
+const named =
+  (path: string): RequestHandler =>
+  (_, response, next) => {
+    response.locals.route = path;
+    next();
+  };
 
 /** Before the body is read: nobody sends megabytes without a key. */
 const checkKey =

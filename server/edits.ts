@@ -2,8 +2,9 @@ import { EditLog } from '../editing/edit-log.ts';
 import type { RunOptions, UndoOptions } from '../editing/editor.ts';
 import type { EditorThread } from '../editing/editor-thread.ts';
 import type { EditFigures } from '../editing/gate.ts';
-import type { EditOutcome, EditRequest } from '../editing/operations.ts';
+import type { EditKind, EditOutcome, EditRequest } from '../editing/operations.ts';
 import type { IndexService } from './index-service.ts';
+import type { EditEnd, Metrics } from './metrics/metrics.ts';
 import { TaskQueueFullError } from './tasks/errors.ts';
 import { taskLimits } from './tasks/task.ts';
 
@@ -25,11 +26,13 @@ export class EditRefusedError extends Error {
 export class EditService {
   private readonly index: IndexService;
   private readonly editor: EditorThread;
+  private readonly metrics: Metrics;
   private pending = 0;
 
-  constructor(index: IndexService, editor: EditorThread) {
+  constructor(index: IndexService, editor: EditorThread, metrics: Metrics) {
     this.index = index;
     this.editor = editor;
+    this.metrics = metrics;
   }
 
   /** The edits that searches know of. */
@@ -44,21 +47,22 @@ export class EditService {
    */
   edit(request: EditRequest, options: RunOptions = {}): Promise<EditOutcome> {
     const forgets = request.operations.some((operation) => operation.kind === 'delete' && operation.forget);
-    return this.run(async () => {
+    const commit = async (): Promise<EditOutcome> => {
       const outcome = await this.editor.edit(request, options);
       if (!outcome.accepted && !request.dryRun) throw new EditRefusedError(outcome);
       return outcome;
-    }, forgets);
+    };
+    return this.run('edit', commit, forgets);
   }
 
   /** @throws TaskQueueFullError, and what the editor throws */
   undo(seq: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
-    return this.run(() => this.editor.undo(seq, options));
+    return this.run('undo', () => this.editor.undo(seq, options));
   }
 
   /** @throws TaskQueueFullError, and what the editor throws */
   revert(to: number, options: UndoOptions & RunOptions = {}): Promise<EditOutcome> {
-    return this.run(() => this.editor.revert(to, options));
+    return this.run('revert', () => this.editor.revert(to, options));
   }
 
   /** Waits for what was asked for. */
@@ -66,14 +70,22 @@ export class EditService {
     return this.editor.close();
   }
 
-  private async run(edit: () => Promise<EditOutcome>, forgets = false): Promise<EditOutcome> {
+  private async run(kind: EditKind, edit: () => Promise<EditOutcome>, forgets = false): Promise<EditOutcome> {
     if (this.pending > taskLimits.waiting) throw new TaskQueueFullError('edit', this.pending - 1);
     this.pending++;
+    const startMs = performance.now();
+    let end: EditEnd = 'failed';
     try {
       const commit = async () => ({ result: await edit(), version: this.editor.version });
-      return await this.index.edit(commit, forgets);
+      const outcome = await this.index.edit(commit, forgets);
+      end = outcome.seq === null ? 'tried' : 'committed';
+      return outcome;
+    } catch (error) {
+      if (error instanceof EditRefusedError) end = 'refused';
+      throw error;
     } finally {
       this.pending--;
+      this.metrics.edit(kind, end, performance.now() - startMs);
     }
   }
 }

@@ -4,6 +4,7 @@ import type { EditService } from './edits.ts';
 import type { IndexService } from './index-service.ts';
 import type { ApiKey, Keys } from './keys/keys.ts';
 import type { Access } from './keys/scope.ts';
+import { Metrics } from './metrics/metrics.ts';
 import type { TaskRegistry } from './tasks/registry.ts';
 
 export type Phase = 'loading' | 'ready' | 'closing';
@@ -27,6 +28,7 @@ export class ServerState {
   editor: EditService | undefined = undefined;
   /** Whether looking needs a key too. */
   searchLocked = false;
+  readonly metrics = new Metrics();
 
   /** @throws NotReadyError while there is none */
   get index(): IndexService {

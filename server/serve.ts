@@ -7,6 +7,7 @@ import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { EditService } from './edits.ts';
 import { IndexService } from './index-service.ts';
 import { checkAdminKey, Keys } from './keys/keys.ts';
+import { watchState } from './metrics/watch-state.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { ServerState } from './route.ts';
 import { TaskRegistry } from './tasks/registry.ts';
@@ -80,6 +81,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   if (options.adminKey !== undefined) checkAdminKey(options.adminKey);
   const state = new ServerState();
   state.searchLocked = options.lockSearch ?? false;
+  watchState(state.metrics, state);
   const http = createServer(createApp(state, log));
   const port = await listen(http, options.host, options.port);
   let data: DataFolder | undefined;
@@ -94,13 +96,15 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       workers,
       threads,
       maxQueue,
+      onBatch: (times) => state.metrics.batchDone(times),
     });
     state.current = index;
     state.registry = tasks;
-    const edits = new EditService(index, editorThread(options, model, data));
+    const edits = new EditService(index, editorThread(options, model, data), state.metrics);
     state.editor = edits;
     const keys = new Keys(data.store, options.adminKey);
-    const newAdminKey = options.adminKey === undefined ? keys.makeFirst({ name: 'first start', requestId: null }) : undefined; // last: a start that fails shows none
+    const newAdminKey =
+      options.adminKey === undefined ? keys.makeFirst({ name: 'first start', requestId: null }) : undefined; // last: a start that fails shows none
     state.keyring = keys;
     state.phase = 'ready';
     const opened = data;

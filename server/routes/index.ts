@@ -4,10 +4,11 @@ import { auditRoute } from './audit.ts';
 import { documentRoute, documentsRoute, renameRoute } from './documents.ts';
 import { editRoute, editsRoute, revertRoute, undoRoute } from './edits.ts';
 import { evaluateRoute } from './evaluate.ts';
-import { livezRoute, readyzRoute } from './health.ts';
+import { healthzRoute, livezRoute, readyzRoute } from './health.ts';
 import { importRoute } from './import.ts';
 import { infoRoute } from './info.ts';
 import { keyRoute, keysRoute, rotateKeyRoute } from './keys.ts';
+import { metricsRoute } from './metrics.ts';
 import { retrieveRoute } from './retrieve.ts';
 import { cancelTaskRoute, taskRoute, tasksRoute } from './tasks.ts';
 
@@ -35,6 +36,8 @@ export const routes: readonly Route[] = [
   rotateKeyRoute,
   auditRoute,
   infoRoute,
+  metricsRoute,
   livezRoute,
+  healthzRoute,
   readyzRoute,
 ];

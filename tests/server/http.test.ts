@@ -181,7 +181,8 @@ describe('operations', () => {
   it('is alive and ready', async () => {
     assert.deepEqual((await get(`${url}/livez`)).body, { status: 'ok' });
     const ready = await get(`${url}/readyz`);
-    assert.deepEqual([ready.status, ready.body], [200, { status: 'ready' }]);
+    const checks = { model: 'ok', store: 'ok', version: 'ok' };
+    assert.deepEqual([ready.status, ready.body], [200, { status: 'ready', checks }]);
   });
 
   it('tells what it is', async () => {

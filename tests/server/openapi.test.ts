@@ -61,7 +61,9 @@ describe('GET /openapi.json', () => {
       '/keys/{name}/rotate',
       '/audit',
       '/info',
+      '/metrics',
       '/livez',
+      '/healthz',
       '/readyz',
     ]);
     const ids = Object.values(api.paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId));
