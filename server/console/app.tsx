@@ -8,7 +8,7 @@ import { DocumentsView } from './views/documents.tsx';
 import { DocumentView, NewDocumentView } from './views/document.tsx';
 import { EditsView } from './views/edits.tsx';
 import { ImportView } from './views/import.tsx';
-import { KeyView } from './views/key.tsx';
+import { KeysView } from './views/keys.tsx';
 import { SearchView } from './views/search.tsx';
 import { StatusView } from './views/status.tsx';
 import { TasksView } from './views/tasks.tsx';
@@ -21,7 +21,7 @@ const views = {
   analysis: { name: 'Analysis', view: AnalysisView },
   tasks: { name: 'Tasks', view: TasksView },
   status: { name: 'Status', view: StatusView },
-  key: { name: 'Key', view: KeyView },
+  keys: { name: 'Keys', view: KeysView },
 } satisfies Record<string, { name: string; view: (place: Place) => JSX.Element }>;
 type ViewName = keyof typeof views;
 
@@ -54,8 +54,8 @@ export function App(): JSX.Element {
               <li key={name}>
                 <a href={to([name])} {...(name === current && { 'aria-current': 'page' as const })}>
                   {views[name].name}
-                  {name === 'key' && <span class={`dot ${hasKey ? 'on' : ''}`} aria-hidden="true" />}
-                  {name === 'key' && <span class="unseen">{hasKey ? ' (set)' : ' (not set)'}</span>}
+                  {name === 'keys' && <span class={`dot ${hasKey ? 'on' : ''}`} aria-hidden="true" />}
+                  {name === 'keys' && <span class="unseen">{hasKey ? ' (one is set)' : ' (none is set)'}</span>}
                 </a>
               </li>
             ))}

@@ -15,6 +15,14 @@ export class Refusal extends Error {
   }
 }
 
+/** Somebody cancelled the task that was waited for. */
+export class CancelledError extends Error {
+  override readonly name = 'CancelledError';
+  constructor({ id, kind }: TaskView) {
+    super(`Task ${id} (${kind}) was cancelled.`);
+  }
+}
+
 export interface Wish {
   readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   /** Sent as JSON; a string as lines of JSON. */
@@ -45,7 +53,8 @@ export async function send(path: string, { method = 'GET', body, headers, signal
     throw new Refusal('The server cannot be reached.', 0);
   }
   if (response.ok) return response;
-  const problem = (await response.json().catch(() => undefined)) as Problem | undefined;
+  const isProblem = response.headers.get('content-type')?.includes('problem+json');
+  const problem = isProblem ? ((await response.json()) as Problem) : undefined;
   throw new Refusal(problem?.detail ?? `The server answered ${response.status}.`, response.status, problem);
 }
 
@@ -84,7 +93,7 @@ export async function edit(
 /** As the server reads it: plain digits. */
 const shareText = (x: number | undefined): string | undefined => (x !== undefined && x >= 1 ? '1' : x?.toFixed(6));
 
-/** The result of a task. @throws Refusal where it failed or was stopped, or the reason of `signal` */
+/** The result of a task. @throws Refusal where it failed, CancelledError, or the reason of `signal` */
 export async function ended(
   task: TaskView,
   onProgress: (task: TaskView) => void = () => {},
@@ -97,6 +106,7 @@ export async function ended(
   }
   onProgress(now);
   if (now.state === 'succeeded') return now.result;
+  if (now.state === 'cancelled') throw new CancelledError(now);
   throw new Refusal(now.error?.message ?? `Task ${now.id} was ${now.state}.`, 0);
 }
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { build } from 'vite';
 import { startEditServer } from '../support/edit-server.ts';
-import { adminKey, asAdmin, get, tempFolder, type TestServer } from '../support/server.ts';
+import { adminKey, asAdmin, bearer, get, tempFolder, type TestServer } from '../support/server.ts';
 
 const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 const skip = existsSync(executablePath) ? false : `needs Chromium at ${executablePath} (or CHROMIUM_PATH)`;
@@ -129,7 +129,7 @@ describe('the console', { skip }, () => {
     await page.getByLabel('API key').fill('not-a-key-of-this-server');
     await button('Use this key').click();
     await page.getByRole('alert').waitFor();
-    await inspect('key');
+    await page.getByRole('alert').getByText('The server does not know this key.').waitFor();
     await page.getByLabel('API key').fill(adminKey);
     await button('Use this key').click();
     await said('The server takes this key.');
@@ -139,6 +139,30 @@ describe('the console', { skip }, () => {
       await page.evaluate('JSON.stringify([localStorage.length, sessionStorage.length, document.cookie])'),
       '[0,1,""]',
     );
+  });
+
+  it('makes a key, shows its secret once, rotates and revokes it', async () => {
+    await open('keys');
+    await page.getByLabel('Name').fill('robot');
+    await page.getByLabel('Permits').selectOption('edit');
+    await page.getByLabel('Days').fill('30');
+    await button('Make a key').click();
+    const secret = await dialog().getByLabel('Secret').inputValue();
+    assert.equal((await get(`${server.url}/edits`, { headers: bearer(secret) })).status, 200);
+    await button('I have kept it').click();
+    await button('Rotate robot').click();
+    await page.getByLabel('Others have come to know it').check();
+    await dialog().getByRole('button', { name: 'Rotate' }).click();
+    const next = await dialog().getByLabel('Secret').inputValue();
+    await page.keyboard.press('Escape');
+    const status = async (key: string): Promise<number> =>
+      (await get(`${server.url}/edits`, { headers: bearer(key) })).status;
+    assert.deepEqual([await status(secret), await status(next)], [401, 200]);
+    await inspect('keys');
+    await button('Revoke robot').click();
+    await dialog().getByRole('button', { name: 'Revoke' }).click();
+    await page.getByText('robot').waitFor({ state: 'detached' });
+    assert.equal(await status(next), 401);
   });
 
   it('adds a document once its figures were seen', async () => {
@@ -257,7 +281,10 @@ describe('the console', { skip }, () => {
     await button('Start an analysis').click();
     await page.getByRole('progressbar').waitFor();
     await button('Cancel').click();
-    await page.getByRole('alert').getByText('was cancelled').waitFor();
+    await page
+      .getByRole('alert')
+      .getByText(/^Task \d+ \(analysis\) was cancelled/)
+      .waitFor();
     await inspect('analysis');
     await page.getByRole('link', { name: 'Tasks' }).click();
     await page.locator('.tag.cancelled').waitFor();

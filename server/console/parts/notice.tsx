@@ -1,10 +1,16 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { Refusal } from '../client.ts';
+import { CancelledError, Refusal } from '../client.ts';
 import { to } from '../router.ts';
 
 /** What went wrong, and what to do where that is a matter of the key. */
 export function Wrong({ error }: { readonly error: Error | undefined }): JSX.Element | null {
   if (!error) return null;
+  if (error instanceof CancelledError)
+    return (
+      <p class="notice" role="alert">
+        {error.message}
+      </p>
+    );
   const { status, problem } = error instanceof Refusal ? error : { status: 0, problem: undefined };
   const fields = problem?.errors.filter(({ path }) => path !== '') ?? [];
   return (
@@ -13,7 +19,7 @@ export function Wrong({ error }: { readonly error: Error | undefined }): JSX.Ele
         <>
           <p>{status === 401 ? 'This needs an API key.' : 'The key that is set does not permit this.'}</p>
           <p>
-            <a href={to(['key'])}>{status === 401 ? 'Enter a key' : 'Enter another key'}</a>
+            <a href={to(['keys'])}>{status === 401 ? 'Enter a key' : 'Enter another key'}</a>
           </p>
         </>
       ) : fields.length > 0 ? (

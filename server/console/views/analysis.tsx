@@ -70,15 +70,14 @@ export function AnalysisView(): JSX.Element {
           }}
         >
           <label>
-            First{' '}
+            Questions whose document is first{' '}
             <select name="ranking">
               <option value="vocabulary">in the whole vocabulary</option>
               <option value="docids">among docids</option>
             </select>
           </label>
           <label>
-            Questions at most{' '}
-            <input class="short" name="limit" type="number" min="1" max="100000" defaultValue="400" required />
+            at most <input class="short" name="limit" type="number" min="1" max="100000" defaultValue="400" required />
           </label>
           <button type="submit">Start an analysis</button>
         </form>

@@ -55,7 +55,7 @@ export function StatusView(): JSX.Element {
         )}
         {!hasKey && info.data && (
           <Card name="Drift" value="–">
-            <a href={to(['key'])}>Enter a key</a> to see what edits did
+            <a href={to(['keys'])}>Enter a key</a> to see what edits did
           </Card>
         )}
       </dl>

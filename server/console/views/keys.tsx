@@ -1,12 +1,13 @@
 import type { JSX } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import type { EditsResponse } from '../../edit-schemas.ts';
-import { call } from '../client.ts';
+import { call, Refusal } from '../client.ts';
 import { valuesOf } from '../form.ts';
 import { setKey, useKey } from '../key.ts';
+import { Keys } from '../parts/keys.tsx';
 import { Status, Wrong } from '../parts/notice.tsx';
 
-export function KeyView(): JSX.Element {
+export function KeysView(): JSX.Element {
   const key = useKey();
   const field = useId();
   const [error, setError] = useState<Error>();
@@ -21,12 +22,13 @@ export function KeyView(): JSX.Element {
       form.reset();
     } catch (reason) {
       setKey(null);
-      setError(reason as Error);
+      const isUnknown = reason instanceof Refusal && reason.status === 401;
+      setError(isUnknown ? new Error('The server does not know this key.') : (reason as Error));
     }
   };
   return (
     <>
-      <h1 tabIndex={-1}>Key</h1>
+      <h1 tabIndex={-1}>Keys</h1>
       <p class="lead">
         Editing, the history of edits and analyses need an API key. The admin key was shown at the first start;{' '}
         <code>PALIMPSEST_ADMIN_KEY</code> sets another. It stays in this tab until you close it.
@@ -66,6 +68,7 @@ export function KeyView(): JSX.Element {
       </form>
       <Wrong error={error} />
       <Status>{said || (key === null ? 'No key is set.' : 'A key is set.')}</Status>
+      {key !== null && <Keys />}
     </>
   );
 }
