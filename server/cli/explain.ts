@@ -36,7 +36,7 @@ export const explain = defineCommand<Options, { explanation: AnyExplanation; tit
       description: "the document (default: the model's best of all)",
       parse: textUpTo(maxDocidLength),
     },
-    beams: { ...beamsOption, description: beamsOption.description.replace(', never fewer than candidates', '') },
+    beams: beamsOption,
     model: modelOption,
     corpus: {
       ...corpusOption,

@@ -34,7 +34,7 @@ export const retrieve = defineCommand<Options, { response: RetrieveResponse; tit
     },
     k: { flags: '--k <n>', description: 'candidates at most', parse: integer(1, limits.k), default: 10 },
     mode: { flags: '--mode <mode>', description: modes.join(', '), parse: oneOf(modes), default: 'genir' },
-    beams: beamsOption,
+    beams: { ...beamsOption, description: `${beamsOption.description}; never fewer than candidates` },
     includeDocument: { flags: '--include-document', description: 'put the documents into the JSON' },
     model: modelOption,
     corpus: corpusOption,

@@ -27,7 +27,7 @@ export const threadsOption: OptionSpec<number> = {
 
 export const beamsOption: OptionSpec<number> = {
   flags: '--beams <n>',
-  description: `where docids are paths of several tokens: prefixes that are followed at each step, never fewer than candidates (default: ${DEFAULT_BEAMS})`,
+  description: `where docids are paths of several tokens: prefixes that the search follows at each step (default: ${DEFAULT_BEAMS})`,
   parse: integer(1, limits.beams),
 };
 

@@ -22,7 +22,8 @@ function strength(mode, score, best) {
   return { value: probability, text: percent >= 0.1 ? `${percent.toFixed(1)} %` : '< 0.1 %' };
 }
 
-function item({ docid, rank, score, document: found }, { query, mode, best, titleOf }) {
+function item({ docid, rank, score, document: found }, context) {
+  const { query, mode, best } = context;
   const stems = stemsOf(query);
   const { value, text } = strength(mode, score, best);
   const title = found?.title || docid;
@@ -44,7 +45,7 @@ function item({ docid, rank, score, document: found }, { query, mode, best, titl
     element('h2', {}, link),
     element('p', {}, ...marked(excerpt(found?.text ?? '', stems), stems)),
     line,
-    ...(mode === 'bm25' ? [] : why({ docid, rank, title }, query, titleOf)), // the model has no part in BM25
+    ...(mode === 'bm25' ? [] : why({ docid, rank, title }, context)), // the model has no part in BM25
   );
 }
 
@@ -66,7 +67,7 @@ async function search({ q, mode, category, k }) {
     const { candidates, tookMs } = answer;
     const best = candidates[0]?.score ?? 0;
     const titles = new Map(candidates.map(({ docid, document: found }) => [docid, found?.title]));
-    const context = { query: q, mode, best, titleOf: (docid) => titles.get(docid) };
+    const context = { query: q, k: Number(k), mode, best, titleOf: (docid) => titles.get(docid) };
     results.replaceChildren(...candidates.map((one) => item(one, context)));
     const count = candidates.length === 1 ? '1 document' : `${candidates.length} documents`;
     status.textContent = `${candidates.length ? count : 'No document found'} in ${tookMs.toFixed(1)} ms`;
