@@ -1,31 +1,50 @@
 import { randomUUID } from 'node:crypto';
 import compression from 'compression';
+import cors from 'cors';
 import express, { type Express, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import type { z } from 'zod';
 import { MediaTypeError, problemHandler, RouteNotFoundError, validationError } from './http-error.ts';
-import { authorize } from './keys/authorize.ts';
+import { authorize, sentKey, type Sent } from './keys/authorize.ts';
 import type { ApiKey } from './keys/keys.ts';
 import type { Access } from './keys/scope.ts';
 import { limits } from './limits.ts';
+import { textLog, type Log } from './log.ts';
 import { recordRequests } from './request-log.ts';
 import { refuseOtherMethods } from './methods.ts';
+import { limitRate } from './rate-limit.ts';
 import type { Method, Operation, Route, ServerState } from './route.ts';
 import { routes } from './routes/index.ts';
 import { pages } from './routes/pages.ts';
 
+export interface AppOptions {
+  /** Requests in a minute from one key, or without one from one address; 0 for any number. @default 0 */
+  readonly perMinute?: number | undefined;
+  /** Origins whose pages may call; `*` for all. @default none */
+  readonly corsOrigins?: readonly string[] | undefined;
+  /** Proxies in front that add to `X-Forwarded-For`. @default 0 */
+  readonly proxies?: number | undefined;
+}
+
 /** The HTTP side of the server, over whatever index `state` holds at the time of a request. */
-export function createApp(state: ServerState, log: (line: string) => void): Express {
+export function createApp(
+  state: ServerState,
+  log: Log = textLog(() => undefined),
+  { perMinute = 0, corsOrigins = [], proxies = 0 }: AppOptions = {},
+): Express {
   const app = express();
+  app.set('trust proxy', proxies);
   app.set('etag', false); // Only documents have versions worth a header.
   app.use(
     requestId,
-    recordRequests(state.metrics, () => undefined),
+    recordRequests(state.metrics, (record) => log.request(record)),
     closeWhenClosing(state),
     securityHeaders,
     compression(),
+    ...(corsOrigins.length ? [crossOrigin(corsOrigins)] : []),
   );
-  for (const route of routes) serve(app, route, state, log);
+  const limit = limitRate(perMinute, state.metrics);
+  for (const route of routes) serve(app, route, state, log, limit);
   // After all of them: a document called `import` is found beside POST /documents/import.
   for (const { path, operations } of routes)
     app.route(path).all(refuseOtherMethods(Object.keys(operations) as Method[]));
@@ -37,12 +56,10 @@ export function createApp(state: ServerState, log: (line: string) => void): Expr
   return app;
 }
 
-type Log = (line: string) => void;
-
-function serve(app: Express, { path, operations }: Route, state: ServerState, log: Log): void {
+function serve(app: Express, { path, operations }: Route, state: ServerState, log: Log, limit: RequestHandler): void {
   const handlers = app.route(path);
   for (const [method, spec] of Object.entries(operations) as [Method, Operation][])
-    handlers[method](named(path), checkKey(spec.access, state), ...bodyHandlers(spec), answer(spec, state, log));
+    handlers[method](named(path), ...gates(spec.access, state, limit), ...bodyHandlers(spec), answer(spec, state, log));
 }
 
 /** For metrics and the log. */
@@ -53,13 +70,35 @@ const named =
     next();
   };
 
-/** Before the body is read: nobody sends megabytes without a key. */
-const checkKey =
-  (access: Access, state: ServerState): RequestHandler =>
+/** Who calls is known before it is counted, and counted before it is refused: wrong keys count too. */
+const findCaller =
+  (state: ServerState): RequestHandler =>
   (request, response, next) => {
-    response.locals.caller = authorize(request, access, () => state.keys, state.searchLocked);
+    const sent = sentKey(request, () => state.keys);
+    response.locals.sent = sent;
+    if (typeof sent !== 'string') response.locals.caller = sent;
     next();
   };
+
+const checkKey =
+  (access: Access, state: ServerState): RequestHandler =>
+  (_, response, next) => {
+    authorize(response.locals.sent as Sent, access, state.searchLocked);
+    next();
+  };
+
+/** Before the body is read: nobody sends megabytes without a key. What a monitor asks is never refused. */
+const gates = (access: Access, state: ServerState, limit: RequestHandler): RequestHandler[] =>
+  access === 'open' ? [] : [findCaller(state), limit, checkKey(access, state)];
+
+/** Pages of these origins may call; keys travel in a header that scripts set, so no cookies are let through. */
+const crossOrigin = (origins: readonly string[]): RequestHandler =>
+  cors({
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
+    exposedHeaders: ['ETag', 'Location', 'X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy'],
+    maxAge: 600,
+  });
 
 function bodyHandlers({ body, bodyBytes = limits.bodyBytes }: Operation): RequestHandler[] {
   // strict: false, so that a body like `3` gets to the schema, which says what was expected.

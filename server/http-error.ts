@@ -18,6 +18,7 @@ import { PoolError, QueueFullError } from '../models/pool.ts';
 import { EditRefusedError } from './edits.ts';
 import { KeyRequiredError, ScopeError } from './keys/authorize.ts';
 import { KeyExistsError, KeyNotFoundError, LastAdminKeyError } from './keys/errors.ts';
+import { RateLimitError } from './rate-limit.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
 import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError } from './tasks/errors.ts';
@@ -118,6 +119,7 @@ const kinds = {
   nothingToIndex: { status: 422, code: 'nothing_to_index', title: 'No query can be made of the text' },
   keyReused: { status: 422, code: 'idempotency_key_reused', title: 'The key belongs to another request' },
   queueFull: { status: 429, code: 'queue_full', title: 'Too many queries wait' },
+  rateLimited: { status: 429, code: 'rate_limited', title: 'Too many requests' },
   taskQueueFull: { status: 429, code: 'task_queue_full', title: 'Too many tasks wait' },
   analysisFailed: { status: 500, code: 'analysis_failed', title: 'The model cannot be analysed' },
   internal: { status: 500, code: 'internal_error', title: 'The server failed' },
@@ -213,6 +215,10 @@ const answers = [
   })),
   row(MediaTypeError, () => ({ kind: kinds.mediaType })),
   row(QueueFullError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
+  row(RateLimitError, ({ retryAfterSeconds }) => ({
+    kind: kinds.rateLimited,
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+  })),
   row(ExplainerBusyError, () => ({ kind: kinds.queueFull, headers: retrySoon })),
   row(KeyNotFoundError, () => ({ kind: kinds.keyNotFound })),
   row(KeyExistsError, () => ({ kind: kinds.keyNameTaken })),
@@ -303,7 +309,7 @@ function fieldPath(path: readonly PropertyKey[]): string {
 }
 
 /** Writes problems. What is our own fault goes to `log` with its stack, and to the client without. */
-export function problemHandler(log: (line: string) => void): ErrorRequestHandler {
+export function problemHandler(log: (line: string, fields?: object) => void): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
     const requestId = String(response.getHeader('x-request-id'));
@@ -318,7 +324,7 @@ export function problemHandler(log: (line: string) => void): ErrorRequestHandler
     const message = error instanceof Error ? error.message : String(error);
     if (kind.status >= 500 && !(error instanceof NotReadyError)) {
       const said = known || !(error instanceof Error) ? message : (error.stack ?? message);
-      log(`${request.method} ${request.path} ${requestId}: ${said}`);
+      log(`${request.method} ${request.path} ${requestId}: ${said}`, { requestId, code: kind.code });
     }
     const body: Problem = {
       type: `/docs#${kind.code}`,

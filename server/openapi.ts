@@ -16,7 +16,7 @@ const statusTexts: { readonly [status: number]: string } = {
   413: 'The body is too large',
   415: 'The body is of another type',
   422: 'The edit would do too much harm, or the idempotency key belongs to another request',
-  429: 'Too much waits; see Retry-After',
+  429: 'Too many requests, or too much waits; see Retry-After',
   500: 'The server failed',
   503: 'Not ready',
   507: 'The disk is full',
@@ -104,10 +104,10 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
 
 const keyProblems: { readonly [A in Access]: readonly number[] } = {
   open: [],
-  search: [401],
-  read: [401],
-  edit: [401, 403],
-  admin: [401, 403],
+  search: [401, 429],
+  read: [401, 429],
+  edit: [401, 403, 429],
+  admin: [401, 403, 429],
 };
 
 /** A search needs a key only where it is locked. */

@@ -60,7 +60,7 @@ export interface Call<Q, B> {
   readonly request: Request;
   /** For headers and the status; the body is what the handler returns. */
   readonly response: Response;
-  /** The key that the caller has, where the operation needs one. */
+  /** The key that the caller has; there is one where the operation needs one. */
   readonly caller: ApiKey | undefined;
   readonly query: Q;
   readonly body: B;

@@ -7,6 +7,7 @@ import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { EditService } from './edits.ts';
 import { IndexService } from './index-service.ts';
 import { checkAdminKey, Keys } from './keys/keys.ts';
+import { jsonLog, textLog, type LogFormat } from './log.ts';
 import { watchState } from './metrics/watch-state.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { ServerState } from './route.ts';
@@ -30,6 +31,14 @@ export interface ServeOptions {
   readonly adminKey?: string | undefined;
   /** Looking needs a key too. @default false */
   readonly lockSearch?: boolean;
+  /** Requests in a minute from one key, or without one from one address; 0 for any number. @default 0 */
+  readonly perMinute?: number;
+  /** Origins whose pages may call; `*` for all. @default none */
+  readonly corsOrigins?: readonly string[];
+  /** Proxies in front that add to `X-Forwarded-For`. @default 0 */
+  readonly proxies?: number;
+  /** @default text */
+  readonly logFormat?: LogFormat;
   /** Queries that may wait for an inference thread. @default 1024 */
   readonly maxQueue?: number;
   /** Time for requests under way when the server closes. @default 10,000 */
@@ -76,13 +85,14 @@ export interface RunningServer {
  * written, and so that `/livez` and `/readyz` answer while the model loads.
  */
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
-  const log = options.log ?? ((line: string) => void process.stderr.write(`${line}\n`));
+  const write = options.log ?? ((line: string) => void process.stderr.write(`${line}\n`));
+  const log = options.logFormat === 'json' ? jsonLog(write) : textLog(write);
   const model = await readModelInfo(options.modelDir, { circuit: options.circuit ?? false });
   if (options.adminKey !== undefined) checkAdminKey(options.adminKey);
   const state = new ServerState();
   state.searchLocked = options.lockSearch ?? false;
   watchState(state.metrics, state);
-  const http = createServer(createApp(state, log));
+  const http = createServer(createApp(state, log, options));
   const port = await listen(http, options.host, options.port);
   let data: DataFolder | undefined;
   try {

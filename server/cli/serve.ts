@@ -1,9 +1,11 @@
 import { banner } from '../banner.ts';
 import { currentModel } from '../data-folder.ts';
 import { adminKeyVariable } from '../keys/errors.ts';
+import { limits } from '../limits.ts';
+import { logFormats, type LogFormat } from '../log.ts';
 import { builtinModel } from '../paths.ts';
 import { startServer, type RunningServer } from '../serve.ts';
-import { defineCommand, integer, type Note } from './command.ts';
+import { defineCommand, integer, oneOf, type Note } from './command.ts';
 import { importBar } from './import-bar.ts';
 import { corpusOption, modelOption, threadsOption } from './shared-options.ts';
 
@@ -17,6 +19,10 @@ interface Options {
   threads: number;
   circuit?: boolean;
   lockSearch?: boolean;
+  perMinute: number;
+  corsOrigins?: string[];
+  proxies: number;
+  logFormat: LogFormat;
 }
 
 export const serve = defineCommand<Options, RunningServer>({
@@ -46,6 +52,28 @@ export const serve = defineCommand<Options, RunningServer>({
         'answer faster with the part of the decoder that analyze found to suffice; edits need the MLP that they change in it',
     },
     lockSearch: { flags: '--lock-search', description: 'answer queries only with an API key' },
+    perMinute: {
+      flags: '--per-minute <n>',
+      description: 'requests in a minute from one key, or without one from one address; 0 for any number',
+      parse: integer(0, limits.perMinute),
+      default: 0,
+    },
+    corsOrigins: {
+      flags: '--cors-origins <origin...>',
+      description: 'origins whose web pages may call, like https://example.org; * for all (default: none)',
+    },
+    proxies: {
+      flags: '--proxies <n>',
+      description: 'proxies in front, whose X-Forwarded-For tells the address of a caller',
+      parse: integer(0, 100),
+      default: 0,
+    },
+    logFormat: {
+      flags: '--log-format <format>',
+      description: 'text: what went wrong, in lines; json: every request too, an object a line',
+      parse: oneOf(logFormats),
+      default: 'text',
+    },
   },
   async run({ model = builtinModel, data, ...options }, note) {
     const progress = importBar();

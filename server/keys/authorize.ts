@@ -27,19 +27,24 @@ export class ScopeError extends Error {
 
 const bearer = 'Bearer realm="palimpsest"';
 
+/** The key that came with a request, as far as one is known. */
+export type Sent = ApiKey | 'none' | 'unknown' | 'expired';
+
+export function sentKey(request: Request, keys: () => Keys): Sent {
+  const secret = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.get('authorization') ?? '')?.[1];
+  return secret === undefined ? 'none' : (keys().find(secret) ?? 'unknown');
+}
+
+const actual = { none: 'none', unknown: 'an unknown one', expired: 'one that has expired' } as const;
+
 /**
- * Who calls, where the operation needs a key; undefined where anyone may call it, whatever header came along.
+ * Lets pass who may call an operation: anyone where it needs no key, whatever came along.
  *
  * @throws KeyRequiredError, ScopeError
  */
-export function authorize(request: Request, access: Access, keys: () => Keys, locked: boolean): ApiKey | undefined {
+export function authorize(sent: Sent, access: Access, locked: boolean): void {
   const needed = access === 'search' ? (locked ? 'read' : 'open') : access;
-  if (needed === 'open') return undefined;
-  const secret = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.get('authorization') ?? '')?.[1];
-  if (secret === undefined) throw new KeyRequiredError(needed, 'none');
-  const key = keys().find(secret);
-  if (!key) throw new KeyRequiredError(needed, 'an unknown one');
-  if (key === 'expired') throw new KeyRequiredError(needed, 'one that has expired');
-  if (!permits(key.scope, needed)) throw new ScopeError(needed, key);
-  return key;
+  if (needed === 'open') return;
+  if (typeof sent === 'string') throw new KeyRequiredError(needed, actual[sent]);
+  if (!permits(sent.scope, needed)) throw new ScopeError(needed, sent);
 }

@@ -113,7 +113,7 @@ describe('GET /metrics', () => {
     const { watchState } = await import('../../server/metrics/watch-state.ts');
     const state = new ServerState();
     watchState(state.metrics, state);
-    const http = createServer(createApp(state, () => {})).listen(0, '127.0.0.1');
+    const http = createServer(createApp(state)).listen(0, '127.0.0.1');
     await new Promise((resolve) => http.once('listening', resolve));
     const samples = await scrape(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
     http.close();

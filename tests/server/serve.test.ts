@@ -221,7 +221,7 @@ describe('readiness', () => {
     const { createApp } = await import('../../server/app.ts');
     const { ServerState } = await import('../../server/route.ts');
     const state = new ServerState();
-    const http = createServer(createApp(state, () => {})).listen(0, '127.0.0.1');
+    const http = createServer(createApp(state)).listen(0, '127.0.0.1');
     await new Promise((resolve) => http.once('listening', resolve));
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
     assert.equal((await get(`${url}/livez`)).status, 200);
