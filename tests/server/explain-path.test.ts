@@ -7,14 +7,31 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { PathExplainer } from '../../analysis/explain-path.ts';
 import type { PathExplanation } from '../../analysis/explanation.ts';
+import { EditorError } from '../../editing/crossing-errors.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { explanationText } from '../../server/cli/explanation-text.ts';
+import { faultOf } from '../../server/http-error.ts';
 import type { Problem, RetrieveResponse } from '../../server/schemas.ts';
+import { writeAnalysedTwin } from '../support/edit-path-world.ts';
+import { editableWorld } from '../support/edit-server.ts';
 import { paths, startPathServer, writePathModel } from '../support/path-server.ts';
-import { get, inModel, post, tempFolder, writeCorpus, type TestServer } from '../support/server.ts';
+import {
+  asAdmin,
+  get,
+  inModel,
+  post,
+  startTestServer,
+  tempFolder,
+  writeCorpus,
+  type TestServer,
+} from '../support/server.ts';
 
 const query = 'the old river';
 const nameOf = (docid: string): string => paths[inModel.indexOf(docid)];
+
+const program = fileURLToPath(new URL('../../server/cli/main.ts', import.meta.url));
+const runExplain = (...args: string[]) =>
+  spawnSync(process.execPath, ['--import', 'tsx', program, 'explain', ...args], { encoding: 'utf8' });
 
 async function explained(modelDir: string, options: Parameters<PathExplainer['explain']>[1]): Promise<PathExplanation> {
   const explainer = await PathExplainer.open(readModelFolder(modelDir));
@@ -81,18 +98,47 @@ describe('POST /retrieve with explain, where docids are paths', () => {
   it('logs nothing', () => assert.deepEqual(server.lines, []));
 });
 
+describe('an edited model with paths', () => {
+  it('is explained at the version that a search answers from, over HTTP and on the command line', async () => {
+    const world = await editableWorld((dir) => writeAnalysedTwin(dir).path);
+    const server = await startTestServer(world);
+    const document = { docid: 'lantern', title: 'lantern', text: 'a lantern gives light to readers near the harbour' };
+    const send = (body: object) => post(`${server.url}/documents?budget=1`, body, asAdmin);
+    assert.equal((await send({ ...document, queries: ['what gives light'] })).status, 201);
+    assert.equal((await send({ operations: [{ kind: 'delete', docid: 'd7' }] })).status, 200);
+    const request = { query: 'what gives light', k: 20, explain: true };
+    const { body } = await post<RetrieveResponse>(`${server.url}/retrieve`, request);
+    assert.ok(!body.candidates.some(({ docid }) => docid === 'd7'));
+    for (const { docid, rank, score, pathExplanation: found } of body.candidates.slice(0, 5)) {
+      assert.deepEqual([found!.docid, found!.editSeq, found!.place], [docid, 2, rank]);
+      assert.ok(Math.abs(found!.score - score!) < 1e-4, `${found!.score} ${score}`);
+    }
+    const alone = await post<RetrieveResponse>(`${server.url}/retrieve`, { ...request, allow: ['lantern'] });
+    const { pathExplanation: added } = alone.body.candidates[0];
+    assert.equal(added!.steps.at(-1)!.choices.find(({ chosen }) => chosen)!.docid, 'lantern');
+    await server.close();
+    const given = ['--model', world.modelDir, '--data', world.dataDir, '--query', request.query, '--docid', 'lantern'];
+    const printed = runExplain(...given, '--beams', '20', '--json');
+    assert.deepEqual([printed.status, printed.stderr], [0, '']);
+    assert.deepEqual(JSON.parse(printed.stdout), added);
+  });
+
+  it('that was not analysed answers 409 to edits', async () => {
+    const { url } = await startPathServer();
+    const { status, body } = await post<Problem>(`${url}/documents`, { docid: 'n', text: 'A kettle.' }, asAdmin);
+    assert.deepEqual([status, body.code], [409, 'not_editable']);
+  });
+
+  it('is no server that is not there where something asks for docids of one token', () => {
+    const error = Object.assign(new EditorError('expected a model with atomic docids'), { name: 'NotAtomicError' });
+    assert.equal(faultOf(error).code, 'not_editable');
+  });
+});
+
 describe('palimpsest explain, where docids are paths', () => {
-  const program = fileURLToPath(new URL('../../server/cli/main.ts', import.meta.url));
   const modelDir = writePathModel(join(tempFolder(), 'model'));
   const corpus = writeCorpus(join(tempFolder(), 'corpus'));
-  const run = (...args: string[]) =>
-    spawnSync(
-      process.execPath,
-      ['--import', 'tsx', program, 'explain', '--model', modelDir, '--query', query, ...args],
-      {
-        encoding: 'utf8',
-      },
-    );
+  const run = (...args: string[]) => runExplain('--model', modelDir, '--query', query, ...args);
 
   it('prints one JSON object, the explanation of the best document that so many beams find', async () => {
     const { status, stdout, stderr } = run('--beams', '2', '--json');

@@ -18,9 +18,9 @@ export interface EditableWorld {
 }
 
 /** A model and a data folder that edits with few queries. */
-export async function editableWorld(): Promise<EditableWorld> {
+export async function editableWorld(write = writeAnalysedModel): Promise<EditableWorld> {
   const dir = tempFolder();
-  const modelDir = writeAnalysedModel(join(dir, 'model'));
+  const modelDir = write(join(dir, 'model'));
   const world = { modelDir, corpus: writeBeir(join(dir, 'corpus')), dataDir: join(dir, 'data') };
   const model = await readModelInfo(modelDir);
   const data = openDataFolder({ dir: world.dataDir, model, corpus: world.corpus });
