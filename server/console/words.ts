@@ -5,8 +5,12 @@ export const number = (n: number): string => n.toLocaleString('en');
 /** A share with three decimals and no zero in front, as in the tables of the README. */
 export const share = (x: number): string => x.toFixed(3).replace(/^0\./, '.');
 
-export const signedShare = (x: number): string =>
-  Math.abs(x) < 0.0005 ? '±0' : `${x < 0 ? '−' : '+'}${share(Math.abs(x))}`;
+/** With a fourth decimal where three would hide it. */
+export function signedShare(x: number): string {
+  const size = Math.abs(x);
+  if (size < 0.00005) return '±0';
+  return `${x < 0 ? '−' : '+'}${size < 0.001 ? size.toFixed(4).slice(1) : share(size)}`;
+}
 
 export const percent = (x: number): string => (x > 0 && x < 0.001 ? '< 0.1 %' : `${(x * 100).toFixed(1)} %`);
 

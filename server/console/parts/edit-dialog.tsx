@@ -40,7 +40,7 @@ export function EditDialog(props: {
   const [task, setTask] = useState<TaskView>();
   const [budget, setBudget] = useState<number>();
   const controller = useRef<AbortController>(undefined);
-  const name = useRef(idempotencyKey());
+  const name = useRef('');
   const field = useId();
 
   const begin = useCallback((next: Phase): AbortSignal => {
@@ -55,6 +55,7 @@ export function EditDialog(props: {
 
   const measure = (allowed: number | undefined): void => {
     const signal = begin('measuring');
+    name.current = idempotencyKey(); // another budget makes another request
     run({ dryRun: true, budget: allowed, signal, onProgress: setTask })
       .then(setOutcome, (reason: Error) => {
         setOutcome(undefined);

@@ -25,7 +25,7 @@ export function BeforeAfterBars({ label, note, before, after }: Pair): JSX.Eleme
         <span class="unseen">Success@1 before </span>
         {share(before)} <span aria-hidden="true">→</span>
         <span class="unseen"> after </span> <strong>{share(after)}</strong>{' '}
-        <small class={Math.abs(change) < 0.0005 ? '' : change < 0 ? 'fall' : 'rise'}>{signedShare(change)}</small>
+        <small class={Math.abs(change) < 0.00005 ? '' : change < 0 ? 'fall' : 'rise'}>{signedShare(change)}</small>
       </div>
     </div>
   );

@@ -1,12 +1,27 @@
 import type { JSX } from 'preact';
 import { useId, useState } from 'preact/hooks';
-import type { KeysResponse, KeyView, MadeKeyView } from '../../admin-schemas.ts';
+import type { Scope } from '../../keys/scope.ts';
 import { call, Refusal, send } from '../client.ts';
 import { valuesOf } from '../form.ts';
 import { useLoad } from '../load.ts';
 import { when } from '../words.ts';
 import { Dialog } from './dialog.tsx';
 import { Empty, Wrong } from './notice.tsx';
+
+/** As `/keys` answers. Its schemas would bring along modules that do not compile beside a browser's types. */
+interface KeyView {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+  /** Until then the secret before the last rotation is valid too. */
+  readonly previousUntil: string | null;
+}
+
+interface MadeKeyView extends KeyView {
+  readonly secret: string;
+}
 
 const scopes = { read: 'read', edit: 'read and edit', admin: 'everything' } as const satisfies Record<
   KeyView['scope'],
@@ -19,7 +34,7 @@ type Action = { readonly kind: 'rotate' | 'revoke'; readonly key: KeyView };
 
 /** All keys of the server, for those who run it: made, rotated and revoked here. */
 export function Keys(): JSX.Element {
-  const { data, error, reload } = useLoad((signal) => call<KeysResponse>('/keys', { signal }), []);
+  const { data, error, reload } = useLoad((signal) => call<{ keys: readonly KeyView[] }>('/keys', { signal }), []);
   const [failed, setFailed] = useState<Error>();
   const [made, setMade] = useState<MadeKeyView>();
   const [action, setAction] = useState<Action>();

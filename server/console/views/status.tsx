@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { EditsResponse } from '../../edit-schemas.ts';
 import type { HealthResponse, InfoResponse, TasksResponse } from '../../schemas.ts';
-import { call, Refusal } from '../client.ts';
+import { call } from '../client.ts';
 import { useKey } from '../key.ts';
 import { useEvery, useLoad } from '../load.ts';
 import { Wrong } from '../parts/notice.tsx';
@@ -94,14 +94,12 @@ export function StatusView(): JSX.Element {
   );
 }
 
-/** A server that is not ready answers 503, with its state. */
+/** A server that is not ready answers 503, and says what it is instead. */
 async function readiness(signal: AbortSignal): Promise<string> {
-  try {
-    return (await call<HealthResponse>('/readyz', { signal })).status;
-  } catch (error) {
-    if (error instanceof Refusal && error.status === 503) return 'not ready';
-    throw error;
-  }
+  const response = await fetch('/readyz', { signal }).catch(() => {
+    throw new Error('The server cannot be reached.');
+  });
+  return ((await response.json()) as HealthResponse).status;
 }
 
 function Card(props: {
