@@ -106,3 +106,19 @@ export const readinessResponse = named(
   }),
 );
 export type ReadinessResponse = z.output<typeof readinessResponse>;
+
+export const snapshotView = named(
+  'Snapshot',
+  z.strictObject({
+    name: z.string().describe('Name of its folder.'),
+    createdAt: instant,
+    editSeq: z.int().min(0).describe('Number of the last edit in it.'),
+    documents: z.int().min(0),
+    modelVersion: z.string().describe('Of the base model that its edits belong to.'),
+    bytes: z.int().min(0),
+  }),
+);
+export type SnapshotView = z.output<typeof snapshotView>;
+
+export const snapshotsResponse = named('SnapshotsResponse', z.strictObject({ snapshots: z.array(snapshotView) }));
+export type SnapshotsResponse = z.output<typeof snapshotsResponse>;

@@ -127,6 +127,12 @@ function readFolded(file: string): Owner['folded'] {
   }
 }
 
+/** The base that the edits of a store belong to: its folder beside the store, where edits were folded into one. */
+export function baseOf(store: Store): { version: string; folder: string | null; from: string[] } {
+  const { model, folded } = readOwner(store)!;
+  return { version: model.version, folder: folded?.folder ?? null, from: [...(folded?.from ?? [])] };
+}
+
 /**
  * Lets a data folder belong to another model, which contains its edits. Within a transaction of the caller.
  *

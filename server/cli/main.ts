@@ -12,6 +12,7 @@ import { exportModel } from './export.ts';
 import { index } from './index.ts';
 import { keysGroup } from './keys.ts';
 import { retrieve } from './retrieve.ts';
+import { snapshotGroup } from './snapshot.ts';
 import { serve } from './serve.ts';
 
 process.exitCode = await runProgram(
@@ -24,6 +25,7 @@ process.exitCode = await runProgram(
     analyze,
     editGroup,
     keysGroup,
+    snapshotGroup,
     compact,
     exportModel,
     editBench,

@@ -10,6 +10,7 @@ import { infoRoute } from './info.ts';
 import { keyRoute, keysRoute, rotateKeyRoute } from './keys.ts';
 import { metricsRoute } from './metrics.ts';
 import { retrieveRoute } from './retrieve.ts';
+import { snapshotsRoute } from './snapshots.ts';
 import { cancelTaskRoute, taskRoute, tasksRoute } from './tasks.ts';
 
 /** Everything the server answers in JSON, in the order of its documentation. */
@@ -35,6 +36,7 @@ export const routes: readonly Route[] = [
   keyRoute,
   rotateKeyRoute,
   auditRoute,
+  snapshotsRoute,
   infoRoute,
   metricsRoute,
   livezRoute,

@@ -1,6 +1,6 @@
 /** Work that takes longer than a request should: asked for by one request, looked at by others, kept over a restart. */
 
-export const taskKinds = ['analysis', 'edit', 'evaluation'] as const;
+export const taskKinds = ['analysis', 'edit', 'evaluation', 'snapshot'] as const;
 export type TaskKind = (typeof taskKinds)[number];
 
 export const taskStates = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'interrupted'] as const;

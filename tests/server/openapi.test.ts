@@ -60,6 +60,7 @@ describe('GET /openapi.json', () => {
       '/keys/{name}',
       '/keys/{name}/rotate',
       '/audit',
+      '/snapshots',
       '/info',
       '/metrics',
       '/livez',
