@@ -161,7 +161,7 @@ describe('the console', { skip }, () => {
     await inspect('keys');
     await button('Revoke robot').click();
     await dialog().getByRole('button', { name: 'Revoke' }).click();
-    await page.getByText('robot').waitFor({ state: 'detached' });
+    await button('Rotate robot').waitFor({ state: 'detached' });
     assert.equal(await status(next), 401);
   });
 
@@ -185,7 +185,7 @@ describe('the console', { skip }, () => {
     await confirm('Add the document');
     await heading('The lantern').waitFor();
     assert.equal(await last(), 1);
-    await page.getByText('added').waitFor(); // in the history of the document
+    await page.getByRole('list', { name: 'Edits' }).getByText('added').waitFor(); // in the history of the document
     await inspect('document');
   });
 
@@ -294,7 +294,7 @@ describe('the console', { skip }, () => {
 
   it('shows the status', async () => {
     await open('status');
-    await page.getByText('ready').waitFor();
+    await page.getByText('ready', { exact: true }).waitFor();
     await page.getByText('after the last edit').first().waitFor();
     await inspect('status');
   });
