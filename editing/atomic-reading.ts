@@ -41,10 +41,6 @@ export class AtomicReading implements Reading {
     return { last, before: Object.fromEntries(before) as Activations };
   }
 
-  place(): Promise<Prefix> {
-    return Promise.resolve(noPrefix);
-  }
-
   async close(): Promise<void> {
     await this.lab.close();
   }

@@ -76,22 +76,22 @@ export class EditModel {
   readonly documentRows: FloatTensor;
   /** Decoder layers whose MLP output matrix is edited, ascending. */
   readonly layers: readonly number[];
-  /** Searches a version as it is served, where that takes more than one step. */
-  readonly search: Reading['search'];
+  /** What takes more than the one step that edits look at; undefined where docids are single tokens. */
+  readonly paths: Reading['paths'];
   private readonly reading: AtomicReading | PathReading;
   /** [R] the document that a row stands for and nobody else's; −1 for none. */
   private readonly documentOfRow: Int32Array;
   private readonly noBias: FloatTensor;
 
   private constructor(reading: AtomicReading | PathReading, layers: readonly number[]) {
-    const { lab, rows, rowOf, search }: Reading = reading;
+    const { lab, rows, rowOf, paths }: Reading = reading;
     this.reading = reading;
     this.lab = lab;
     this.folder = lab.folder;
     this.rows = rows;
     this.documentRows = takeRows(rows, rowOf);
     this.layers = layers;
-    this.search = search;
+    this.paths = paths;
     this.noBias = tensor(new Float32Array(rows.shape[0]), [1, rows.shape[0]]);
     this.documentOfRow = new Int32Array(rows.shape[0]).fill(-1);
     const shared = new Set<number>();
@@ -158,11 +158,6 @@ export class EditModel {
   /** Rows that stand for these documents and for no others. */
   ownRows(documents: Iterable<number>): number[] {
     return Array.from(documents, (document) => this.reading.rowOf[document]).filter((row) => this.documentOf(row) >= 0);
-  }
-
-  /** Where the base model looks for the answer to these queries: the prefix for a document that answers them. */
-  place(texts: readonly string[]): Promise<Prefix> {
-    return this.reading.place(texts);
   }
 
   /**

@@ -13,7 +13,7 @@ import type { EditPairs } from './methods/method.ts';
 import { furtherOf, ownAmong, strengthOf, strongest, type Neighbour } from './neighbours.ts';
 import type { EditSettings, RowSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
-import type { Prefix } from './reading.ts';
+import { prefixKey, type Prefix } from './reading.ts';
 import { solveRow } from './solve-row.ts';
 import { WeightEdits } from './weight-edits.ts';
 
@@ -108,6 +108,7 @@ export class EditedModel {
    */
   async trial(change: EditChange): Promise<EditState> {
     const changed = this.changed(change);
+    await this.bank.prepare(this.model, this.prefixes(changed));
     const state = this.solve(changed);
     this.tried.set(state, changed);
     return state;
@@ -224,6 +225,13 @@ export class EditedModel {
     return [...dead].filter((row) => near.has(row) && row !== entry.replaces).sort((a, b) => a - b);
   }
 
+  /** Those of documents that may have to be solved again. */
+  private prefixes({ entries, moved, added }: Changed): Prefix[] {
+    const isDeadAsBefore = sameRows(deadRows(entries.values()), this.current.state.dead);
+    const isStale = ({ id }: Entry): boolean => !isDeadAsBefore || moved.has(id) || added.has(id);
+    return prefixesOf([...entries.values()].filter(isStale));
+  }
+
   private finalRow(entry: DocumentEntry, changed: Computed, dead: ReadonlySet<number>): Float32Array {
     const gone = this.gone(entry, dead);
     const neighbours = this.strongest(this.neighbours(entry, changed));
@@ -231,12 +239,22 @@ export class EditedModel {
     const others = neighbours.map((id) => changed.entries.get(id) as DocumentEntry);
     const question = {
       prior: entry.prior,
-      own: ownAmong(entry, others, this.model.rows.data, this.model.ownRows(gone)),
+      prefix: entry.prefix,
+      own: ownAmong(
+        entry,
+        others,
+        this.model.rows.data,
+        this.model.ownRows(gone.filter((d) => this.isUnder(entry, d))),
+      ),
       further: furtherOf(entry, others),
       aside: new Set(entry.replaces < 0 ? gone : [...gone, entry.replaces]),
     };
     const start = { row: entry.provisional, touched: entry.touched };
     return solveRow(this.model, this.bank, rowSettings(this.settings.rows, entry), question, start).row;
+  }
+
+  private isUnder({ prefix }: DocumentEntry, document: number): boolean {
+    return prefixKey(this.model.prefixOf(document)) === prefixKey(prefix);
   }
 
   private drift(deltas: readonly WeightDelta[]): number {
@@ -256,6 +274,10 @@ export class EditedModel {
     return known;
   }
 }
+
+/** Of the documents among entries. */
+export const prefixesOf = (entries: readonly Entry[]): Prefix[] =>
+  entries.flatMap((entry) => (entry.kind === 'document' ? [entry.prefix] : []));
 
 /** With the weight of old documents that the entry was solved with. */
 const rowSettings = (settings: RowSettings, { oldDocument }: DocumentEntry): RowSettings =>

@@ -1,6 +1,9 @@
 import type { ModelVersion, WeightDelta } from '../models/decode.ts';
 import type { Genir, ModelFolder } from '../models/folder.ts';
 import { NotAnIndexError, type PathGenir } from '../models/genir.ts';
+import { outputWeight } from './edit-graphs.ts';
+import type { EditModel } from './edit-model.ts';
+import type { EditState } from './edited-model.ts';
 import type { Prefix } from './reading.ts';
 
 /** What a version has to know of the model that it is one of. */
@@ -63,6 +66,22 @@ export function editedVersion({ genir, width }: VersionBase, parts: VersionParts
       return { document, tokens: Int32Array.of(...prefix, leaf) };
     }),
   };
+}
+
+/** A state as it would be served, every edited weight with a delta, so that sessions stay open. */
+export function trialVersion(
+  { folder, documents: N, layers, lab }: EditModel,
+  state: Pick<EditState, 'rows' | 'prefixes' | 'dead' | 'deltas'>,
+): ModelVersion {
+  const { d_model: D, d_ff: F } = lab.config;
+  const live = new Uint8Array(N + state.rows.size).fill(1);
+  for (const document of state.dead) live[document] = 0;
+  const given = new Map(state.deltas.map((delta) => [delta.weight, delta]));
+  return editedVersion(versionBase(folder), {
+    ...{ editSeq: 0, live, gone: state.dead },
+    added: [...state.rows].map(([id, row], i) => ({ document: N + i, prefix: state.prefixes.get(id)!, row })),
+    deltas: layers.map(outputWeight).map((weight) => given.get(weight) ?? { weight, delta: new Float32Array(F * D) }),
+  });
 }
 
 /** [N] the code that ends a document's path and is in no other; −1 where it has none. */

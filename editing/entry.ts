@@ -7,6 +7,7 @@ import type { EditModel, Observed } from './edit-model.ts';
 import type { EditPairs } from './methods/method.ts';
 import type { EditSettings } from './presets.ts';
 import { sliceObserved, type QueryBank } from './query-bank.ts';
+import { placeFor, rivalry } from './path-standing.ts';
 import type { Prefix } from './reading.ts';
 import { meanRow, solveRow, type FurtherQueries, type OwnQueries } from './solve-row.ts';
 import { targetMethods, type TargetMethodName, type TargetOptions } from './targets/table.ts';
@@ -84,6 +85,9 @@ export interface DocumentSource {
 /** Of the calibrated mean that a row begins with where none can be made of its text. */
 const PRIOR_RIDGE = 0.1;
 
+/** What a query counts that no row under the prefix can bring there. */
+const UNREACHED = 1e-3;
+
 /** Of a query's words, by idf, so much less must be in the new text than in the old one for it to be obsolete. */
 const OBSOLETE_BELOW = 0.6;
 
@@ -104,7 +108,8 @@ export async function makeDocumentEntry(
   const kept = drawn.slice(0, Math.max(1, Math.round((drawn.length * solved) / (solved + heldOut))));
   const texts = [...real, ...kept];
   if (!texts.length) throw new NothingToIndexError(source.docid);
-  const prefix = await model.place(texts);
+  const prefix = await placeFor(model, texts);
+  await bank.prepare(model, [prefix]);
   const asked = [...texts, ...drawn.slice(kept.length)];
   const all = await model.observe(
     asked,
@@ -113,8 +118,8 @@ export async function makeDocumentEntry(
   const observed = sliceObserved(all, 0, texts.length);
   const replaces = replacedRow(source.replaces);
   const aside = new Set(replaces < 0 ? [] : [replaces]);
-  const scores = await model.scores(observed.states, undefined, aside);
-  const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1));
+  const { scores, reachable } = await rivalry(model, observed, prefix, aside);
+  const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (reachable[i] ? 1 : UNREACHED));
   const total = counts.reduce((sum, x) => sum + x, 0);
   const own: OwnQueries = {
     states: observed.states,
@@ -127,6 +132,7 @@ export async function makeDocumentEntry(
   const prior = model.hasTextRows ? bank.textRows.row(source) : meanRow(model, bank, own, PRIOR_RIDGE);
   const { row, touched } = solveRow(model, bank, settings.rows, {
     prior,
+    prefix,
     own,
     aside,
     further: obsolete.texts.length ? obsolete : undefined,
@@ -222,10 +228,11 @@ async function obsoleteQueries(
   const before = (query: string): number =>
     replaces && 'row' in replaces ? bank.corpus.coverage(query, bank.corpus.documents[replaces.row]) : 1;
   const gone = texts.filter((query) => bank.corpus.coverage(query, source) < OBSOLETE_BELOW * before(query));
-  const { states } = await model.observe(
+  const observed = await model.observe(
     gone,
     gone.map(() => prefix),
   );
-  const { best, logSumExp } = await model.scores(states, undefined, aside);
+  const { states } = observed;
+  const { best, logSumExp } = (await rivalry(model, observed, prefix, aside)).scores;
   return { texts: gone, states, own: best, logSumExp, weights: new Float64Array(gone.length).fill(1 / gone.length) };
 }

@@ -2,12 +2,10 @@
  * @file What an edit does, measured before it happens: canaries, old queries that no edit is solved against, and the edit's
  * own held-out queries. Every query is answered as it would be served.
  */
-import type { ModelVersion } from '../models/decode.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
-import { outputWeight } from './edit-graphs.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import type { EditState } from './edited-model.ts';
-import { editedVersion, versionBase } from './edited-version.ts';
+import { trialVersion } from './edited-version.ts';
 import { observeHeldOut, type DocumentEntry, type Entry } from './entry.ts';
 import { sliceObserved, type Answered, type QueryBank } from './query-bank.ts';
 
@@ -79,10 +77,10 @@ const SEARCHED = 256;
 const searched = new WeakMap<QueryBank, Answered>();
 
 /** The canaries of a bank; some of them, spread over all, where answers take more than a look at scores. */
-function canariesOf({ search }: EditModel, bank: QueryBank): Answered {
+function canariesOf({ paths }: EditModel, bank: QueryBank): Answered {
   const { canaries } = bank;
   const count = canaries.rowOf.length;
-  if (!search || count <= SEARCHED) return canaries;
+  if (!paths || count <= SEARCHED) return canaries;
   let some = searched.get(bank);
   if (!some) {
     const places = Array.from({ length: SEARCHED }, (_, i) => Math.floor((i * count) / SEARCHED));
@@ -98,25 +96,15 @@ function canariesOf({ search }: EditModel, bank: QueryBank): Answered {
 
 /** The best document of every query: base ones 0 … N−1, then those of the state in its order. [Q] */
 export async function bestDocuments(model: EditModel, state: EditState, observed: Observed): Promise<Int32Array> {
-  if (model.search) return model.search(trialVersion(model, state), observed.texts);
+  if (model.paths) {
+    const found = await model.paths.documents(trialVersion(model, state), observed.texts, 1);
+    return Int32Array.from(found, ({ rows }) => rows.at(0) ?? -1);
+  }
   const [N, D] = model.rows.shape;
   const states = await model.restate(observed, state.deltas);
   const base = await baseScores(model, state, observed, states);
   const added = await model.scoresOf(states, addedRows(state, D));
   return base.rivals.map((row, q) => (added.best[q] > base.best[q] ? N + added.rivals[q] : row));
-}
-
-/** A state as it would be served, every edited weight with a delta, so that sessions stay open. */
-function trialVersion({ folder, documents: N, layers, lab }: EditModel, state: EditState): ModelVersion {
-  const { d_model: D, d_ff: F } = lab.config;
-  const live = new Uint8Array(N + state.rows.size).fill(1);
-  for (const document of state.dead) live[document] = 0;
-  const given = new Map(state.deltas.map((delta) => [delta.weight, delta]));
-  return editedVersion(versionBase(folder), {
-    ...{ editSeq: 0, live, gone: state.dead },
-    added: [...state.rows].map(([id, row], i) => ({ document: N + i, prefix: state.prefixes.get(id)!, row })),
-    deltas: layers.map(outputWeight).map((weight) => given.get(weight) ?? { weight, delta: new Float32Array(F * D) }),
-  });
 }
 
 /** Of states without deltas: as long as no base document goes, edits of rows change nothing here. */

@@ -1,6 +1,7 @@
 import { products } from './methods/rows/passes.ts';
 import { dotAt } from './methods/rows/problem.ts';
 import type { DocumentEntry } from './entry.ts';
+import { prefixKey } from './reading.ts';
 import type { FurtherQueries, OwnQueries } from './solve-row.ts';
 
 /** Another added document, and how strongly the two compete. */
@@ -11,9 +12,11 @@ export interface Neighbour {
 
 /**
  * How strongly two added documents compete: the share of its queries, by probability, that each one's provisional row would
- * take from the other's, the greater of the two, by some of them. Symmetric, and from these two entries alone.
+ * take from the other's, the greater of the two, by some of them. Symmetric, and from these two entries alone. Only those
+ * under one prefix are compared: what is under another was observed elsewhere.
  */
-export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number => Math.max(taken(a, b), taken(b, a));
+export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number =>
+  prefixKey(a.prefix) === prefixKey(b.prefix) ? Math.max(taken(a, b), taken(b, a)) : 0;
 
 /** Queries that tell of the others: pseudo-queries are drawn alike, and given ones stand before them. */
 const SAMPLE = 16;

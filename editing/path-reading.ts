@@ -2,15 +2,12 @@ import { PathLab } from '../analysis/path-lab.ts';
 import { storedStepStages, type Stage } from '../analysis/stages.ts';
 import type { ActivationName } from '../models/activations.ts';
 import { SequenceDecoder } from '../models/beam/sequence-decoder.ts';
-import type { ModelVersion } from '../models/decode.ts';
+import type { ModelVersion, Retrieved } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
 import { unembedName } from '../models/t5.ts';
-import { PrefixSearch } from './prefix-search.ts';
-import { noPrefix, type Activations, type Prefix, type Reading } from './reading.ts';
-
-/** Queries that a decoder answers together. */
-const BATCH = 32;
+import { batchesOf, PrefixSearch } from './prefix-search.ts';
+import type { Activations, PathSearch, Prefix, PrefixLogs, Reading } from './reading.ts';
 
 /**
  * Docids that are paths. All that an edit changes follows the last token's step: nothing is read after it. So beneath a
@@ -24,7 +21,11 @@ export class PathReading implements Reading {
   readonly hasTextRows = false;
   private readonly threads: number;
   private decoder: Promise<SequenceDecoder> | undefined;
-  private prefixes: Promise<PrefixSearch | undefined> | undefined;
+  private prefixSearch: Promise<PrefixSearch | undefined> | undefined;
+  readonly paths: PathSearch = {
+    prefixes: (texts) => this.findPrefixes(texts),
+    documents: (version, texts, k) => this.findDocuments(version, texts, k),
+  };
 
   /** @throws NotAnIndexError, NotPathsError, StagesError */
   constructor(folder: ModelFolder, threads: number) {
@@ -69,28 +70,25 @@ export class PathReading implements Reading {
     return { last, before };
   }
 
-  async place(texts: readonly string[]): Promise<Prefix> {
-    const search = await (this.prefixes ??= PrefixSearch.open(this.lab, this.threads));
-    return search ? search.best(texts) : noPrefix;
+  private async findPrefixes(texts: readonly string[]): Promise<PrefixLogs[]> {
+    const search = await (this.prefixSearch ??= PrefixSearch.open(this.lab, this.threads));
+    return search ? search.find(texts) : texts.map(() => new Map([['', 0]]));
   }
 
-  readonly search = async (version: ModelVersion, texts: readonly string[]): Promise<Int32Array> => {
+  private async findDocuments(version: ModelVersion, texts: readonly string[], k: number): Promise<Retrieved[]> {
     const decoder = await (this.decoder ??= SequenceDecoder.open(this.lab.folder, { threads: this.threads }));
     await decoder.publish(version);
-    const best = new Int32Array(texts.length).fill(-1);
-    // One batch of padded queries a time: of like length, as sorting has it.
-    const order = Int32Array.from(texts.keys()).sort((a, b) => texts[a].length - texts[b].length || a - b);
-    for (let from = 0; from < order.length; from += BATCH) {
-      const some = order.subarray(from, from + BATCH);
-      const found = await decoder.retrieve(Array.from(some, (q) => ({ query: texts[q], k: 1 })));
-      found.forEach(({ rows }, i) => (best[some[i]] = rows.length ? rows[0] : -1));
+    const found: Retrieved[] = [];
+    for (const some of batchesOf(texts)) {
+      const lists = await decoder.retrieve(Array.from(some, (q) => ({ query: texts[q], k })));
+      lists.forEach((list, i) => (found[some[i]] = list));
     }
-    return best;
-  };
+    return found;
+  }
 
   async close(): Promise<void> {
     await this.lab.close();
     await (await this.decoder)?.close();
-    await (await this.prefixes)?.close();
+    await (await this.prefixSearch)?.close();
   }
 }

@@ -1,12 +1,18 @@
 import type { PathLab } from '../analysis/path-lab.ts';
 import { SequenceDecoder } from '../models/beam/sequence-decoder.ts';
 import { pathIds } from '../models/genir.ts';
-import type { Prefix } from './reading.ts';
+import { prefixKey, type Prefix, type PrefixLogs } from './reading.ts';
 
-/** Queries that are asked for a place, at most: more of a document's do not change where most of them lead. */
-const SAMPLE = 16;
-/** Prefixes that are looked at for each of them. */
+/** Prefixes that are looked at for each query. */
 const DEPTH = 10;
+/** Queries that a decoder answers together. */
+const BATCH = 32;
+
+/** Places of queries that are answered together: of like length, as padding would have it. */
+export function batchesOf(texts: readonly string[]): Int32Array[] {
+  const order = Int32Array.from(texts.keys()).sort((a, b) => texts[a].length - texts[b].length || a - b);
+  return Array.from({ length: Math.ceil(order.length / BATCH) }, (_, i) => order.subarray(i * BATCH, (i + 1) * BATCH));
+}
 
 /**
  * Where a model looks for queries: a beam search that ends one step early, in which what documents have before their last
@@ -37,18 +43,15 @@ export class PrefixSearch {
     );
   }
 
-  /**
-   * The prefix with the greatest mean log-probability; of equal ones the first. What a query does not lead to counts as
-   * much as the last of what it leads to.
-   */
-  async best(texts: readonly string[]): Promise<Prefix> {
-    const found = await this.decoder.retrieve(texts.slice(0, SAMPLE).map((query) => ({ query, k: DEPTH })));
-    const sums = new Float64Array(this.places.length);
-    for (const { rows, scores } of found) {
-      const least = scores[scores.length - 1];
-      rows.forEach((place, i) => (sums[place] += scores[i] - least));
+  async find(texts: readonly string[]): Promise<PrefixLogs[]> {
+    const found: PrefixLogs[] = [];
+    for (const some of batchesOf(texts)) {
+      const lists = await this.decoder.retrieve(Array.from(some, (q) => ({ query: texts[q], k: DEPTH })));
+      lists.forEach(({ rows, scores }, i) => {
+        found[some[i]] = new Map(Array.from(rows, (place, n) => [prefixKey(this.places[place]), scores[n]]));
+      });
     }
-    return this.places[sums.indexOf(sums.reduce((a, b) => Math.max(a, b)))];
+    return found;
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,8 @@ import { observationKey, readObserved, writeObserved } from './bank-cache.ts';
 import { BaseCorpus } from './base-corpus.ts';
 import { CovarianceFitter, scaled, type Covariance } from './covariance.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
+import { standings, type Standing } from './path-standing.ts';
+import { prefixKey, type Prefix } from './reading.ts';
 import { TextRowMaker } from './text-row.ts';
 
 export interface BankQuery {
@@ -95,6 +97,19 @@ export interface Answered {
   readonly rowOf: Int32Array;
 }
 
+/** Old queries as they stand against a document under a prefix: R of the bank's, those that may lead there. */
+export interface OldView {
+  /** [R] their places in the bank, ascending. */
+  readonly places: Int32Array;
+  /** float32 [R, D] */
+  readonly states: FloatTensor;
+  /** [R] the documents that answer them. */
+  readonly rowOf: Int32Array;
+  /** [R] as the states score: what those documents have, and log Σ exp of all. */
+  readonly own: Float64Array;
+  readonly logSumExp: Float64Array;
+}
+
 export interface BankOpenOptions {
   /** Where observations are kept from one opening to the next. */
   readonly cacheFile?: string;
@@ -116,6 +131,8 @@ export class QueryBank {
   /** Places in the bank of each row's queries. */
   readonly ofRow: readonly (readonly number[])[];
   private readonly covariances = new Map<number, Covariance>();
+  private readonly views = new Map<string, OldView>();
+  private standing: Promise<readonly Standing[]> | undefined;
 
   private constructor(
     model: EditModel,
@@ -134,6 +151,46 @@ export class QueryBank {
     const ofRow = Array.from({ length: model.documents }, (): number[] => []);
     answered.rowOf.forEach((row, p) => ofRow[row].push(p));
     this.ofRow = ofRow;
+    if (model.paths) return;
+    const { own, logSumExp } = scores;
+    const places = Int32Array.from(answered.rowOf.keys());
+    this.views.set('', { places, states: this.observed.states, rowOf: this.rowOf, own, logSumExp });
+  }
+
+  /** Makes the views of prefixes. */
+  async prepare(model: EditModel, prefixes: Iterable<Prefix>): Promise<void> {
+    for (const prefix of prefixes) {
+      const key = prefixKey(prefix);
+      if (!this.views.has(key)) this.views.set(key, await this.viewOf(model, prefix));
+    }
+  }
+
+  /** Of a prefix that was prepared; where docids are single tokens, there is one alone. */
+  view(prefix: Prefix): OldView {
+    const view = this.views.get(prefixKey(prefix));
+    if (!view) throw new RangeError(`query bank: expected a prefix that was prepared, got ${prefix.join(' ')}`);
+    return view;
+  }
+
+  private async viewOf(model: EditModel, prefix: Prefix): Promise<OldView> {
+    const { texts } = this.observed;
+    const standing = await (this.standing ??= standings(model, texts));
+    const key = prefixKey(prefix);
+    const places = Int32Array.from(texts.keys()).filter((p) => standing[p].prefixes.has(key));
+    const asked = Array.from(places, (p) => texts[p]);
+    const { states } = await model.observe(
+      asked,
+      asked.map(() => prefix),
+    );
+    const rowOf = places.map((p) => this.rowOf[p]);
+    const { logSumExp } = await model.scores(states);
+    const shifted = (of: (one: Standing, document: number) => number): Float64Array =>
+      logSumExp.map((x, i) => x + of(standing[places[i]], rowOf[i]) - standing[places[i]].prefixes.get(key)!);
+    return {
+      ...{ places, states, rowOf },
+      own: shifted(({ documents }, document) => documents.get(document) ?? Math.min(...documents.values())),
+      logSumExp: shifted(({ total }) => total),
+    };
   }
 
   /** @param documents  the base documents by row */

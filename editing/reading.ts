@@ -1,6 +1,6 @@
 import type { ActivationName } from '../models/activations.ts';
 import type { T5Config } from '../models/config.ts';
-import type { ModelVersion } from '../models/decode.ts';
+import type { ModelVersion, Retrieved } from '../models/decode.ts';
 import type { Genir, ModelFolder } from '../models/folder.ts';
 import type { WeightSource } from '../models/graphs.ts';
 import type { Graph } from '../models/onnx/graph.ts';
@@ -29,6 +29,19 @@ export const noPrefix: Prefix = new Int32Array(0);
 /** Activations of the decoder, by name. */
 export type Activations = Readonly<Record<string, FloatTensor>>;
 
+/** Log-probabilities of prefixes, by `prefixKey`: of those that a query most probably leads to. */
+export type PrefixLogs = ReadonlyMap<string, number>;
+
+export const prefixKey = (prefix: Prefix): string => prefix.join();
+
+/** Searches over whole paths. */
+export interface PathSearch {
+  /** The prefixes that the base model would give a document in answer to each query. */
+  prefixes(texts: readonly string[]): Promise<PrefixLogs[]>;
+  /** Searches a version as it is served. */
+  documents(version: ModelVersion, texts: readonly string[], k: number): Promise<Retrieved[]>;
+}
+
 /**
  * How one kind of docids is read. Whatever they are made of, a document is told from the others by one token, the last of its
  * path: a query is looked at where the decoder has read the tokens before, and the row of the last one is what an edit
@@ -56,12 +69,7 @@ export interface Reading {
     prefixes: readonly Prefix[],
     read: readonly ActivationName[],
   ): Promise<{ readonly last: Activations; readonly before: Activations }>;
-  /** The prefix under which the base model looks for what answers these queries. */
-  place(texts: readonly string[]): Promise<Prefix>;
-  /**
-   * Searches a version as it is served: the best document of each query, −1 where there is none. Undefined where all of it
-   * happens in the one step that edits look at.
-   */
-  readonly search?: (version: ModelVersion, texts: readonly string[]) => Promise<Int32Array>;
+  /** What takes more than the one step that edits look at; undefined where docids are single tokens. */
+  readonly paths?: PathSearch;
   close(): Promise<void>;
 }

@@ -9,7 +9,8 @@ import { calibrate, calibratedRows, type Calibration } from './methods/rows/cali
 import { RowMatrix } from './methods/rows/row-matrix.ts';
 import { rowSolvers, type RowOptions } from './methods/rows/table.ts';
 import type { RowSettings, SolvedMethod } from './presets.ts';
-import type { QueryBank } from './query-bank.ts';
+import type { OldView, QueryBank } from './query-bank.ts';
+import type { Prefix } from './reading.ts';
 
 /** The document's queries. */
 export interface OwnQueries {
@@ -38,6 +39,8 @@ export interface FurtherQueries {
 }
 
 export interface RowQuestion {
+  /** Under which the document stands. */
+  readonly prefix: Prefix;
   /** float32 [D] where the row is pulled to. */
   readonly prior: Float32Array;
   readonly own: OwnQueries;
@@ -64,7 +67,7 @@ export function solveRow(
   question: RowQuestion,
   start?: SolvedRow,
 ): SolvedRow {
-  const { prior, own, aside } = question;
+  const { prior, prefix, own, aside } = question;
   const D = prior.length;
   const untouched = new Int32Array(0);
   if (settings.method === 'text') return { row: prior, touched: untouched };
@@ -76,14 +79,28 @@ export function solveRow(
   if (settings.method === 'calibrated-mean') {
     return { row: meanRow(model, bank, own, settings.options.ridge), touched: untouched };
   }
-  const touched = new Set<number>(start?.touched);
+  const view = bank.view(prefix);
+  const touched = new Set(start && placesIn(view, start.touched));
   let row = start?.row ?? prior;
   for (let first = true; ; first = false) {
-    if (!touch(touched, bank, row, aside) && !first) break;
-    const old = oldQueries(bank, Int32Array.from(touched).sort(), question, settings.oldDocument, model.documents);
+    if (!touch(touched, view, row, aside) && !first) break;
+    const old = oldQueries(
+      bank,
+      view,
+      Int32Array.from(touched).sort(),
+      question,
+      settings.oldDocument,
+      model.documents,
+    );
     row = run(settings.method, { ...problem, old }, settings.options, tensor(row, [1, D]));
   }
-  return { row, touched: Int32Array.from(touched).sort() };
+  return { row, touched: Int32Array.from(touched, (i) => view.places[i]).sort() };
+}
+
+/** Queries of the bank among those of a view. */
+function placesIn({ places }: OldView, queries: Int32Array): number[] {
+  const wanted = new Set(queries);
+  return Array.from(places.keys()).filter((i) => wanted.has(places[i]));
 }
 
 /** The table's solver for a method; the union of settings pairs method and options. */
@@ -116,43 +133,44 @@ function calibrationOf(model: EditModel, bank: QueryBank, ridge: number): Calibr
   return calibration;
 }
 
-const matrices = new WeakMap<QueryBank, RowMatrix>();
+const matrices = new WeakMap<OldView, RowMatrix>();
 
-/** The states of a bank's queries. */
-function matrixOf(bank: QueryBank): RowMatrix {
-  let matrix = matrices.get(bank);
+/** The states of old queries. */
+function matrixOf(view: OldView): RowMatrix {
+  let matrix = matrices.get(view);
   if (!matrix) {
-    matrices.set(bank, (matrix = new RowMatrix()));
-    const { data, shape } = bank.observed.states;
+    matrices.set(view, (matrix = new RowMatrix()));
+    const { data, shape } = view.states;
     matrix.load(data, shape[1]);
   }
   return matrix;
 }
 
-/** Adds the bank's queries that give the row some probability; tells whether there were any. */
-function touch(touched: Set<number>, bank: QueryBank, row: Float32Array, aside: ReadonlySet<number>): boolean {
-  const { scores, rowOf } = bank;
+/** Adds old queries that give the row some probability; tells whether there were any. */
+function touch(touched: Set<number>, view: OldView, row: Float32Array, aside: ReadonlySet<number>): boolean {
+  const { logSumExp, rowOf } = view;
   const bar = Math.log(LOOK);
   const before = touched.size;
   const found = new Float64Array(rowOf.length);
-  matrixOf(bank).products(new Float64Array(row), found);
+  matrixOf(view).products(new Float64Array(row), found);
   for (let p = 0; p < rowOf.length; p++)
-    if (found[p] - scores.logSumExp[p] >= bar && !touched.has(p) && !aside.has(rowOf[p])) touched.add(p);
+    if (found[p] - logSumExp[p] >= bar && !touched.has(p) && !aside.has(rowOf[p])) touched.add(p);
   return touched.size > before;
 }
 
 function oldQueries(
   bank: QueryBank,
+  view: OldView,
   touched: Int32Array,
   { further, aside }: RowQuestion,
   oldDocument: number,
   documents: number,
 ): OldQueries {
-  const kept = touched.filter((p) => !aside.has(bank.rowOf[p]));
+  const kept = touched.filter((p) => !aside.has(view.rowOf[p]));
   const [B, E] = [kept.length, further?.own.length ?? 0];
-  const D = bank.observed.states.shape[1];
+  const D = view.states.shape[1];
   const states = new Float32Array((B + E) * D);
-  states.set(takeRows(bank.observed.states, kept).data);
+  states.set(takeRows(view.states, kept).data);
   if (further) states.set(further.states.data, B * D);
   const join = (from: (p: number) => number, more: Float64Array | undefined, scale = 1): Float64Array => {
     const all = new Float64Array(B + E);
@@ -164,9 +182,9 @@ function oldQueries(
   return {
     states: tensor(states, [B + E, D]),
     // Which row answers a query is only asked by methods that learn from old documents; others stand for no row.
-    documents: Int32Array.from({ length: B + E }, (_, i) => (i < B ? bank.rowOf[kept[i]] : 0)),
-    own: join((p) => bank.scores.own[p], further?.own),
-    logSumExp: join((p) => bank.scores.logSumExp[p], further?.logSumExp),
+    documents: Int32Array.from({ length: B + E }, (_, i) => (i < B ? view.rowOf[kept[i]] : 0)),
+    own: join((p) => view.own[p], further?.own),
+    logSumExp: join((p) => view.logSumExp[p], further?.logSumExp),
     weights: join(() => each, further?.weights, oldDocument),
   };
 }

@@ -9,7 +9,7 @@ import { ForgottenError } from './document-history.ts';
 import type { ActiveEntry, EditLog } from './edit-log.ts';
 import type { EditModel } from './edit-model.ts';
 import type { EditPlan, PlannedDocument } from './edit-plan.ts';
-import { EditedModel, type EditChange, type EditState } from './edited-model.ts';
+import { EditedModel, prefixesOf, type EditChange, type EditState } from './edited-model.ts';
 import { makeDocumentEntry, type DocumentEntry, type Entry } from './entry.ts';
 import { accept, defaultBudget, measure, type EditFigures } from './gate.ts';
 import { bankQueries, bankWithout, baseDocuments } from './log-base.ts';
@@ -210,7 +210,9 @@ export class Workbench {
     const bank = await openBank({ ...this.options, onProgress: undefined }, queries, documents);
     const ended = new Set(change.remove);
     const kept = [...this.bench.edited.entries.values()].filter(({ id }) => !ended.has(id));
-    return { bank, edited: new EditedModel(this.model, bank, this.settings, [...kept, ...change.add!]) };
+    const entries = [...kept, ...change.add!];
+    await bank.prepare(this.model, prefixesOf(entries));
+    return { bank, edited: new EditedModel(this.model, bank, this.settings, entries) };
   }
 }
 

@@ -105,6 +105,7 @@ describe('an edited model', () => {
     assert.notDeepEqual(final, careful.provisional); // it has a neighbour
     const question = {
       prior: careful.prior,
+      prefix: careful.prefix,
       own: ownAmong(careful, [b], model.rows.data, []),
       further: furtherOf(careful, [b]),
       aside: new Set<number>(),

@@ -72,6 +72,46 @@ describe('beneath a prefix', () => {
   });
 });
 
+describe('against a document that comes under a prefix', () => {
+  it('others stand with their whole paths', async () => {
+    const whole = await WholeModel.open(model.folder);
+    const { prefix, queries, own } = documents[0];
+    for (const [q, query] of queries.entries()) {
+      const scores = await Promise.all(whole.paths.map((path) => whole.score(query, path)));
+      const best = Math.max(...scores);
+      const isReached = (await whole.score(query, [...prefix])) > best;
+      assert.equal(own.weights[q] > 1e-3, isReached);
+      // With a row that scores what the best has to be beaten with, the new path has what that one has.
+      const log = await whole.after(query, [...prefix]);
+      const state = own.states.data.subarray(q * 32, (q + 1) * 32);
+      const row = model.rows.data.subarray(0, 32);
+      const score = row.reduce((sum, x, i) => sum + x * state[i], 0);
+      const path = (await whole.score(query, [...prefix])) + log[0];
+      assertClose([score - own.best[q]], [path - best], 'lead', 1e-3);
+      const total = Math.log(scores.reduce((sum, x) => sum + Math.exp(x), 0));
+      assertClose([score - own.logSumExp[q]], [path - total], 'share', 1e-3);
+    }
+    await whole.release();
+  });
+
+  it('old queries stand with theirs, those that may lead there', async () => {
+    const whole = await WholeModel.open(model.folder);
+    const { prefix } = documents[0];
+    const view = bank.view(prefix);
+    assert.ok(view.places.length > 0);
+    for (const i of [0, view.places.length - 1]) {
+      const query = bank.observed.texts[view.places[i]];
+      const scores = await Promise.all(whole.paths.map((path) => whole.score(query, path)));
+      const log = await whole.after(query, [...prefix]);
+      const state = view.states.data.subarray(i * 32, (i + 1) * 32);
+      const score = model.rows.data.subarray(0, 32).reduce((sum, x, d) => sum + x * state[d], 0);
+      const path = (await whole.score(query, [...prefix])) + log[0];
+      assertClose([score - view.own[i]], [path - scores[view.rowOf[i]]], 'lead', 1e-3);
+    }
+    await whole.release();
+  });
+});
+
 describe('an added document', () => {
   it('stands where the model looks for its queries', async () => {
     const whole = await WholeModel.open(model.folder);
@@ -91,11 +131,14 @@ describe('an added document', () => {
 
   it('is found by its queries, under its prefix', async () => {
     for (const preset of ['rows', 'ledger'] as const) {
-      const how = { ...presets[preset], ...{ queries: settings.queries, bank: settings.bank } };
+      const { rows } = presets[preset];
+      assert.ok('oldDocument' in rows);
+      const how = { ...presets[preset], queries: settings.queries, rows: { ...rows, oldDocument: 0.01 } };
       const one = await entry(additions[0], how);
       const found = await served(versionOf(of([one], how)), one.queries);
-      const first = found.filter(({ rows }) => rows[0] === N).length;
-      assert.ok(first > one.queries.length / 2, `${preset}: ${first} of ${one.queries.length}`);
+      const reached = found.filter((_, q) => one.own.weights[q] > 1e-3);
+      const first = reached.filter(({ rows }) => rows[0] === N).length;
+      assert.ok(reached.length > 0 && first > reached.length / 2, `${preset}: ${first} of ${reached.length}`);
       const before = await served(undefined, one.queries);
       assert.ok(before.every(({ rows }) => !rows.includes(N)));
     }

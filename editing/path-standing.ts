@@ -1,0 +1,91 @@
+/**
+ * @file Paths compete as wholes: where a document is to come under a prefix, the others stand against it with all that their
+ * paths have, and it has what the prefix has already. Seen from the step where its last token is made, this is a shift of the
+ * others' scores; nothing but that tells the problem from one of atomic docids.
+ */
+import type { EditModel, Observed, Scores } from './edit-model.ts';
+import { trialVersion } from './edited-version.ts';
+import { noPrefix, prefixKey, type Prefix, type PrefixLogs } from './reading.ts';
+
+/** Documents of a query that are counted. */
+const DEPTH = 10;
+/** Queries of a document that say where it should stand, at most. */
+const SAMPLE = 16;
+
+/** Where a search of the base model takes a query. */
+export interface Standing {
+  /** Log-probabilities of the documents found, by number. */
+  readonly documents: ReadonlyMap<number, number>;
+  /** Log-probability of the best. */
+  readonly best: number;
+  /** log Σ of all that were found. */
+  readonly total: number;
+  readonly prefixes: PrefixLogs;
+}
+
+/** @param aside  base documents that are not there */
+export async function standings(
+  model: EditModel,
+  texts: readonly string[],
+  aside: Iterable<number> = [],
+): Promise<Standing[]> {
+  const base = { rows: new Map<string, never>(), prefixes: new Map<string, never>(), deltas: [], dead: new Set(aside) };
+  const found = await model.paths!.documents(trialVersion(model, base), texts, DEPTH);
+  const prefixes = await model.paths!.prefixes(texts);
+  return found.map(({ rows, scores }, q) => {
+    const best = scores.length ? scores[0] : -Infinity;
+    const total = best + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - best), 0));
+    const documents = new Map(Array.from(rows, (document, i) => [document, scores[i]]));
+    return { documents, best, total, prefixes: prefixes[q] };
+  });
+}
+
+/**
+ * The prefix for a document that answers these queries, where the base model looks for most of them: that with the greatest
+ * mean log-probability, of equal ones the one found first. What a query does not lead to counts as the last of what it
+ * leads to.
+ */
+export async function placeFor(model: EditModel, texts: readonly string[]): Promise<Prefix> {
+  if (!model.paths) return noPrefix;
+  const sums = new Map<string, number>();
+  for (const logs of await model.paths.prefixes(texts.slice(0, SAMPLE))) {
+    const least = Math.min(...logs.values());
+    for (const [key, log] of logs) sums.set(key, (sums.get(key) ?? 0) + log - least);
+  }
+  const [[best]] = [...sums].sort(([, a], [, b]) => b - a);
+  return best === '' ? noPrefix : Int32Array.from(best.split(','), Number);
+}
+
+/** Scores of others for queries of a document under a prefix, and which queries can lead there at all. */
+export interface Rivalry {
+  readonly scores: Scores;
+  /** [Q] */
+  readonly reachable: readonly boolean[];
+}
+
+/**
+ * What stands against a document that comes under the prefix which queries were observed at.
+ *
+ * @param aside  base documents that are not there
+ */
+export async function rivalry(
+  model: EditModel,
+  observed: Observed,
+  prefix: Prefix,
+  aside: ReadonlySet<number>,
+): Promise<Rivalry> {
+  const scores = await model.scores(observed.states, undefined, aside);
+  if (!model.paths) return { scores, reachable: observed.texts.map(() => true) };
+  const standing = await standings(model, observed.texts, aside);
+  const logs = standing.map((one) => logOf(one, prefix));
+  const shift = (of: (one: Standing) => number): Float64Array =>
+    scores.logSumExp.map((x, q) => x + of(standing[q]) - logs[q]);
+  return {
+    scores: { ...scores, best: shift(({ best }) => best), logSumExp: shift(({ total }) => total) },
+    reachable: standing.map(({ best }, q) => logs[q] > best),
+  };
+}
+
+/** What the prefix has of a query: at most as much as the last of those that it leads to. */
+export const logOf = ({ prefixes }: Standing, prefix: Prefix): number =>
+  prefixes.get(prefixKey(prefix)) ?? Math.min(...prefixes.values());
