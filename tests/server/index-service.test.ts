@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AtomicDocids } from '../../corpus/docids/atomic.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { openStore } from '../../corpus/store.ts';
 import { PoolError } from '../../models/pool.ts';
@@ -15,7 +14,9 @@ describe('opening an index', () => {
     importCorpus(store, corpus);
     const threads = (): number => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();
-    const model = { ...(await readModelInfo(modelDir)), docids: new AtomicDocids(inModel.slice(0, 5)) };
+    const info = await readModelInfo(modelDir);
+    const { genir, width } = info.base;
+    const model = { ...info, base: { genir: { ...genir, docids: inModel.slice(0, 5) }, width } };
     const options = { store, model, corpusName: 'tiny', workers: 1, threads: 1, maxQueue: 8 };
     await assert.rejects(IndexService.open(options), PoolError);
     assert.equal(threads(), before);
