@@ -37,7 +37,7 @@ export const set = (i: number): number[] => [0x21, i];
 export const tee = (i: number): number[] => [0x22, i];
 export const simd = (opcode: number): number[] => [0xfd, ...leb(opcode)];
 
-interface Exports {
+export interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
 }
 
