@@ -178,27 +178,77 @@ export async function observeHeldOut(model: EditModel, entry: DocumentEntry): Pr
 const replacedRow = (replaces: DocumentSource['replaces']): number =>
   !replaces ? -1 : 'row' in replaces ? replaces.row : replaces.entry.replaces;
 
-/** What the weights should do for the queries: their keys, and changes of the stream that give the row its margin. */
+/** A token that queries should get, and where. */
+interface TargetStep {
+  readonly observed: Observed;
+  /** float32 [D] */
+  readonly row: Float32Array;
+  /** Rows that are no rivals. */
+  readonly aside: readonly number[];
+  /** [Q] they sum to 1. */
+  readonly weights: Float64Array;
+}
+
+/** Where a docid is a path, the steps to its prefix: what a query must get before a last token counts. */
+async function prefixSteps(
+  model: EditModel,
+  { texts }: Observed,
+  prefix: Prefix,
+  weights: Float64Array,
+): Promise<TargetStep[]> {
+  const { data, shape } = model.rows;
+  const steps: TargetStep[] = [];
+  for (const [t, token] of prefix.entries()) {
+    const before = prefix.slice(0, t);
+    const observed = await model.observe(
+      texts,
+      texts.map(() => before),
+    );
+    steps.push({ observed, row: data.slice(token * shape[1], (token + 1) * shape[1]), aside: [token], weights });
+  }
+  return steps;
+}
+
+/**
+ * What the weights should do for the queries at each step: their keys, and changes of the stream that give the right token
+ * its margin.
+ */
 async function targetPairs(
   model: EditModel,
-  { weights: settings }: EditSettings,
-  observed: Observed,
-  weights: Float64Array,
-  row: Float32Array,
-  aside: readonly number[],
+  { target }: WeightSettings,
+  steps: readonly TargetStep[],
 ): Promise<ReadonlyMap<number, EditPairs>> {
-  if (!settings) return new Map();
-  const [Q, D] = observed.states.shape;
-  const own = new Float32Array(Q * D);
-  for (let q = 0; q < Q; q++) own.set(row, q * D);
-  const problem = { observed, own: tensor(own, [Q, D]), aside: Array.from({ length: Q }, () => aside) };
-  const residuals = await findTargets(model, settings.target, problem);
-  return new Map(
-    [...residuals].map(([layer, { data }]) => [
-      layer,
-      { keys: observed.keys.get(layer)!.data, residuals: data, weights },
-    ]),
-  );
+  const parts: { readonly step: TargetStep; readonly residuals: Residuals }[] = [];
+  for (const step of steps) {
+    const { observed, row, aside } = step;
+    const [Q, D] = observed.states.shape;
+    const own = new Float32Array(Q * D);
+    for (let q = 0; q < Q; q++) own.set(row, q * D);
+    const problem = { observed, own: tensor(own, [Q, D]), aside: Array.from({ length: Q }, () => aside) };
+    parts.push({ step, residuals: await findTargets(model, target, problem) });
+  }
+  const ofLayer = (layer: number): EditPairs => {
+    if (parts.length === 1) {
+      const [{ step, residuals }] = parts;
+      return { keys: step.observed.keys.get(layer)!.data, residuals: residuals.get(layer)!.data, weights: step.weights };
+    }
+    return {
+      keys: concat(parts.map(({ step }) => step.observed.keys.get(layer)!.data)),
+      residuals: concat(parts.map(({ residuals }) => residuals.get(layer)!.data)),
+      weights: Float64Array.from(parts.flatMap(({ step }) => [...step.weights])),
+    };
+  };
+  return new Map([...parts[0].residuals.keys()].map((layer) => [layer, ofLayer(layer)]));
+}
+
+function concat(arrays: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    all.set(array, at);
+    at += array.length;
+  }
+  return all;
 }
 
 /** The table's method with its options; the union of settings pairs the two. */

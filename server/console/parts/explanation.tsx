@@ -24,7 +24,8 @@ export function Explanation(props: {
     call<RetrieveResponse>('/retrieve', { method: 'POST', body, signal }).then(
       ({ candidates: [first] }) => {
         if (signal.aborted) return;
-        if (first) place.current!.replaceChildren(...explanationView(first.explanation ?? first.pathExplanation, titleOf));
+        if (first)
+          place.current!.replaceChildren(...explanationView(first.explanation ?? first.pathExplanation, titleOf));
         setState(first ? 'shown' : 'absent');
       },
       (error: Error) => !signal.aborted && setState(error),
