@@ -5,7 +5,7 @@
 import { tensor } from '../models/session.ts';
 import type { EditModel, Observed } from './edit-model.ts';
 import type { EditPairs } from './methods/method.ts';
-import type { EditSettings } from './presets.ts';
+import type { EditSettings, WeightSettings } from './presets.ts';
 import { sliceObserved, type QueryBank } from './query-bank.ts';
 import { placeFor, rivalry } from './path-standing.ts';
 import type { Prefix } from './reading.ts';
@@ -85,7 +85,7 @@ export interface DocumentSource {
 /** Of the calibrated mean that a row begins with where none can be made of its text. */
 const PRIOR_RIDGE = 0.1;
 
-/** What a query counts that no row under the prefix can bring there. */
+/** What a query counts that no row under the prefix can bring there, unless weights change what leads to the prefix. */
 const UNREACHED = 1e-3;
 
 /** Of a query's words, by idf, so much less must be in the new text than in the old one for it to be obsolete. */
@@ -119,7 +119,8 @@ export async function makeDocumentEntry(
   const replaces = replacedRow(source.replaces);
   const aside = new Set(replaces < 0 ? [] : [replaces]);
   const { scores, reachable } = await rivalry(model, observed, prefix, aside);
-  const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (reachable[i] ? 1 : UNREACHED));
+  const isOut = (i: number): boolean => !reachable[i] && !settings.weights;
+  const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (isOut(i) ? UNREACHED : 1));
   const total = counts.reduce((sum, x) => sum + x, 0);
   const own: OwnQueries = {
     states: observed.states,
@@ -137,6 +138,12 @@ export async function makeDocumentEntry(
     aside,
     further: obsolete.texts.length ? obsolete : undefined,
   });
+  const steps = settings.weights
+    ? [
+        ...(await prefixSteps(model, observed, prefix, own.weights)),
+        { observed, row, aside: model.ownRows(aside), weights: own.weights },
+      ]
+    : [];
   const held = sliceObserved(all, texts.length, all.texts.length);
   const entry: DocumentEntry = {
     kind: 'document',
@@ -152,7 +159,7 @@ export async function makeDocumentEntry(
     provisional: row,
     touched,
     oldDocument: 'oldDocument' in settings.rows ? settings.rows.oldDocument : null,
-    pairs: await targetPairs(model, settings, observed, own.weights, row, model.ownRows(aside)),
+    pairs: settings.weights ? await targetPairs(model, settings.weights, steps) : new Map(),
   };
   seen.set(entry, held);
   return entry;
@@ -230,7 +237,11 @@ async function targetPairs(
   const ofLayer = (layer: number): EditPairs => {
     if (parts.length === 1) {
       const [{ step, residuals }] = parts;
-      return { keys: step.observed.keys.get(layer)!.data, residuals: residuals.get(layer)!.data, weights: step.weights };
+      return {
+        keys: step.observed.keys.get(layer)!.data,
+        residuals: residuals.get(layer)!.data,
+        weights: step.weights,
+      };
     }
     return {
       keys: concat(parts.map(({ step }) => step.observed.keys.get(layer)!.data)),

@@ -75,7 +75,8 @@ describe('beneath a prefix', () => {
 describe('against a document that comes under a prefix', () => {
   it('others stand with their whole paths', async () => {
     const whole = await WholeModel.open(model.folder);
-    const { prefix, queries, own } = documents[0];
+    const one = await entry(additions[0], { ...settings, weights: null });
+    const { prefix, queries, own } = one;
     for (const [q, query] of queries.entries()) {
       const scores = await Promise.all(whole.paths.map((path) => whole.score(query, path)));
       const best = Math.max(...scores);
@@ -142,6 +143,31 @@ describe('an added document', () => {
       const before = await served(undefined, one.queries);
       assert.ok(before.every(({ rows }) => !rows.includes(N)));
     }
+  });
+
+  it('has pairs for each step, of which those of the first lead to its prefix', async () => {
+    const { pairs, queries, prefix, own } = documents[0];
+    const { keys, residuals, weights } = pairs.get(1)!;
+    const Q = queries.length;
+    assert.deepEqual([keys.length, residuals.length, weights!.length], [2 * Q * 64, 2 * Q * 32, 2 * Q]);
+    const first = await model.observe(queries);
+    assertClose(keys.subarray(0, Q * 64), first.keys.get(1)!.data, 'keys of the first step');
+    // The stream that is asked for: the prefix leads the whole vocabulary, as far as the clamp lets it.
+    const before = await model.scores(first.states);
+    const lead = async (): Promise<number> => {
+      const states = await model.restate(first, of([documents[0]]).deltas);
+      const scores = await model.scores(states);
+      const row = model.rows.data.subarray(prefix[0] * 32, (prefix[0] + 1) * 32);
+      let sum = 0;
+      for (let q = 0; q < Q; q++) {
+        const of = (from: Float32Array, best: number): number =>
+          row.reduce((dot, x, d) => dot + x * from[q * 32 + d], 0) - best;
+        sum += of(states.data, scores.best[q]) - of(first.states.data, before.best[q]);
+      }
+      return sum / Q;
+    };
+    assert.ok((await lead()) > 0);
+    assert.ok(own.weights.every((weight) => Math.abs(weight - 1 / Q) < 1e-12)); // weights may lead any query there
   });
 
   it('takes from all others beneath a prefix alike', async () => {
