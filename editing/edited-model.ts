@@ -283,7 +283,11 @@ export const prefixesOf = (entries: readonly Entry[]): Prefix[] =>
 const rowSettings = (settings: RowSettings, { oldDocument }: DocumentEntry): RowSettings =>
   'oldDocument' in settings && oldDocument !== null ? { ...settings, oldDocument } : settings;
 
-const squareSum = (values: Float32Array): number => values.reduce((sum, x) => sum + x * x, 0);
+function squareSum(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
+  return sum;
+}
 
 const sorted = (entries: ReadonlyMap<string, Entry>): [string, Entry][] =>
   [...entries].sort(([a], [b]) => (a < b ? -1 : 1));

@@ -1,3 +1,5 @@
+import { MOST_TERMS, TermRows } from './exact-sum-kernel.ts';
+
 /**
  * @file Sums of products that do not depend on the order, nor on what was added and taken away in between.
  *
@@ -11,10 +13,6 @@
  */
 export const MAX_TERMS = 2 ** 20;
 export const MAX_TERM = 2 ** 15;
-
-/** Adding and subtracting 1.5 · 2^52 · q rounds to a multiple of q. */
-const COARSE = 1.5 * 2 ** (52 - 18);
-const FINE = 1.5 * 2 ** (52 - 52);
 
 /** A matrix of exact sums, float64 [rows, columns]. */
 export class ExactSum {
@@ -41,35 +39,24 @@ export class ExactSum {
    */
   add(left: Float32Array, right: Float32Array, weights: ArrayLike<number>, sign: 1 | -1): void {
     const { rows, columns, coarse, fine } = this;
-    for (let i = 0; i < rows; i++) {
-      const start = this.upperOnly ? i : 0;
-      for (let t = 0; t < weights.length; t++) {
-        const x = sign * weights[t] * left[t * rows + i];
-        if (x !== 0) addScaled(coarse, fine, i * columns, right, t * columns, start, columns, x);
+    for (let from = 0; from < weights.length; from += MOST_TERMS) {
+      const count = Math.min(MOST_TERMS, weights.length - from);
+      const terms = new TermRows(right, columns, from, count);
+      for (let i = 0; i < rows; i++) {
+        terms.clear();
+        for (let t = 0; t < count; t++) {
+          const x = sign * weights[from + t] * left[(from + t) * rows + i];
+          if (x !== 0) terms.push(t, x);
+        }
+        terms.addTo(coarse, fine, i * columns, this.upperOnly ? i : 0);
       }
     }
   }
 
-  /** The sums, each rounded once to float64. */
-  value(): Float64Array {
-    return this.coarse.map((coarse, i) => coarse + this.fine[i]);
-  }
-}
-
-function addScaled(
-  coarse: Float64Array,
-  fine: Float64Array,
-  row: number,
-  right: Float32Array,
-  from: number,
-  start: number,
-  end: number,
-  x: number,
-): void {
-  for (let j = start; j < end; j++) {
-    const term = x * right[from + j];
-    const high = term + COARSE - COARSE;
-    coarse[row + j] += high;
-    fine[row + j] += term - high + FINE - FINE;
+  /** The sums, each rounded once to float64. @param into  float64 [rows, columns] */
+  value(into: Float64Array = new Float64Array(this.rows * this.columns)): Float64Array {
+    const { coarse, fine } = this;
+    for (let i = 0; i < coarse.length; i++) into[i] = coarse[i] + fine[i];
+    return into;
   }
 }

@@ -1,3 +1,5 @@
+import { addTiles, left, MOST_COLUMNS, MOST_INNER, MOST_ROWS, part, right, TILE } from './multiply-kernel.ts';
+
 /** A matrix inside an array: element (i, j) stands at offset + i·row + j·column. */
 export interface Block {
   readonly data: Float64Array;
@@ -22,10 +24,6 @@ interface Size {
   readonly inner: number;
 }
 
-/** Products of one pass: two strips of this length stay in the first-level cache. */
-const INNER = 256;
-const [TALL, WIDE] = [2, 4];
-
 /**
  * c += a·b, or −= with `sign` −1. Every element is summed in float64 over ascending inner index, beginning with what c
  * holds: neither tiles nor the way a long sum is cut into calls changes a bit of the result, on no machine.
@@ -36,23 +34,51 @@ const [TALL, WIDE] = [2, 4];
  * @param upperOnly  leaves out tiles that lie wholly below the diagonal of c
  */
 export function addProduct(c: Block, a: Block, b: Block, size: Size, sign: 1 | -1 = 1, upperOnly = false): void {
-  const [high, wide] = [Math.ceil(size.rows / TALL) * TALL, Math.ceil(size.columns / WIDE) * WIDE];
-  const depth = Math.min(INNER, size.inner);
-  const [left, right] = [new Float64Array(high * depth), new Float64Array(wide * depth)];
-  for (let from = 0; from < size.inner; from += INNER) {
-    const inner = Math.min(INNER, size.inner - from);
-    pack(left, a.data, a.offset + from * a.column, a.row, a.column, size.rows, inner, TALL, sign);
-    pack(right, b.data, b.offset + from * b.row, b.column, b.row, size.columns, inner, WIDE, 1);
-    for (let j = 0; j < size.columns; j += WIDE) {
-      const end = upperOnly ? Math.min(size.rows, j + WIDE) : size.rows;
-      for (let i = 0; i < end; i += TALL)
-        if (i + TALL <= size.rows && j + WIDE <= size.columns) tile(c, i, j, left, right, inner);
-        else edge(c, i, j, left, right, inner, size);
+  if (!size.inner) return;
+  for (let i = 0; i < size.rows; i += MOST_ROWS) {
+    const rows = Math.min(MOST_ROWS, size.rows - i);
+    for (let j = 0; j < size.columns; j += MOST_COLUMNS) {
+      const columns = Math.min(MOST_COLUMNS, size.columns - j);
+      if (!upperOnly || i < j + columns) addPart(c, a, b, { i, j, rows, columns, inner: size.inner }, sign, upperOnly);
     }
   }
 }
 
-/** Strips of `width` rows, each index by index, times `sign`; what is missing of the last one is 0. */
+interface Part extends Size {
+  /** Of its first row and column in the whole. */
+  readonly i: number;
+  readonly j: number;
+}
+
+function addPart(c: Block, a: Block, b: Block, size: Part, sign: 1 | -1, upperOnly: boolean): void {
+  const { i, j, rows, columns } = size;
+  const width = padded(columns);
+  const [first, last] = [c.offset + i * c.row + j * c.column, rows * width];
+  part.fill(0, 0, padded(rows) * width);
+  for (let at = 0, from = first; at < last; at += width, from += c.row) read(at, c, from, columns);
+  for (let k = 0; k < size.inner; k += MOST_INNER) {
+    const inner = Math.min(MOST_INNER, size.inner - k);
+    pack(left, a.data, a.offset + i * a.row + k * a.column, a.row, a.column, rows, inner, sign);
+    pack(right, b.data, b.offset + k * b.row + j * b.column, b.column, b.row, columns, inner, 1);
+    for (let column = 0; column < columns; column += TILE) {
+      const end = upperOnly ? Math.min(rows, j + column + TILE - i) : rows;
+      if (end > 0) addTiles(padded(end), width, column, inner);
+    }
+  }
+  for (let at = 0, to = first; at < last; at += width, to += c.row) write(at, c, to, columns);
+}
+
+const padded = (count: number): number => TILE * Math.ceil(count / TILE);
+
+function read(at: number, { data, column }: Block, from: number, columns: number): void {
+  for (let j = 0; j < columns; j++) part[at + j] = data[from + j * column];
+}
+
+function write(at: number, { data, column }: Block, to: number, columns: number): void {
+  for (let j = 0; j < columns; j++) data[to + j * column] = part[at + j];
+}
+
+/** Strips of four rows, each index by index, times `sign`; what is missing of the last one is 0. */
 function pack(
   to: Float64Array,
   data: Float64Array,
@@ -61,64 +87,20 @@ function pack(
   column: number,
   rows: number,
   inner: number,
-  width: number,
   sign: number,
 ): void {
   let at = 0;
-  for (let strip = 0; strip < rows; strip += width)
-    for (let k = 0; k < inner; k++)
-      for (let i = strip; i < strip + width; i++) to[at++] = i < rows ? sign * data[offset + i * row + k * column] : 0;
-}
-
-/** Two rows by four columns of c, eight sums in registers. */
-function tile(c: Block, i: number, j: number, left: Float64Array, right: Float64Array, inner: number): void {
-  const { data, column } = c;
-  const r = c.offset + i * c.row + j * column;
-  const s = r + c.row;
-  let [c00, c01, c02, c03] = [data[r], data[r + column], data[r + 2 * column], data[r + 3 * column]];
-  let [c10, c11, c12, c13] = [data[s], data[s + column], data[s + 2 * column], data[s + 3 * column]];
-  let p = i * inner;
-  let q = j * inner;
-  for (let k = 0; k < inner; k++, p += 2, q += 4) {
-    const x = left[p];
-    const y = left[p + 1];
-    const b0 = right[q];
-    const b1 = right[q + 1];
-    const b2 = right[q + 2];
-    const b3 = right[q + 3];
-    c00 += x * b0;
-    c01 += x * b1;
-    c02 += x * b2;
-    c03 += x * b3;
-    c10 += y * b0;
-    c11 += y * b1;
-    c12 += y * b2;
-    c13 += y * b3;
-  }
-  data[r] = c00;
-  data[r + column] = c01;
-  data[r + 2 * column] = c02;
-  data[r + 3 * column] = c03;
-  data[s] = c10;
-  data[s + column] = c11;
-  data[s + 2 * column] = c12;
-  data[s + 3 * column] = c13;
-}
-
-function edge(
-  c: Block,
-  i: number,
-  j: number,
-  left: Float64Array,
-  right: Float64Array,
-  inner: number,
-  { rows, columns }: Size,
-): void {
-  for (let di = 0; di < Math.min(TALL, rows - i); di++)
-    for (let dj = 0; dj < Math.min(WIDE, columns - j); dj++) {
-      const at = c.offset + (i + di) * c.row + (j + dj) * c.column;
-      let sum = c.data[at];
-      for (let k = 0; k < inner; k++) sum += left[i * inner + k * TALL + di] * right[j * inner + k * WIDE + dj];
-      c.data[at] = sum;
+  let strip = 0;
+  for (; strip + TILE <= rows; strip += TILE) {
+    let from = offset + strip * row;
+    for (let k = 0; k < inner; k++, at += TILE, from += column) {
+      to[at] = sign * data[from];
+      to[at + 1] = sign * data[from + row];
+      to[at + 2] = sign * data[from + 2 * row];
+      to[at + 3] = sign * data[from + 3 * row];
     }
+  }
+  if (strip === rows) return;
+  for (let k = 0; k < inner; k++)
+    for (let i = strip; i < strip + TILE; i++) to[at++] = i < rows ? sign * data[offset + i * row + k * column] : 0;
 }

@@ -44,6 +44,9 @@ export class Ledger {
   private readonly moments: ExactSum;
   private readonly cross: ExactSum;
   private solved: { readonly factor: Factor; readonly x: Float64Array } | undefined;
+  /** Kept from one solution to the next: A and its factor, B and A⁻¹B. */
+  private readonly left: Float64Array;
+  private readonly right: Float64Array;
   private count = 0;
 
   /** @throws InvalidEditError  for options out of range */
@@ -53,6 +56,8 @@ export class Ledger {
     this.prior = prior(layer.covariance, options);
     this.moments = new ExactSum(F, F, true);
     this.cross = new ExactSum(F, layer.d_model);
+    this.left = new Float64Array(F * F);
+    this.right = new Float64Array(F * layer.d_model);
   }
 
   /** Pairs of all entries. */
@@ -95,7 +100,7 @@ export class Ledger {
    * @throws NotPositiveDefiniteError  when λC₀ + εI does not hold all directions of keys
    */
   delta(): Float32Array {
-    return Float32Array.from(this.solution().x);
+    return new Float32Array(this.solution().x);
   }
 
   /**
@@ -114,20 +119,20 @@ export class Ledger {
     const going = remove.map((id) => widen(this.layer, this.entry(id)));
     const all = [...coming, ...going];
     const { factor, x } = this.solution();
-    if (!all.length) return Float32Array.from(x);
+    if (!all.length) return new Float32Array(x);
     const terms = {
       keys: concat(all.map(({ keys }) => keys)),
       residuals: concat(all.map(({ residuals }) => residuals)),
       weights: concat([...coming.map((p) => p.weights), ...going.map((p) => p.weights.map((w) => -w))]),
     };
-    return Float32Array.from(changedSolution(factor, x, this.layer.d_model, terms));
+    return new Float32Array(changedSolution(factor, x, this.layer.d_model, terms));
   }
 
   private solution(): { readonly factor: Factor; readonly x: Float64Array } {
     if (!this.solved) {
       const F = this.layer.covariance.size;
-      const factor = factorize(addInto(this.moments.value(), this.prior), F, 'ledger');
-      this.solved = { factor, x: solve(factor, this.cross.value(), this.layer.d_model) };
+      const factor = factorize(addInto(this.moments.value(this.left), this.prior), F, 'ledger');
+      this.solved = { factor, x: solve(factor, this.cross.value(this.right), this.layer.d_model) };
     }
     return this.solved;
   }

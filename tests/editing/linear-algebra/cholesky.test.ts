@@ -37,7 +37,8 @@ const upperPart = (a: Float64Array, size: number): Float64Array =>
 
 describe('the factor of a positive definite matrix', () => {
   it('has the bytes of the unblocked algorithm', () => {
-    for (const size of [1, 2, 31, 32, 33, 97]) {
+    // Of the largest one, columns are in several groups.
+    for (const size of [1, 2, 31, 32, 33, 97, 530]) {
       const a = positive(size);
       assert.deepEqual(upperPart(factorize(a.slice(), size, 'a').upper, size), textbook(a, size), `${size}`);
     }
@@ -63,6 +64,32 @@ describe('the factor of a positive definite matrix', () => {
       assert.ok(relativeDifference(solve(factor, b.slice(), columns), expected) < 1e-12);
       const lower = solveLower(factor, b.slice(), columns);
       assert.deepEqual(solveUpper(factor, lower, columns), solve(factor, b.slice(), columns));
+    }
+  });
+
+  it('solves triangles with the bytes of the plain loops, also columns of several groups', () => {
+    for (const [size, columns] of [
+      [5, 6],
+      [130, 300],
+    ]) {
+      const factor = factorize(positive(size), size, 'a');
+      const u = factor.upper;
+      const b = Float64Array.from(gaussians(rng, size * columns));
+      const [lower, upper] = [b.slice(), b.slice()];
+      for (let c = 0; c < columns; c++) {
+        for (let i = 0; i < size; i++) {
+          for (let k = 0; k < i; k++) lower[i * columns + c] -= u[k * size + i] * lower[k * columns + c];
+          lower[i * columns + c] /= u[i * size + i];
+        }
+        for (let i = size - 1; i >= 0; i--) {
+          const near = Math.min(size, 4 * Math.floor(i / 4) + 4);
+          for (let k = near; k < size; k++) upper[i * columns + c] -= u[i * size + k] * upper[k * columns + c];
+          for (let k = i + 1; k < near; k++) upper[i * columns + c] -= u[i * size + k] * upper[k * columns + c];
+          upper[i * columns + c] /= u[i * size + i];
+        }
+      }
+      assert.deepEqual(solveLower(factor, b.slice(), columns), lower, `${size} × ${columns}`);
+      assert.deepEqual(solveUpper(factor, b.slice(), columns), upper, `${size} × ${columns}`);
     }
   });
 

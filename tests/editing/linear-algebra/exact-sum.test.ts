@@ -74,6 +74,32 @@ describe('an exact sum', () => {
     assert.equal(sum.value()[0], 2 ** -52);
   });
 
+  it('has the bytes of the plain loop over parts, of many terms and at any size', () => {
+    for (const [n, rows, columns] of [
+      [1, 1, 1],
+      [5, 9, 13],
+      [300, 7, 20],
+    ]) {
+      const keys = gaussians(rng, n * rows).map((x) => Math.max(0, 100 * x));
+      const right = gaussians(rng, n * columns).map((x) => x * 10 ** (2 * gaussian(rng)));
+      const weights = Array.from({ length: n }, () => rng.next());
+      const sum = new ExactSum(rows, columns);
+      sum.add(keys, right, weights, 1);
+      const expected = Float64Array.from({ length: rows * columns }, (_, at) => {
+        const [i, j] = [Math.floor(at / columns), at % columns];
+        let [coarse, fine] = [0, 0];
+        for (let t = 0; t < n; t++) {
+          const term = weights[t] * keys[t * rows + i] * right[t * columns + j];
+          const high = nearest(term, 2 ** -18);
+          coarse += high;
+          fine += nearest(term - high, 2 ** -52);
+        }
+        return coarse + fine;
+      });
+      assert.deepEqual(sum.value(), expected);
+    }
+  });
+
   it('of the upper triangle leaves the rest at 0', () => {
     const sum = new ExactSum(3, 3, true);
     const k = Float32Array.of(1, 2, 3);
@@ -81,6 +107,13 @@ describe('an exact sum', () => {
     assert.deepEqual([...sum.value()], [2, 4, 6, 0, 8, 12, 0, 0, 18]);
   });
 });
+
+/** The nearest multiple of a power of two; of two, the even one. */
+function nearest(x: number, unit: number): number {
+  const whole = Math.floor(x / unit);
+  const rest = x / unit - whole;
+  return unit * (rest > 0.5 || (rest === 0.5 && whole % 2) ? whole + 1 : whole);
+}
 
 /** x·y in units of 2^-200, exactly. */
 function product(x: number, y: number): bigint {

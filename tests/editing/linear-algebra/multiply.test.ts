@@ -16,13 +16,14 @@ describe('a product of blocks', () => {
       [9, 2, 300],
       [16, 13, 513],
       [5, 6, 0],
+      [259, 515, 258],
     ])
       for (const sign of [1, -1] as const) {
         const [a, b, c] = [random(rows * inner), random(inner * columns), random(rows * columns)];
         const expected = c.slice();
         for (let i = 0; i < rows; i++)
-          for (let j = 0; j < columns; j++)
-            for (let k = 0; k < inner; k++) expected[i * columns + j] += sign * a[i * inner + k] * b[k * columns + j];
+          for (let k = 0; k < inner; k++)
+            for (let j = 0; j < columns; j++) expected[i * columns + j] += sign * a[i * inner + k] * b[k * columns + j];
         addProduct(block(c, columns), block(a, inner), block(b, columns), { rows, columns, inner }, sign);
         assert.deepEqual(c, expected, `${rows} × ${inner} × ${columns}, ${sign}`);
       }
@@ -40,16 +41,20 @@ describe('a product of blocks', () => {
   });
 
   it('leaves out what lies below the diagonal, and has all above', () => {
-    const [n, inner] = [11, 6];
-    const a = random(inner * n);
-    const [whole, upper] = [new Float64Array(n * n), new Float64Array(n * n)];
-    const size = { rows: n, columns: n, inner };
-    addProduct(block(whole, n), transposed(block(a, n)), block(a, n), size);
-    addProduct(block(upper, n), transposed(block(a, n)), block(a, n), size, 1, true);
-    for (let i = 0; i < n; i++)
-      for (let j = 0; j < n; j++) {
-        if (j >= i) assert.equal(upper[i * n + j], whole[i * n + j]);
-        if (i >= j + 4) assert.equal(upper[i * n + j], 0);
-      }
+    for (const [n, inner] of [
+      [11, 6],
+      [530, 3],
+    ]) {
+      const a = random(inner * n);
+      const [whole, upper] = [new Float64Array(n * n), new Float64Array(n * n)];
+      const size = { rows: n, columns: n, inner };
+      addProduct(block(whole, n), transposed(block(a, n)), block(a, n), size);
+      addProduct(block(upper, n), transposed(block(a, n)), block(a, n), size, 1, true);
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < n; j++) {
+          if (j >= i) assert.equal(upper[i * n + j], whole[i * n + j]);
+          if (i >= j + 4) assert.equal(upper[i * n + j], 0);
+        }
+    }
   });
 });
