@@ -37,8 +37,13 @@ export function versionFolder(folder: ModelFolder, version: ExplainedVersion): V
       : versionPaths(folder, base, model, live);
   const vocab_size = config.vocab_size - docidEntries(base) + entries.length;
   const weights = mergedWeights(folder, model, entries);
-  const tensor: ModelFolder['tensor'] = (name) => weights.get(name) ?? folder.tensor(name);
-  return { folder: { ...folder, config: { ...config, vocab_size }, genir, tensor }, places };
+  const tensor: ModelFolder['tensor'] = (name) => {
+    const merged = weights.get(name);
+    return !merged || merged === folder.weights.get(name) ? folder.tensor(name) : merged;
+  };
+  const rows: ModelFolder['rows'] = (name, from, to) =>
+    tensor(name).data.slice(from * config.d_model, to * config.d_model);
+  return { folder: { ...folder, config: { ...config, vocab_size }, genir, tensor, rows }, places };
 }
 
 /** The paths of live documents, and the vocabulary entries behind the words, new ones under names of their own. */

@@ -13,6 +13,7 @@ import { isAboutDocuments, LENS_OUTPUTS, lensGraph, type LensKind } from '../mod
 import { int64, tensor, type Session, type Feeds, type FloatTensor, type Tensor } from '../models/session.ts';
 import { unembedName } from '../models/t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../models/tokenizer.ts';
+import type { WeightTensor } from '../models/weights.ts';
 import { patchFeeds, type Patch } from './patch.ts';
 import { SessionCache } from './session-cache.ts';
 
@@ -68,7 +69,8 @@ export class Lab {
   readonly rows: FloatTensor;
   /** Vocabulary entries that are no docid, in the order in which the lens counts them. */
   readonly wordTokens: Int32Array;
-  private readonly words: Float32Array;
+  /** float32 [W, D], the other rows of the unembedding. */
+  private readonly words: WeightTensor;
   private readonly start: Float32Array;
   private readonly options: Required<LabOptions>;
   private readonly sessions: SessionCache;
@@ -86,14 +88,10 @@ export class Lab {
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
     const { d_model: D, vocab_size: V, decoder_start_token_id: startToken } = this.config;
     const [first, N] = [this.genir.firstDocidToken, this.genir.docids.length];
-    const unembedding = folder.tensor(unembedName(this.config)).data;
-    this.rows = tensor(unembedding.slice(first * D, (first + N) * D), [N, D]);
-    this.words = new Float32Array((V - N) * D);
-    this.words.set(unembedding.subarray(0, first * D));
-    this.words.set(unembedding.subarray((first + N) * D), first * D);
+    this.rows = tensor(folder.rows(unembedName(this.config), first, first + N), [N, D]);
+    this.words = rowsWithout(folder, unembedName(this.config), first, first + N);
     this.wordTokens = Int32Array.from({ length: V - N }, (_, i) => (i < first ? i : i + N));
-    const embeddings = this.config.tie_word_embeddings ? unembedding : folder.tensor('shared.weight').data;
-    this.start = embeddings.slice(startToken * D, (startToken + 1) * D);
+    this.start = folder.rows('shared.weight', startToken, startToken + 1);
   }
 
   get layers(): number {
@@ -260,6 +258,23 @@ export interface Ranks {
   readonly docidRank: Float32Array;
   /** float32 [M] */
   readonly logit: Float32Array;
+}
+
+/** A table without its rows [from, to): left in its file where those are the last ones, and the file is. */
+function rowsWithout(folder: ModelFolder, name: string, from: number, to: number): WeightTensor {
+  const { vocab_size: V, d_model: D } = folder.config;
+  const { place } = folder.tensor(name);
+  return {
+    shape: [V - to + from, D],
+    get data() {
+      if (to === V) return folder.rows(name, 0, from);
+      const data = new Float32Array((V - to + from) * D);
+      data.set(folder.rows(name, 0, from));
+      data.set(folder.rows(name, to, V), from * D);
+      return data;
+    },
+    ...(place && to === V && { place: { ...place, byteLength: 4 * from * D } }),
+  };
 }
 
 function join(parts: readonly Record<string, Tensor>[], name: string): Tensor {

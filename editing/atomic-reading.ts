@@ -4,6 +4,7 @@ import type { ActivationName } from '../models/activations.ts';
 import { wordWeights, type WeightDelta } from '../models/decode.ts';
 import { deltaInput, docidDecoderGraph } from '../models/graphs.ts';
 import type { ModelFolder } from '../models/folder.ts';
+import { isImported } from '../models/genir.ts';
 import { int64, tensor, type Feeds, type FloatTensor } from '../models/session.ts';
 import { padBatch } from '../models/tokenizer.ts';
 import { noPrefix, type Activations, type Prefix, type Reading } from './reading.ts';
@@ -17,12 +18,13 @@ export class AtomicReading implements Reading {
   readonly interaction: Stage | null | undefined;
   readonly rows: FloatTensor;
   readonly rowOf: Int32Array;
-  readonly hasTextRows = true;
+  readonly hasTextRows: boolean;
 
   /** @throws NotAnIndexError, NotAtomicError */
   constructor(folder: ModelFolder, threads: number) {
     this.lab = new Lab(folder, { threads, batchSize: BATCH });
     this.interaction = storedStages(folder.dir, this.lab.genir, this.lab.layers)?.interaction;
+    this.hasTextRows = !isImported(this.lab.genir); // training elsewhere knows nothing of them
     this.rows = this.lab.rows;
     this.rowOf = Int32Array.from({ length: this.rows.shape[0] }, (_, row) => row);
   }

@@ -79,5 +79,5 @@ export function adoptFolding(store: Store, { folder, version, seq }: Folding): v
   store.writeMeta(baseKey, undefined);
   store.writeMeta(foldedKey, String(seq));
   store.writeMeta(driftKey, undefined);
-  openBase(store, { model: version, layers, settings }, folder.genir!.docids);
+  openBase(store, { model: version, config: folder.config, layers, settings }, folder.genir!.docids);
 }

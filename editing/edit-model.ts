@@ -89,7 +89,8 @@ export class EditModel {
     this.lab = lab;
     this.folder = lab.folder;
     this.rows = rows;
-    this.documentRows = takeRows(rows, rowOf);
+    const isEach = rowOf.length === rows.shape[0] && rowOf.every((row, document) => row === document);
+    this.documentRows = isEach ? rows : takeRows(rows, rowOf);
     this.layers = layers;
     this.paths = paths;
     this.noBias = tensor(new Float32Array(rows.shape[0]), [1, rows.shape[0]]);

@@ -105,7 +105,7 @@ export class Editor {
       const docids = folder.genir!.docids;
       const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length);
       if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
-      const base = openBase(store, { model: version, layers: model.layers, settings }, docids);
+      const base = openBase(store, { model: version, config: folder.config, layers: model.layers, settings }, docids);
       const log = new EditLog(store);
       const drift = Number(store.readMeta(driftKey) ?? 0);
       const cacheFile = dataDir && join(dataDir, bankFile);

@@ -1,4 +1,8 @@
 import type { Store } from '../corpus/store.ts';
+import type { T5Config } from '../models/config.ts';
+import { expectedWeights } from '../models/folder.ts';
+import { isLinear } from '../models/t5.ts';
+import { elementCount } from '../models/weights.ts';
 import {
   baseKey,
   checkModel,
@@ -8,8 +12,23 @@ import {
   settingsText,
   type LogBase,
 } from './log-base.ts';
-import { DEFAULT_PRESET, settingsFor, type EditSettings } from './presets.ts';
+import { DEFAULT_PRESET, settingsFor, withBankFor, type EditSettings } from './presets.ts';
 import { drawBank, type BaseDocument } from './query-bank.ts';
+
+interface BaseModel {
+  /** Its version. */
+  readonly model: string;
+  readonly config: T5Config;
+  /** Edited ones. */
+  readonly layers: readonly number[];
+  readonly settings: EditSettings | undefined;
+}
+
+/** Numbers in the matrices of all layers. */
+const layerWeights = (config: T5Config): number =>
+  expectedWeights(config)
+    .filter(({ name }) => isLinear(name))
+    .reduce((sum, { shape }) => sum + elementCount(shape), 0);
 
 /**
  * What the log of a store starts from. It is written at the first call, in one transaction: from then on documents may
@@ -20,7 +39,7 @@ import { drawBank, type BaseDocument } from './query-bank.ts';
  */
 export function openBase(
   store: Store,
-  { model, layers, settings }: { model: string; layers: readonly number[]; settings: EditSettings | undefined },
+  { model, config, layers, settings }: BaseModel,
   docids: readonly string[],
 ): LogBase {
   checkModel(store, model);
@@ -33,7 +52,8 @@ export function openBase(
     if (given !== kept) throw new ForeignEditsError(path, 'settings', given, kept);
     return known;
   }
-  const written = settingsText(settings ?? settingsFor(DEFAULT_PRESET, docids.length));
+  const usual = (): EditSettings => withBankFor(settingsFor(DEFAULT_PRESET, docids.length), layerWeights(config));
+  const written = settingsText(settings ?? usual());
   const base: LogBase = { model, layers, settings: readSettings(written) };
   store.transaction(() => {
     store.writeMeta(baseKey, JSON.stringify({ model, layers, settings: written }));

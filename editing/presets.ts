@@ -153,6 +153,21 @@ export function settingsFor(preset: EditMethodPreset, documents: number): EditSe
   return withOldWeight({ queries, rows, weights, bank, neighbours }, factor);
 }
 
+/** Multiplications with weights that the queries of a bank may take, for each position of their tokens. */
+const BANK_WORK = 5e11;
+const LEAST_BANK = 1000;
+
+/**
+ * The settings with a bank that a model can read in some minutes: as it is for up to 62 million weights, fewer queries in
+ * proportion for more.
+ *
+ * @param weights  numbers in the matrices of all layers
+ */
+export function withBankFor(settings: EditSettings, weights: number): EditSettings {
+  const most = Math.max(LEAST_BANK, Math.floor(BANK_WORK / weights));
+  return { ...settings, bank: { ...settings.bank, size: Math.min(settings.bank.size, most) } };
+}
+
 /** What a new row costs old documents counts so many times as much, in the rows and in the weights. */
 export function withOldWeight(settings: EditSettings, factor: number): EditSettings {
   const rows =

@@ -48,23 +48,25 @@ export function drawBank(
 ): BankQuery[] {
   const rows = new Map(documents.map(({ docid }, row) => [docid, row]));
   const rng = createRng(seed);
-  const listsOf = (queries: readonly JudgedQuery[]): string[][] => {
+  const listsOf = (queries: readonly JudgedQuery[]): Lists => {
     const lists = documents.map((): string[] => []);
     for (const { text, relevant } of queries) {
       const known = relevant.flatMap((docid) => rows.get(docid) ?? []);
       if (known.length) lists[known[rng.int(known.length)]].push(text);
     }
-    return lists.map((list) => shuffle(list, rng));
+    const shuffled = lists.map((list) => shuffle(list, rng));
+    return (row) => shuffled[row];
   };
   const order = shuffle(Int32Array.from(documents.keys()), rng);
   /** One query of each document, then a second of each, … */
-  const deal = (lists: readonly string[][], count: number, kind: BankQuery['kind']): BankQuery[] => {
+  const deal = (lists: Lists, count: number, kind: BankQuery['kind']): BankQuery[] => {
     const dealt: BankQuery[] = [];
     for (let round = 0, more = true; more && dealt.length < count; round++) {
       more = false;
       for (const row of order) {
-        const text = lists[row][round];
-        if (text === undefined || dealt.length >= count) continue;
+        if (dealt.length >= count) break;
+        const text = lists(row)[round];
+        if (text === undefined) continue;
         dealt.push({ text, row, kind });
         more = true;
       }
@@ -80,14 +82,26 @@ export function drawBank(
     documents,
     trained.map(({ text }) => text),
   );
-  const pseudoLists = documents.map((document) => corpus.pseudoQueries(`bank ${seed}`, document, PER_DOCUMENT));
-  const drawn = deal(pseudoLists, wanted - trained.length, 'pseudo');
-  const held = [listsOf(dev), real.map((list) => list.filter((text) => !used.has(text)))]
+  const pseudo = drawnOnce((row) => corpus.pseudoQueries(`bank ${seed}`, documents[row], PER_DOCUMENT));
+  const drawn = deal(pseudo, wanted - trained.length, 'pseudo');
+  const held = [listsOf(dev), drawnOnce((row) => real(row).filter((text) => !used.has(text)))]
     .map((lists) => deal(lists, canaries, 'canary'))
     .find((list) => list.length);
-  const others = (): string[][] =>
-    documents.map((document, row) => corpus.pseudoQueries(`canary ${seed}`, document, 1, new Set(pseudoLists[row])));
-  return [...trained, ...drawn, ...(held ?? deal(others(), canaries, 'canary'))];
+  const others = drawnOnce((row) => corpus.pseudoQueries(`canary ${seed}`, documents[row], 1, new Set(pseudo(row))));
+  return [...trained, ...drawn, ...(held ?? deal(others, canaries, 'canary'))];
+}
+
+/** Queries of each document, by row. */
+type Lists = (row: number) => readonly string[];
+
+/** Of a large corpus only as many documents are asked for as a bank has queries. */
+function drawnOnce(draw: Lists): Lists {
+  const known = new Map<number, readonly string[]>();
+  return (row) => {
+    let list = known.get(row);
+    if (!list) known.set(row, (list = draw(row)));
+    return list;
+  };
 }
 
 /** Queries with the row that answers each. */
@@ -127,7 +141,8 @@ export class QueryBank {
   readonly scores: Scores;
   readonly canaries: Answered;
   readonly corpus: BaseCorpus;
-  readonly textRows: TextRowMaker;
+  private readonly model: EditModel;
+  private rowMaker: TextRowMaker | undefined;
   /** Places in the bank of each row's queries. */
   readonly ofRow: readonly (readonly number[])[];
   private readonly covariances = new Map<number, Covariance>();
@@ -147,7 +162,7 @@ export class QueryBank {
     this.scores = scores;
     this.canaries = canaries;
     this.corpus = new BaseCorpus(documents, questions);
-    this.textRows = new TextRowMaker(model, this.corpus.teacher);
+    this.model = model;
     const ofRow = Array.from({ length: model.documents }, (): number[] => []);
     answered.rowOf.forEach((row, p) => ofRow[row].push(p));
     this.ofRow = ofRow;
@@ -155,6 +170,11 @@ export class QueryBank {
     const { own, logSumExp } = scores;
     const places = Int32Array.from(answered.rowOf.keys());
     this.views.set('', { places, states: this.observed.states, rowOf: this.rowOf, own, logSumExp });
+  }
+
+  /** Makes rows of texts, in models that have such ones (`EditModel.hasTextRows`). */
+  get textRows(): TextRowMaker {
+    return (this.rowMaker ??= new TextRowMaker(this.model, this.corpus.teacher));
   }
 
   /** Makes the views of prefixes. */

@@ -23,7 +23,8 @@ export class TextRowMaker {
     for (let at = 0; at < data.length; at += D)
       length += Math.hypot(...data.subarray(at + RESERVED, at + D)) / shape[0];
     this.teacher = teacher;
-    this.embeddings = model.folder.tensor('shared.weight').data;
+    // As far as words go: docid rows are never looked up.
+    this.embeddings = model.folder.rows('shared.weight', 0, model.atomicLab.wordTokens.at(-1)! + 1);
     this.like = { length, reserved: reservedMean(data, D), places: docidPlaces(config) };
     const pieces = new Map<string, readonly number[]>();
     this.encode = (word) => {

@@ -3,6 +3,7 @@ import { circuitDecoderGraph } from './circuit.ts';
 import type { ModelFolder } from './folder.ts';
 import { atomicGenir, NotAnIndexError } from './genir.ts';
 import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
+import { inInt8 } from './int8.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
 import { isLinear, unembedName } from './t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
@@ -79,6 +80,8 @@ export class VersionError extends Error {
 export interface DecoderOptions extends SessionOptions {
   /** Runs the circuit that is stored with the model in place of the whole decoder. @default false */
   readonly circuit?: boolean;
+  /** Multiplies with linear maps in eight bits. @default false */
+  readonly int8?: boolean;
 }
 
 /** Queries longer than this are cut, keeping the end token. A run's memory grows with the square of it. */
@@ -86,13 +89,25 @@ export const MAX_QUERY_TOKENS = 128;
 
 const FORBIDDEN = -1e9;
 
-/** Reads each weight of a folder, with the word embeddings cut to `words` rows (docid rows are never looked up). */
-export function wordWeights(folder: ModelFolder, words: number): WeightSource {
-  return (name) => {
-    const { data, shape } = folder.tensor(name);
-    if (name !== 'shared.weight') return { data, shape };
-    return { data: data.slice(0, words * shape[1]), shape: [words, shape[1]] };
+/** A table of rows that grows is made so many times as long as it has to be: the rows of 100,000 documents take 0.4 GB. */
+const ROOM = 1.1;
+
+/** The weights of a folder, with the word embeddings cut to `words` rows (docid rows are never looked up). */
+export function wordWeights(folder: ModelFolder, words: number, { int8 = false }: DecoderOptions = {}): WeightSource {
+  const weights: WeightSource = (name) => {
+    const weight = folder.tensor(name);
+    if (name !== 'shared.weight') return weight;
+    const shape = [words, weight.shape[1]];
+    const { place } = weight;
+    return {
+      shape,
+      get data() {
+        return folder.rows(name, 0, words);
+      },
+      ...(place && { place: { ...place, byteLength: 4 * words * shape[1] } }),
+    };
   };
+  return int8 ? inInt8(weights) : weights;
 }
 
 /**
@@ -103,7 +118,12 @@ export class DocidDecoder {
   private readonly folder: ModelFolder;
   private readonly tokenizer: Tokenizer;
   private readonly options: DecoderOptions;
-  private readonly baseRows: FloatTensor;
+  /** Documents of the folder. */
+  private readonly base: number;
+  /** float32 [N, D] and room for more: the folder's rows, with those of the version in their places. */
+  private table: Float32Array;
+  /** The folder's rows that the version replaces. */
+  private replaced: readonly RowChange[] = [];
   private session: Session;
   /** Weights that may have deltas where a circuit runs: it does without the others. */
   private readonly editable: ReadonlySet<string> | undefined;
@@ -120,9 +140,8 @@ export class DocidDecoder {
     this.edited = [];
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
     const { docids, firstDocidToken } = folder.genir!;
-    const { data, shape } = folder.tensor(unembedName(folder.config));
-    const d = shape[1];
-    this.baseRows = tensor(data.slice(firstDocidToken * d, (firstDocidToken + docids.length) * d), [docids.length, d]);
+    this.base = docids.length;
+    this.table = folder.rows(unembedName(folder.config), firstDocidToken, firstDocidToken + this.base);
     this.use(baseVersion(docids.length), {});
   }
 
@@ -142,7 +161,8 @@ export class DocidDecoder {
 
   /**
    * Makes later runs answer from `version`. Where it edits other weights than the one before, the session is opened
-   * anew: a graph with the very nodes that the version needs gives the very bytes it gave before.
+   * anew: a graph with the very nodes that the version needs gives the very bytes it gave before. Rows are replaced where
+   * they are, so not while a run goes on.
    *
    * @throws VersionError  and goes on with the version before
    */
@@ -160,7 +180,8 @@ export class DocidDecoder {
 
   private check(version: ModelVersion): void {
     const { editSeq, live, rows, paths = [] } = version;
-    const [base, d] = this.baseRows.shape;
+    const { base } = this;
+    const d = this.folder.config.d_model;
     const n = live.length;
     const fail = (what: string, expected: string, actual: string): never => {
       throw new VersionError(editSeq, what, expected, actual);
@@ -178,17 +199,22 @@ export class DocidDecoder {
   }
 
   private use(version: ModelVersion, deltas: Feeds): void {
-    const d = this.baseRows.shape[1];
-    let { data } = this.baseRows;
+    const { base } = this;
+    const d = this.folder.config.d_model;
     const n = version.live.length;
-    if (version.rows.length || n * d !== data.length) {
-      const copy = new Float32Array(n * d);
-      copy.set(data.subarray(0, Math.min(data.length, copy.length)));
-      data = copy;
-      for (const { row, values } of version.rows) data.set(values, row * d);
+    for (const { row, values } of this.replaced) this.table.set(values, row * d);
+    if (n * d > this.table.length) {
+      const larger = new Float32Array(d * Math.ceil(n * ROOM));
+      larger.set(this.table.subarray(0, base * d));
+      this.table = larger;
     }
+    this.replaced = version.rows.flatMap(({ row }) =>
+      row < base ? [{ row, values: this.table.slice(row * d, (row + 1) * d) }] : [],
+    );
+    this.table.fill(0, base * d, n * d);
+    for (const { row, values } of version.rows) this.table.set(values, row * d);
     const bias = Float32Array.from(version.live, (live) => (live ? 0 : FORBIDDEN));
-    this.current = { version, rows: tensor(data, [n, d]), bias, deltas };
+    this.current = { version, rows: tensor(this.table.subarray(0, n * d), [n, d]), bias, deltas };
   }
 
   /** @returns one result per input, in order; fewer than k documents where fewer are allowed */
@@ -288,7 +314,7 @@ interface Opened {
 
 async function openSession(folder: ModelFolder, edited: readonly string[], options: DecoderOptions): Promise<Opened> {
   const words = folder.genir!.firstDocidToken;
-  const [config, weights] = [{ ...folder.config, vocab_size: words }, wordWeights(folder, words)];
+  const [config, weights] = [{ ...folder.config, vocab_size: words }, wordWeights(folder, words, options)];
   if (!options.circuit)
     return { session: await Session.open(docidDecoderGraph(config, weights, edited), options), editable: undefined };
   const circuit = circuitOf(storedCircuit(folder.dir, folder.genir!, config));

@@ -27,7 +27,7 @@ import {
 import { docidEntries, entryName, genirOfTokenizer, parseGenir, pathIds, type Genir } from './genir.ts';
 import { tokenIds } from './token-ids.ts';
 import { readWeights, syncDirectory, writeAtomically, writeSafetensors } from './weights.ts';
-import type { StoredTensor, WeightTensor, WritableDtype } from './weights.ts';
+import type { FilePlace, StoredTensor, WeightTensor, WritableDtype } from './weights.ts';
 
 export { ModelFolderError, ModelFolderWriteError, TokenizerMismatchError, UnknownWeightError, WeightShapeError };
 export { genirOfTokenizer, parseGenir, type Genir };
@@ -38,8 +38,10 @@ export interface ModelFolder {
   readonly config: T5Config;
   /** HF name → tensor, exactly the names of `expectedWeights(config)` in that order; shapes are checked. */
   readonly weights: ReadonlyMap<string, StoredTensor>;
-  /** The weight of this HF name, read from disk at every call. */
+  /** The weight of this HF name, read from disk when its `data` is first asked for; in a large model it has a `place`. */
   tensor(name: string): WeightTensor;
+  /** Rows [from, to) of the weight of this HF name, read without the others: float32 [to − from, D]. */
+  rows(name: string, from: number, to: number): Float32Array;
   /** Parsed `tokenizer.json` and `tokenizer_config.json`; undefined where the folder has no such file. */
   readonly tokenizerJson: unknown;
   readonly tokenizerConfig: unknown;
@@ -172,6 +174,12 @@ export function readModelFolder(path: string): ModelFolder {
   const genir =
     genirJson === undefined ? genirOfTokenizer(dir, tokenizerJson) : parseGenir(genirJson, join(dir, 'genir.json'));
   checkFit(dir, config, { tokenizerJson, tokenizerConfig, genir });
+  const places = filePlaces(weights);
+  const stored = (name: string): StoredTensor => {
+    const weight = weights.get(name);
+    if (!weight) throw new UnknownWeightError(dir, name);
+    return weight;
+  };
   return {
     dir,
     config,
@@ -180,11 +188,39 @@ export function readModelFolder(path: string): ModelFolder {
     tokenizerConfig,
     genir,
     tensor(name) {
-      const stored = weights.get(name);
-      if (!stored) throw new UnknownWeightError(dir, name);
-      return { shape: stored.shape, data: stored.data };
+      const weight = stored(name);
+      const place = places.get(name);
+      let read: Float32Array | undefined;
+      return {
+        shape: weight.shape,
+        get data() {
+          return (read ??= weight.data);
+        },
+        ...(place && { place }),
+      };
     },
+    rows: (name, from, to) => stored(name).rows(from, to),
   };
+}
+
+/** From so many bytes of float32 weights on a model is not copied into memory. */
+export const LARGE_BYTES = 256 * 2 ** 20;
+
+/**
+ * Where onnxruntime finds the weights of a large model, float32 in files of one folder. Those of other types have to be
+ * converted, small ones are read: a file that somebody writes to is then no danger to those who have read it.
+ */
+function filePlaces(weights: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, FilePlace> {
+  const mappable = [...weights].filter(([, { dtype, offset }]) => dtype === 'F32' && offset % 4 === 0);
+  if (mappable.reduce((sum, [, { sizeBytes }]) => sum + sizeBytes, 0) < LARGE_BYTES) return new Map();
+  const files = new Map(mappable.map(([, { file }]) => [file, realpathSync(file)]));
+  if (new Set([...files.values()].map(dirname)).size > 1) return new Map(); // onnxruntime looks in one folder
+  return new Map(
+    mappable.map(([name, { file, offset, sizeBytes }]) => [
+      name,
+      { file: files.get(file)!, offset, byteLength: sizeBytes },
+    ]),
+  );
 }
 
 interface Companions {
@@ -247,6 +283,8 @@ export interface ModelParts {
   readonly tokenizerConfig?: unknown;
   readonly genir?: Genir | undefined;
   readonly dtype?: WritableDtype;
+  /** Files that hold the weights in this dtype already, shards with their index: linked, or copied, in place of writing. */
+  readonly weightFiles?: readonly string[];
 }
 
 /** Files that belong to a model: a new one replaces them all. Any other file in the folder is kept. */
@@ -284,7 +322,8 @@ export function writeModelFolder(path: string, parts: ModelParts): void {
       pad_token_id: config.pad_token_id,
     });
     const ordered = new Map(expectedWeights(config).map(({ name }) => [name, weights.get(name) as WeightTensor]));
-    writeSafetensors(file('model.safetensors'), ordered, { dtype });
+    if (parts.weightFiles) for (const from of parts.weightFiles) linkOrCopy(realpathSync(from), file(basename(from)));
+    else writeSafetensors(file('model.safetensors'), ordered, { dtype });
     if (parts.tokenizerJson !== undefined) writeJson(file('tokenizer.json'), parts.tokenizerJson);
     if (parts.tokenizerConfig !== undefined) writeJson(file('tokenizer_config.json'), parts.tokenizerConfig);
     if (parts.genir !== undefined) writeJson(file('genir.json'), parts.genir);
@@ -347,13 +386,16 @@ function bringAlong(from: string, to: string, isTop = true): void {
     if (entry.isDirectory()) {
       mkdirSync(target);
       bringAlong(source, target, false);
-    } else {
-      try {
-        linkSync(source, target);
-      } catch {
-        copyFileSync(source, target);
-      }
-    }
+    } else linkOrCopy(source, target);
+  }
+}
+
+function linkOrCopy(source: string, target: string): void {
+  try {
+    linkSync(source, target);
+  } catch {
+    copyFileSync(source, target);
+    syncDirectory(target);
   }
 }
 
@@ -384,9 +426,17 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 function sameValues(a: StoredTensor, b: StoredTensor): boolean {
   if (a === b) return true;
   if (!sameShape(a.shape, b.shape)) return false;
-  const [left, right] = [a.data, b.data];
-  return left.every((value, i) => Object.is(value, right[i]));
+  const step = Math.max(1, Math.floor(COMPARED / (a.shape[1] ?? 1)));
+  for (let from = 0; from < a.shape[0]; from += step) {
+    const to = Math.min(a.shape[0], from + step);
+    const [left, right] = [a.rows(from, to), b.rows(from, to)];
+    if (!left.every((value, i) => Object.is(value, right[i]))) return false;
+  }
+  return true;
 }
+
+/** Numbers of two tables that are in memory while they are compared. */
+const COMPARED = 4_000_000;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

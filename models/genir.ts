@@ -174,6 +174,9 @@ export function atomicGenir({ dir, genir }: Answering): AtomicGenir {
   return genir;
 }
 
+/** Of a checkpoint that was trained elsewhere: nothing is known of how its docid rows and its words belong together. */
+export const isImported = ({ training }: Genir): boolean => training?.imported !== undefined;
+
 /** The number of vocabulary entries behind the words that belong to docids. */
 export const docidEntries = (genir: Genir): number =>
   genir.scheme === 'atomic' ? genir.docids.length : genir.codes.length;
@@ -213,6 +216,7 @@ export function genirOfTokenizer(dir: string, tokenizerJson: unknown): Genir | u
     docids: docids.map(({ docid }) => docid),
     firstDocidToken,
     corpus: { fingerprint: null, documents: docids.length },
+    training: { imported: true },
   };
 }
 

@@ -23,13 +23,13 @@ import {
   readyForUnembed,
   unembed,
   type KeyValue,
-  type Linear,
   type Parameters,
   type T5Parts,
 } from './t5.ts';
+import type { WeightTensor } from './weights.ts';
 
 /** A weight by HF's name, float32 in HF's orientation: linear maps are [out, in]. */
-export type WeightSource = (name: string) => { readonly data: Float32Array; readonly shape: readonly number[] };
+export type WeightSource = (name: string) => WeightTensor;
 
 const plain: Tap = (_name, value) => value;
 
@@ -37,7 +37,7 @@ const plain: Tap = (_name, value) => value;
 const TILE = 32;
 
 /** [out, in] → [in, out]: ONNX MatMul multiplies from the right. */
-export function transposed({ data, shape }: ReturnType<WeightSource>): Float32Array {
+export function transposed({ data, shape }: WeightTensor): Float32Array {
   const [rows, columns] = shape;
   const out = new Float32Array(data.length);
   for (let top = 0; top < rows; top += TILE)
@@ -47,17 +47,47 @@ export function transposed({ data, shape }: ReturnType<WeightSource>): Float32Ar
   return out;
 }
 
-/** Weights as constants that onnxruntime may prepack; each is read once. */
-function constants(g: Graph, weights: WeightSource): Parameters {
+/** Weights and the linear maps made of them. */
+type Applied = Pick<T5Parts, 'parameters' | 'linear'>;
+
+/**
+ * Weights as constants that onnxruntime may prepack; each is read once. Those that are left in their file stay in HF's
+ * orientation there.
+ */
+function constants(g: Graph, weights: WeightSource): Applied {
   const known = new Map<string, Value>();
-  return (name, shape) => {
-    let value = known.get(name);
-    if (!value) {
-      const weight = weights(name);
-      value = g.constant(name, 'float32', shape, isLinear(name) ? transposed(weight) : weight.data);
-      known.set(name, value);
-    }
+  const once = (key: string, make: () => Value): Value => {
+    let value = known.get(key);
+    if (!value) known.set(key, (value = make()));
     return value;
+  };
+  const inFile = (name: string, { shape, place }: WeightTensor): Value =>
+    once(`${name} in its file`, () => g.constantInFile(name, shape, place!));
+  const constant = (name: string, shape: readonly number[], weight: WeightTensor): Value => {
+    if (!weight.place) return g.constant(name, 'float32', shape, isLinear(name) ? transposed(weight) : weight.data);
+    return isLinear(name) ? op.T(inFile(name, weight)) : inFile(name, weight);
+  };
+  const product = (name: string, size: readonly [number, number]): ((x: Value) => Value) => {
+    const weight = weights(name);
+    if (weight.int8) {
+      const { codes, scales, block } = weight.int8;
+      const [rows, columns] = weight.shape;
+      const values = g.constant(`${name}:int8`, 'uint8', [rows, columns / block, block], codes);
+      const steps = g.constant(`${name}:scales`, 'float32', [scales.length], scales);
+      return (x) => op.MatMulNBits(x, values, steps, rows);
+    }
+    if (weight.place) return (x) => op.FusedMatMul(x, inFile(name, weight));
+    const right = once(name, () => constant(name, size, weight));
+    return (x) => op.MatMul(x, right);
+  };
+  const products = new Map<string, (x: Value) => Value>();
+  return {
+    parameters: (name, shape) => once(name, () => constant(name, shape, weights(name))),
+    linear(x, name, size) {
+      let multiply = products.get(name);
+      if (!multiply) products.set(name, (multiply = product(name, size)));
+      return multiply(x);
+    },
   };
 }
 
@@ -72,11 +102,6 @@ function inputs(g: Graph): { parameters: Parameters; fed: Map<string, Value> } {
   return { parameters, fed };
 }
 
-const multiply =
-  (parameters: Parameters): Linear =>
-  (x, name, size) =>
-    op.MatMul(x, parameters(name, size));
-
 /** The input that carries the edit of weight `name`: float32, in the graph's orientation, added to the constant weight. */
 export const deltaInput = (name: string): string => `delta:${name}`;
 
@@ -84,7 +109,7 @@ export const deltaInput = (name: string): string => `delta:${name}`;
  * Weights of which those in `edited` have a delta beside them: x·W + x·ΔW in linear maps, so that W stays a prepacked
  * constant, and W + ΔW where the graph reads the matrix itself.
  */
-function withDeltas(g: Graph, base: Parameters, edited: readonly string[]): { parameters: Parameters; linear: Linear } {
+function withDeltas(g: Graph, base: Applied, edited: readonly string[]): Applied {
   const inputs = new Map<string, Value>();
   const delta = (name: string, shape: readonly number[]): Value | undefined => {
     if (edited.includes(name) && !inputs.has(name)) inputs.set(name, g.input(deltaInput(name), 'float32', shape));
@@ -92,10 +117,10 @@ function withDeltas(g: Graph, base: Parameters, edited: readonly string[]): { pa
   };
   const plus = (y: Value, change: Value | undefined): Value => (change ? op.Add(y, change) : y);
   return {
-    parameters: (name, shape) => plus(base(name, shape), delta(name, shape)),
+    parameters: (name, shape) => plus(base.parameters(name, shape), delta(name, shape)),
     linear(x, name, size) {
       const change = delta(name, size);
-      return plus(op.MatMul(x, base(name, size)), change && op.MatMul(x, change));
+      return plus(base.linear(x, name, size), change && op.MatMul(x, change));
     },
   };
 }
@@ -107,16 +132,15 @@ export function editableParts(
   weights: WeightSource,
   edited: readonly string[],
 ): { fixed: T5Parts; live: T5Parts } {
-  const parameters = constants(g, weights);
+  const fixed = constants(g, weights);
   return {
-    fixed: { config, parameters, linear: multiply(parameters), tap: plain },
-    live: { config, ...withDeltas(g, parameters, edited), tap: plain },
+    fixed: { config, ...fixed, tap: plain },
+    live: { config, ...withDeltas(g, fixed, edited), tap: plain },
   };
 }
 
 export function parts(config: T5Config, g: Graph, weights: WeightSource, tap: Tap = plain): T5Parts {
-  const parameters = constants(g, weights);
-  return { config, parameters, linear: multiply(parameters), tap };
+  return { config, ...constants(g, weights), tap };
 }
 
 /** What every graph that reads a query is given. */
@@ -349,7 +373,12 @@ export interface TrainingGraph {
 export function trainingGraph(config: T5Config, { gradients }: { gradients: boolean }): TrainingGraph {
   const g = new Graph();
   const { parameters, fed } = inputs(g);
-  const p: T5Parts = { config, parameters, linear: multiply(parameters), tap: plain };
+  const p: T5Parts = {
+    config,
+    parameters,
+    linear: (x, name, size) => op.MatMul(x, parameters(name, size)),
+    tap: plain,
+  };
   const x = g.input('embedded', 'float32', ['B', 'S', config.d_model]);
   const mask = g.input('attention_mask', 'float32', ['B', 'S']);
   const start = g.input('start', 'float32', [1, config.d_model]);

@@ -9,6 +9,7 @@ import { parts, type WeightSource } from './graphs.ts';
 import { Graph, type Value } from './onnx/graph.ts';
 import * as op from './onnx/ops.ts';
 import { readyForUnembed } from './t5.ts';
+import type { WeightTensor } from './weights.ts';
 
 /** What a lens can tell of each vector. */
 export const LENS_OUTPUTS = {
@@ -34,17 +35,17 @@ export const SHARE_DEPTHS = [10, 100, 1000] as const;
  * [1] (for 'top') → float32 [M] each; tokens int64 [M, k] and token_logits [M, k], where tokens count docids first
  * (0 … N−1) and then the entries of `words`, as rival and docid_rival int64 [M] do; docid_share [M, 3].
  *
- * @param words  float32 [W, D], the unembedding of all that is no docid
+ * @param unembedding  float32 [W, D], of all that is no docid
  */
 export function lensGraph(
   config: T5Config,
   weights: WeightSource,
-  words: Float32Array,
+  unembedding: WeightTensor,
   { kinds, documents: N }: { kinds: readonly LensKind[]; documents: number },
 ): Graph {
   const g = new Graph();
   const D = config.d_model;
-  const W = words.length / D;
+  const [W] = unembedding.shape;
   const states = g.input('states', 'float32', ['M', D]);
   const p = parts(config, g, weights);
   const gain = 'decoder.final_layer_norm.weight';
@@ -52,7 +53,10 @@ export function lensGraph(
   const ready = readyForUnembed(p, x);
   const rows = g.input('rows', 'float32', [N, D]);
   const ofDocids = op.Gemm(ready, rows, { transB: true }); // [M, N]
-  const ofWords = op.Gemm(ready, g.constant('words', 'float32', [W, D], words), { transB: true }); // [M, W]
+  const words = unembedding.place
+    ? g.constantInFile('words', [W, D], unembedding.place)
+    : g.constant('words', 'float32', [W, D], unembedding.data);
+  const ofWords = op.Gemm(ready, words, { transB: true }); // [M, W]
   const logits = op.Concat([ofDocids, ofWords], 1, N + W);
 
   const documents = kinds.some(isAboutDocuments) ? g.input('documents', 'int64', ['M', 1]) : undefined;

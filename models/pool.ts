@@ -11,6 +11,8 @@ export interface PoolOptions {
   readonly threads?: number;
   /** Runs the circuit that is stored with the model in place of the whole decoder. @default false */
   readonly circuit?: boolean;
+  /** Multiplies with linear maps in eight bits. @default false */
+  readonly int8?: boolean;
   /** Queries answered by one run at most. @default 32 */
   readonly maxBatch?: number;
   /** Queries waiting at most; more are refused with `QueueFullError`. @default 1024 */
@@ -92,7 +94,7 @@ export class InferencePool {
   private closed = false;
 
   private constructor(options: PoolOptions) {
-    this.options = { workers: 1, threads: 1, circuit: false, maxBatch: 32, maxQueue: 1024, ...options };
+    this.options = { workers: 1, threads: 1, circuit: false, int8: false, maxBatch: 32, maxQueue: 1024, ...options };
   }
 
   /** Opens the model in every worker and waits until all are ready. @throws PoolError  with the worker's reason */
@@ -188,8 +190,8 @@ export class InferencePool {
   /** Resolves when the thread takes batches. @throws PoolError */
   private startSeat(): Promise<void> {
     if (this.closed) return Promise.reject(new PoolError('inference pool: closed'));
-    const { modelDir, threads, circuit } = this.options;
-    const setup: WorkerSetup = { modelDir, threads, circuit };
+    const { modelDir, threads, circuit, int8 } = this.options;
+    const setup: WorkerSetup = { modelDir, threads, circuit, int8 };
     const worker = startThread(new URL('./worker', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const seat: Seat = { worker, ended, closing: false, batch: undefined, sentMs: 0, publishing: new Map() };

@@ -58,17 +58,28 @@ export class Session {
     this.inputs = inputs;
   }
 
-  /** Copies the graph's constants: nothing of the graph is read afterwards. */
+  /**
+   * Copies the graph's constants: nothing of the graph is read afterwards. Those in files are mapped, and what operators
+   * make of them is all that stays in memory; the files must stay as they are until the session is released.
+   */
   static async open(graph: Graph, { threads = 1 }: SessionOptions = {}): Promise<Session> {
     const inputs = new Map(graph.live().inputs.map((v) => [v.name, v.dtype]));
-    const { model, externalData } = encodeModel(graph);
+    const { model, externalData, folder } = encodeModel(graph);
     const session = await ort.InferenceSession.create(model, {
       externalData,
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
       // A spinning pool burns the core that the event loop or another worker needs; training has the cores to itself.
-      extra: { session: { 'intra_op.allow_spinning': threads > 1 ? '1' : '0' } },
+      extra: {
+        session: {
+          'intra_op.allow_spinning': threads > 1 ? '1' : '0',
+          ...(folder !== undefined && {
+            model_external_initializers_file_folder_path: folder,
+            use_device_allocator_for_initializers: '1', // its arena grows in powers of two
+          }),
+        },
+      },
     });
     return new Session(session, inputs);
   }

@@ -21,6 +21,26 @@ import { z } from 'zod';
 export interface WeightTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+  /** Where graphs are to leave the values, for onnxruntime to map them into memory. */
+  readonly place?: FilePlace;
+  /** What graphs multiply with instead, where they are to be small and fast. */
+  readonly int8?: Int8Matrix;
+}
+
+/** A matrix [out, in] rounded to eight bits: row r, column c is scales[b] · (codes[r · in + c] − 128), b its block. */
+export interface Int8Matrix {
+  readonly codes: Uint8Array;
+  /** float32 [out · in / block] */
+  readonly scales: Float32Array;
+  /** Columns that share a scale, within a row. */
+  readonly block: number;
+}
+
+/** Float32 values as they lie in a file. */
+export interface FilePlace {
+  readonly file: string;
+  readonly offset: number;
+  readonly byteLength: number;
 }
 
 /** The element types of the format that can be sized; those in `ReadableDtype` can be read too. */
@@ -49,7 +69,11 @@ export type WritableDtype = 'F32' | 'F16' | 'BF16';
 export interface StoredTensor extends WeightTensor {
   readonly file: string;
   readonly dtype: StoredDtype;
+  /** Of its first byte in the file. */
+  readonly offset: number;
   readonly sizeBytes: number;
+  /** Rows [from, to) of a matrix, read and converted without the others. */
+  rows(from: number, to: number): Float32Array;
 }
 
 export interface WeightFile {
@@ -195,13 +219,16 @@ function readHeader(file: string, fd: number): WeightFile {
       );
     }
     end = entry.end;
-    tensors.set(entry.name, {
-      file,
-      dtype: entry.dtype,
-      shape: entry.shape,
-      sizeBytes: entry.end - entry.begin,
+    const { name, dtype, shape } = entry;
+    const [offset, sizeBytes] = [dataStart + entry.begin, entry.end - entry.begin];
+    tensors.set(name, {
+      ...{ file, dtype, shape, offset, sizeBytes },
       get data() {
-        return readTensor(file, entry.name, identity, entry.dtype, dataStart + entry.begin, entry.end - entry.begin);
+        return readTensor(file, name, identity, dtype, offset, sizeBytes);
+      },
+      rows(from, to) {
+        const rowBytes = sizeBytes / shape[0];
+        return readTensor(file, name, identity, dtype, offset + from * rowBytes, (to - from) * rowBytes);
       },
     });
   }

@@ -4,14 +4,13 @@ import { mergeVersion } from '../merge.ts';
 import type { PublishedVersion } from '../published-version.ts';
 
 export function publishedFolder(base: ModelFolder, { config, weights, genir, ...tokenizer }: ModelParts): ModelFolder {
+  const tensor: ModelFolder['tensor'] = (name) => weights.get(name) ?? base.tensor(name);
   return {
     dir: base.dir,
     config,
     weights: base.weights,
-    tensor(name) {
-      const { data, shape } = weights.get(name) ?? base.tensor(name);
-      return { data, shape };
-    },
+    tensor,
+    rows: (name, from, to) => tensor(name).data.slice(from * config.d_model, to * config.d_model),
     tokenizerJson: tokenizer.tokenizerJson,
     tokenizerConfig: tokenizer.tokenizerConfig,
     genir,

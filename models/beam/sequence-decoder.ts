@@ -59,8 +59,8 @@ export class SequenceDecoder {
     this.options = options;
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
     const { docids, codes, firstDocidToken: words } = folder.genir;
-    const D = folder.config.d_model;
-    this.baseRows = tensor(folder.tensor(unembedName(folder.config)).data.slice(words * D), [codes.length, D]);
+    const { d_model: D, vocab_size: V } = folder.config;
+    this.baseRows = tensor(folder.rows(unembedName(folder.config), words, V), [codes.length, D]);
     const paths = pathIds(folder.genir, folder.tokenizerJson);
     this.baseTrie = DocidTrie.build(paths);
     this.embeddings = new TokenEmbeddings(folder, words);

@@ -14,13 +14,11 @@ export class TokenEmbeddings {
     this.words = words;
   }
 
-  /** Makes tokens readable; reads the table from disk where one is new. */
+  /** Makes tokens readable; reads from disk where one is new. */
   read(tokens: Iterable<number>): void {
     const isRow = (token: number): boolean => this.folder.config.tie_word_embeddings && token >= this.words;
     const missing = [...new Set(tokens)].filter((token) => !this.known.has(token) && !isRow(token));
-    if (!missing.length) return;
-    const { data, shape } = this.folder.tensor('shared.weight');
-    for (const token of missing) this.known.set(token, data.slice(token * shape[1], (token + 1) * shape[1]));
+    for (const token of missing) this.known.set(token, this.folder.rows('shared.weight', token, token + 1));
   }
 
   /** Puts the embedding of a token into `x` from `at` on. @param rows  float32 [E, D] of the version, behind the words */

@@ -115,6 +115,12 @@ export const gradients: { [O in OpName]: GradientRule } = {
     // Of B = Cᵀ the transposed gradient is computed, dC = dYᵀ A: the two transpositions cancel.
     return [da, unbroadcast(isTransposed(b) ? T(MatMul(T(dy), a)) : MatMul(T(a), dy), b)];
   },
+  // Y = ABᵀ: dA = dY B, dB = dYᵀ A over all leading axes.
+  FusedMatMul: (dy, n) => {
+    const [a, b] = inputsOf(n);
+    return [MatMul(dy, b), Gemm(flat(dy), flat(a), { transA: true })];
+  },
+  MatMulNBits: stop, // of serving alone
   // Y = A′B′ with A′ = A or Aᵀ: the gradient of A′ is dY B′ᵀ, transposed back where A was.
   Gemm: (dy, n) => {
     const [a, b] = inputsOf(n);

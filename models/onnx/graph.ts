@@ -1,9 +1,10 @@
+import type { FilePlace } from '../weights.ts';
 import type { OpName } from './ops.ts';
 
 /** A dimension: a known size, or the letter of the shape alphabet in `models/t5.ts` that stands for it. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
-export type DType = 'float32' | 'int64' | 'int32' | 'bool';
+export type DType = 'float32' | 'int64' | 'int32' | 'uint8' | 'bool';
 export type ConstantData = Float32Array | BigInt64Array | Int32Array | Uint8Array;
 
 export type AttributeValue =
@@ -28,10 +29,13 @@ export interface GraphNode {
   readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
+/** Its values in memory, or in a file that onnxruntime is to map. */
 export interface Constant {
   readonly value: Value;
-  readonly data: ConstantData;
+  readonly data: ConstantData | FilePlace;
 }
+
+export const isInFile = (data: ConstantData | FilePlace): data is FilePlace => 'file' in data;
 
 export class GraphError extends Error {
   override readonly name = 'GraphError';
@@ -70,6 +74,16 @@ export class Graph {
       throw new GraphError(`${name}: expected ${size} elements for shape [${shape.join(', ')}], got ${data.length}`);
     const value = this.value(name, dtype, shape);
     this.constants.set(name, { value, data });
+    return value;
+  }
+
+  /** The same with its values left in a file. */
+  constantInFile(name: string, shape: readonly number[], place: FilePlace): Value {
+    const bytes = 4 * shape.reduce((a, b) => a * b, 1);
+    if (place.byteLength !== bytes)
+      throw new GraphError(`${name}: expected ${bytes} bytes for shape [${shape.join(', ')}], got ${place.byteLength}`);
+    const value = this.value(name, 'float32', shape);
+    this.constants.set(name, { value, data: place });
     return value;
   }
 

@@ -14,6 +14,7 @@ export type OpName =
   | 'Div'
   | 'Exp'
   | 'Expand'
+  | 'FusedMatMul'
   | 'Gather'
   | 'GatherElements'
   | 'Gemm'
@@ -21,6 +22,7 @@ export type OpName =
   | 'Identity'
   | 'LogSoftmax'
   | 'MatMul'
+  | 'MatMulNBits'
   | 'Mul'
   | 'Neg'
   | 'Range'
@@ -39,6 +41,10 @@ export type OpName =
   | 'Transpose'
   | 'Unsqueeze'
   | 'Where';
+
+/** Where onnxruntime has an operator: ONNX's own have no domain, those that it adds one of its own. */
+export const domainOf = (op: OpName): '' | 'com.microsoft' =>
+  op === 'FusedMatMul' || op === 'MatMulNBits' ? 'com.microsoft' : '';
 
 const int = (value: number): AttributeValue => ({ kind: 'int', value });
 const ints = (value: readonly number[]): AttributeValue => ({ kind: 'ints', value });
@@ -106,7 +112,7 @@ export function Where(condition: Value, a: Value, b: Value): Value {
 }
 
 /** TensorProto.DataType of ONNX. */
-const CAST_TO: { [D in DType]: number } = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const CAST_TO: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
 export const Cast = (x: Value, to: DType): Value =>
   one(x.graph, 'Cast', [x], x.shape, { dtype: to, attributes: { to: int(CAST_TO[to]) } });
 
@@ -120,6 +126,32 @@ export function MatMul(a: Value, b: Value): Value {
   if (inner !== b.shape.at(-2)) throw new GraphError(`MatMul: inner dimensions differ: ${show(a)} and ${show(b)}`);
   const batch = broadcast('MatMul', { ...a, shape: a.shape.slice(0, -2) }, { ...b, shape: b.shape.slice(0, -2) });
   return one(a.graph, 'MatMul', [a, b], [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
+}
+
+/** The product of `a` [..., in] with a matrix `b` [out, in] that stays as it is: a·bᵀ. An operator of onnxruntime's own. */
+export function FusedMatMul(a: Value, b: Value): Value {
+  if (b.shape.length !== 2 || a.shape.at(-1) !== b.shape[1])
+    throw new GraphError(`FusedMatMul: expected [..., in] and [out, in], got ${show(a)} and ${show(b)}`);
+  return one(a.graph, 'FusedMatMul', [a, b], [...a.shape.slice(0, -1), b.shape[0]], { attributes: { transB: int(1) } });
+}
+
+/**
+ * The product of `a` [..., in] with a matrix [out, in] in eight bits, which stays as it is: a·bᵀ. Sums are of integers: a block
+ * of a row of `a` is rounded to eight bits too. An operator of onnxruntime's own.
+ *
+ * @param codes   uint8 [out, in / block, block]  128 is zero
+ * @param scales  float32 [out · in / block]
+ */
+export function MatMulNBits(a: Value, codes: Value, scales: Value, out: number): Value {
+  const [, blocks, block] = codes.shape as number[];
+  if (a.shape.at(-1) !== blocks * block)
+    throw new GraphError(`MatMulNBits: inner dimensions differ: ${show(a)} and ${show(codes)}`);
+  return one(a.graph, 'MatMulNBits', [a, codes, scales], [...a.shape.slice(0, -1), out], {
+    attributes: {
+      ...{ K: int(blocks * block), N: int(out), bits: int(8), block_size: int(block) },
+      accuracy_level: int(4), // eight bits on both sides
+    },
+  });
 }
 
 /** A′B′ of two matrices, each transposed where asked. */

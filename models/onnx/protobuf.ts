@@ -1,5 +1,8 @@
 import protobuf from 'protobufjs';
-import type { AttributeValue, Constant, DType, Graph, GraphNode, Value } from './graph.ts';
+import { basename, dirname } from 'node:path';
+import { isInFile, type AttributeValue, type Constant, type ConstantData } from './graph.ts';
+import { GraphError, type DType, type Graph, type GraphNode, type Value } from './graph.ts';
+import { domainOf } from './ops.ts';
 
 // The part of onnx.proto that a graph of ours needs (field numbers are ONNX's).
 const SCHEMA = `
@@ -20,10 +23,11 @@ message OperatorSetIdProto { string domain = 1; int64 version = 2; }
 const ModelProto = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('onnx.ModelProto');
 
 const IR_VERSION = 8;
-const OPSET = 18;
+/** Versions of the operators by their domain: ONNX's own, and those that onnxruntime adds. */
+const OPSETS = { '': 18, 'com.microsoft': 1 };
 
 /** TensorProto.DataType of ONNX. */
-const DATA_TYPE: { [D in DType]: number } = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const DATA_TYPE: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
 
 /** AttributeProto.AttributeType of ONNX. */
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
@@ -50,6 +54,7 @@ function valueInfo(value: Value): object {
 function node(n: GraphNode, index: number): object {
   return {
     op_type: n.op,
+    domain: domainOf(n.op),
     name: `${n.op}_${index}`,
     input: n.inputs.map((v) => v?.name ?? ''),
     output: n.outputs.map((v) => v.name),
@@ -63,47 +68,62 @@ const EXTERNAL = 1;
 /** Constants from here on lie beside the model; onnxruntime wants to see small ones, shapes above all, while it plans. */
 const EXTERNAL_BYTES = 1 << 16;
 
-/** An ONNX model for onnxruntime, kept in memory only. */
+/** An ONNX model for onnxruntime, kept in memory but for what lies in files already. */
 export interface EncodedModel {
   readonly model: Uint8Array;
   /**
    * The large constants by the paths that `model` knows them under, as they lie in memory: a protobuf cannot be larger
-   * than 2 GB, and in it they would be copied twice more.
+   * than 2 GB, and in it they would be copied twice more. None where there are files: onnxruntime takes either.
    */
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+  /** Where the files are that `model` names; undefined where it names none. */
+  readonly folder: string | undefined;
 }
 
-const bytesOf = ({ data }: Constant): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-const isExternal = ({ data }: Constant): boolean => data.byteLength >= EXTERNAL_BYTES;
+const bytesOf = (data: ConstantData): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-function initializer(constant: Constant): object {
-  const { value, data } = constant;
+function initializer({ value, data }: Constant, isExternal: boolean): object {
   const head = { name: value.name, dims: value.shape, data_type: DATA_TYPE[value.dtype] };
-  if (!isExternal(constant)) return { ...head, raw_data: bytesOf(constant) };
-  const place = { location: value.name, offset: '0', length: String(data.byteLength) };
-  const external_data = Object.entries(place).map(([key, value]) => ({ key, value }));
-  return { ...head, data_location: EXTERNAL, external_data };
+  const elsewhere = (location: string, offset: number): object => {
+    const place = { location, offset: String(offset), length: String(data.byteLength) };
+    const external_data = Object.entries(place).map(([key, value]) => ({ key, value }));
+    return { ...head, data_location: EXTERNAL, external_data };
+  };
+  if (isInFile(data)) return elsewhere(basename(data.file), data.offset);
+  return isExternal ? elsewhere(value.name, 0) : { ...head, raw_data: bytesOf(data) };
+}
+
+/** The one folder of all files that constants are in. @throws GraphError */
+function folderOf(constants: readonly Constant[]): string | undefined {
+  const folders = new Set(constants.flatMap(({ data }) => (isInFile(data) ? [dirname(data.file)] : [])));
+  if (folders.size > 1)
+    throw new GraphError(`graph: expected constants in files of one folder, got ${[...folders].join(', ')}`);
+  return [...folders][0];
 }
 
 /** Nodes that no output needs are left out, and so are the constants that only they read. */
 export function encodeModel(graph: Graph): EncodedModel {
   const { nodes, constants, inputs } = graph.live();
+  const folder = folderOf(constants);
+  const isExternal = ({ data }: Constant): boolean => folder === undefined && data.byteLength >= EXTERNAL_BYTES;
+  const domains = new Set(['' as const, ...nodes.map(({ op }) => domainOf(op))]);
   const model = {
     ir_version: IR_VERSION,
     producer_name: 'palimpsest',
-    opset_import: [{ domain: '', version: OPSET }],
+    opset_import: [...domains].map((domain) => ({ domain, version: OPSETS[domain] })),
     graph: {
       name: 'palimpsest',
       node: nodes.map(node),
       input: inputs.map(valueInfo),
       output: graph.outputs.map(valueInfo),
-      initializer: constants.map(initializer),
+      initializer: constants.map((constant) => initializer(constant, isExternal(constant))),
     },
   };
   return {
     model: ModelProto.encode(model).finish(),
     externalData: constants
       .filter(isExternal)
-      .map((constant) => ({ path: constant.value.name, data: bytesOf(constant) })),
+      .map(({ value, data }) => ({ path: value.name, data: bytesOf(data as ConstantData) })),
+    folder,
   };
 }

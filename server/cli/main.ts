@@ -9,6 +9,7 @@ import { editBench } from './edit-bench.ts';
 import { evaluate } from './evaluate.ts';
 import { explain } from './explain.ts';
 import { exportModel } from './export.ts';
+import { importHf } from './import-hf.ts';
 import { index } from './index.ts';
 import { keysGroup } from './keys.ts';
 import { retrieve } from './retrieve.ts';
@@ -19,6 +20,7 @@ process.exitCode = await runProgram(
   [
     serve,
     index,
+    importHf,
     retrieve,
     explain,
     evaluate,
