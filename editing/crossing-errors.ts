@@ -9,6 +9,8 @@ import { ForeignEditError } from './edit-commit.ts';
 import { UnknownEditError } from './edit-log.ts';
 import { ForeignEditsError } from './log-base.ts';
 import { IdempotencyKeyError, InvalidOperationError, VersionConflictError } from './operations.ts';
+import { ForeignStreamError, StreamAccessError } from './stream/edit-stream.ts';
+import { StreamConflictError, StreamUnavailableError } from './stream/edit-stream.ts';
 import { AlreadyUndoneError, FoldedEditError, UndoConflictError } from './undo.ts';
 
 export interface CrossingError {
@@ -32,6 +34,7 @@ const classes: readonly { readonly prototype: Error; readonly name: string }[] =
   FoldedEditError,
   ForeignEditError,
   ForeignEditsError,
+  ForeignStreamError,
   ForgottenError,
   IdempotencyKeyError,
   InvalidDocumentError,
@@ -40,6 +43,9 @@ const classes: readonly { readonly prototype: Error; readonly name: string }[] =
   StoreFullError,
   StoreOpenError,
   StoreVersionError,
+  StreamAccessError,
+  StreamConflictError,
+  StreamUnavailableError,
   UndoConflictError,
   UnknownDocidError,
   UnknownEditError,

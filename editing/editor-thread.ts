@@ -26,6 +26,8 @@ export interface EditorThreadOptions {
   readonly threads?: number | undefined;
   /** The model's circuit answers searches. @default false */
   readonly circuit?: boolean | undefined;
+  /** Where the stream of edits is that the store follows, if any. */
+  readonly databaseUrl?: string | undefined;
 }
 
 /** A request that was not answered yet. */
@@ -123,8 +125,8 @@ export class EditorThread {
   private readonly cancel = (): void => this.worker?.postMessage({ kind: 'cancel' } satisfies ToEditor);
 
   private start(): Worker {
-    const { modelDir, path, dataDir, settings, threads, circuit } = this.options;
-    const setup: EditorSetup = { modelDir, path, dataDir, settings, threads, circuit };
+    const { modelDir, path, dataDir, settings, threads, circuit, databaseUrl } = this.options;
+    const setup: EditorSetup = { modelDir, path, dataDir, settings, threads, circuit, databaseUrl };
     const worker = startThread(new URL('./editor-worker', import.meta.url), { workerData: setup });
     let death: Error | undefined;
     worker.on('message', (message: FromEditor) => this.receive(message));
@@ -164,7 +166,10 @@ export class EditorThread {
   private lose(death: Error): void {
     if (!this.current) return;
     const { key } = this.current;
-    const advice = 'nothing was changed; try again';
+    const advice =
+      this.options.databaseUrl === undefined
+        ? 'nothing was changed; try again'
+        : 'if it came into the database, it is made; try again under the same idempotency key';
     try {
       const [version, known] = this.reading((store) => [
         newestVersion(store, this.options.base),

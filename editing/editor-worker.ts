@@ -6,10 +6,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openStore, type Store } from '../corpus/store.ts';
 import { readModelFolder } from '../models/folder.ts';
 import { sendable, type CrossingError } from './crossing-errors.ts';
+import { ForeignEditError } from './edit-commit.ts';
 import { Editor, type RunOptions, type UndoOptions } from './editor.ts';
 import type { EditOutcome, EditRequest } from './operations.ts';
 import type { EditSettings } from './presets.ts';
 import type { PublishedVersion } from './published-version.ts';
+import { openStream } from './stream/database-url.ts';
+import { StreamConflictError } from './stream/edit-stream.ts';
+import { SharedStore } from './stream/shared-store.ts';
 import type { EditProgress } from './workbench.ts';
 
 export interface EditorSetup {
@@ -20,6 +24,7 @@ export interface EditorSetup {
   readonly settings: EditSettings | undefined;
   readonly threads: number | undefined;
   readonly circuit: boolean | undefined;
+  readonly databaseUrl: string | undefined;
 }
 
 export type EditTask =
@@ -46,19 +51,35 @@ const send = (message: FromEditor): void => port.postMessage(message);
 const setup = workerData as EditorSetup;
 
 let store: Store | undefined;
+let shared: SharedStore | undefined;
 let editor: Editor | undefined;
 let controller: AbortController | undefined;
+/** What searches were told of last. */
+let sent: PublishedVersion | undefined;
 
 async function open(onProgress: RunOptions['onProgress']): Promise<Editor> {
-  const { modelDir, path, ...options } = setup;
+  const { modelDir, path, databaseUrl, ...options } = setup;
   store = openStore(path);
   try {
-    return await Editor.open({ ...options, store, folder: readModelFolder(modelDir), onProgress });
+    if (databaseUrl !== undefined) shared = new SharedStore(store, await openStream(databaseUrl));
+    await shared?.catchUp();
+    return await Editor.open({ ...options, store, shared, folder: readModelFolder(modelDir), onProgress });
   } catch (error) {
-    store.close();
+    await shut();
     throw error;
   }
 }
+
+async function shut(): Promise<void> {
+  await editor?.close();
+  await shared?.stream.close();
+  store?.close();
+  [store, shared, editor] = [undefined, undefined, undefined];
+}
+
+/** Another process has edited since: what it did is taken over, and the request is done on top of it. */
+const isLate = (error: unknown): boolean =>
+  shared !== undefined && (error instanceof ForeignEditError || error instanceof StreamConflictError);
 
 const tasks: {
   readonly [K in EditTask['kind']]: (
@@ -75,21 +96,25 @@ const tasks: {
 async function run(task: EditTask): Promise<void> {
   const { signal } = (controller = new AbortController());
   const onProgress = (progress: EditProgress): void => send({ kind: 'progress', progress });
+  const perform = tasks[task.kind] as (of: Editor, task: EditTask, options: RunOptions) => Promise<EditOutcome>;
+  const once = async (): Promise<EditOutcome> =>
+    perform((editor ??= await open(onProgress)), task, { signal, onProgress });
   try {
-    editor ??= await open(onProgress);
-    const before = editor.version;
-    const perform = tasks[task.kind] as (of: Editor, task: EditTask, options: RunOptions) => Promise<EditOutcome>;
-    const outcome = await perform(editor, task, { signal, onProgress });
-    const { version } = editor;
-    send({ kind: 'done', outcome, version: version === before ? undefined : version });
+    const outcome = await once().catch(async (error: unknown) => {
+      if (!isLate(error)) throw error;
+      await shut();
+      return once();
+    });
+    const { version } = editor!;
+    send({ kind: 'done', outcome, version: version === sent ? undefined : version });
+    sent = version;
   } catch (error) {
     send({ kind: 'failed', error: sendable(error) });
   }
 }
 
 async function close(): Promise<void> {
-  await editor?.close();
-  if (editor) store!.close();
+  await shut();
   port.close();
 }
 

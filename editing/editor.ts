@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Store } from '../corpus/store.ts';
 import type { ModelFolder } from '../models/folder.ts';
 import { modelVersion } from '../models/model-version.ts';
-import { checkLast, commitEdit, driftKey, type Committed } from './edit-commit.ts';
+import { checkLast, commitEdit, driftKey, type Commit, type Committed } from './edit-commit.ts';
 import { DocumentHistory } from './document-history.ts';
 import { checkCircuit } from './circuit-edits.ts';
 import { EditLog, type ActiveEntry, type EditQuery } from './edit-log.ts';
@@ -19,6 +19,7 @@ import { checkRequest, IdempotencyKeyError, requestHash, summaryOf, operationDoc
 import type { EditKind, EditOutcome, EditRecord, EditRequest, OperationSummary } from './operations.ts';
 import { DEFAULT_PRESET, settingsFor, type EditSettings } from './presets.ts';
 import { publishedVersion, readPublished, type PublishedVersion } from './published-version.ts';
+import type { CommitOptions, SharedStore } from './stream/shared-store.ts';
 import { planRevert, planUndo } from './undo.ts';
 import { Workbench, type EditProgress } from './workbench.ts';
 
@@ -26,6 +27,8 @@ export interface EditorOptions {
   /** A connection that may write. Nobody else may write documents. */
   readonly store: Store;
   readonly folder: ModelFolder;
+  /** The same store, where it follows a stream: commits go there first. */
+  readonly shared?: SharedStore | undefined;
   /** Folder for what can be computed again, and is kept to open sooner. */
   readonly dataDir?: string | undefined;
   /** Those of the log where left out; the default ones where it has none yet. */
@@ -69,6 +72,7 @@ interface Task {
 
 export class Editor {
   private readonly store: Store;
+  private readonly shared: SharedStore | undefined;
   private readonly log: EditLog;
   private readonly history: DocumentHistory;
   private readonly docids: readonly string[];
@@ -79,8 +83,9 @@ export class Editor {
   private published: PublishedVersion;
   private turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(store: Store, log: EditLog, bench: Workbench, published: PublishedVersion) {
+  private constructor({ store, shared }: EditorOptions, log: EditLog, bench: Workbench, published: PublishedVersion) {
     this.store = store;
+    this.shared = shared;
     this.log = log;
     this.history = new DocumentHistory(store);
     this.docids = bench.model.folder.genir!.docids;
@@ -97,7 +102,7 @@ export class Editor {
    * @throws ForeignEditsError  where the store has edits of another model, or made with other settings
    */
   static async open(options: EditorOptions): Promise<Editor> {
-    const { store, folder, dataDir, settings, threads = 1, onProgress } = options;
+    const { store, shared, folder, dataDir, settings, threads = 1, onProgress } = options;
     const version = await modelVersion(folder.dir);
     checkModel(store, version);
     const model = await EditModel.open(folder, { threads });
@@ -105,12 +110,13 @@ export class Editor {
       const docids = folder.genir!.docids;
       const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length);
       if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
-      const base = openBase(store, { model: version, config: folder.config, layers: model.layers, settings }, docids);
+      const begin = { model: version, config: folder.config, layers: model.layers, settings };
+      const base = await committed(shared, () => openBase(store, begin, docids), { kind: 'base' });
       const log = new EditLog(store);
       const drift = Number(store.readMeta(driftKey) ?? 0);
       const cacheFile = dataDir && join(dataDir, bankFile);
       const bench = await Workbench.open({ store, log, model, settings: base.settings, drift, cacheFile, onProgress });
-      return new Editor(store, log, bench, readPublished(store, { version, base: versionBase(folder) }));
+      return new Editor(options, log, bench, readPublished(store, { version, base: versionBase(folder) }));
     } catch (error) {
       await model.close();
       throw error;
@@ -217,17 +223,21 @@ export class Editor {
         bytes: 0,
       };
     const edit = { kind, author, at: new Date().toISOString(), key, request, operations };
-    const committed = commitEdit(
-      this.store,
-      this.log,
-      { edit, last, plan, trial, undoes, startMs },
-      this.active,
-      this.docids.length,
+    const commit: Commit = { edit, last, plan, trial, undoes, startMs };
+    const forgets = plan.forgets.length > 0;
+    const done = await committed(
+      this.shared,
+      () => commitEdit(this.store, this.log, commit, this.active, this.docids.length),
+      {
+        kind: 'edit',
+        forgets,
+        ends: ({ outcome }) => (key === null ? undefined : { key, result: JSON.stringify(outcome) }),
+      },
     );
     this.bench.adopt(trial);
-    this.remember(plan, committed);
-    if (plan.forgets.length) this.store.forgetLog();
-    return committed.outcome;
+    this.remember(plan, done);
+    if (forgets) this.store.forgetLog();
+    return done.outcome;
   }
 
   private remember({ steps, restores }: EditPlan, { outcome, active }: Committed): void {
@@ -250,6 +260,10 @@ export class Editor {
     });
   }
 }
+
+/** Where the store follows a stream, the transaction goes there first. */
+const committed = async <T>(shared: SharedStore | undefined, body: () => T, options: CommitOptions<T>): Promise<T> =>
+  shared ? shared.commit(body, options) : body();
 
 /** @throws IdempotencyKeyError */
 function sameRequest(key: string, request: string, earlier: NonNullable<ReturnType<EditLog['keyed']>>): EditOutcome {

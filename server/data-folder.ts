@@ -9,6 +9,8 @@ import { importCorpus } from '../corpus/import-corpus.ts';
 import type { ImportOptions } from '../corpus/import.ts';
 import { StoreOpenError, StoreVersionError } from '../corpus/open.ts';
 import { openStore, type Store } from '../corpus/store.ts';
+import type { StreamIdentity } from '../editing/stream/edit-stream.ts';
+import { enterStream, readPlace } from '../editing/stream/shared-store.ts';
 import { modelVersion } from '../models/model-version.ts';
 import { DataFolderError, lockDataFolder } from './data-lock.ts';
 import { sample, type ModelInfo } from './model-info.ts';
@@ -37,11 +39,25 @@ export class ForeignDataFolderError extends Error {
   }
 }
 
+/** A data folder that a database has a share in, opened without it. */
+export class FollowingDataFolderError extends Error {
+  override readonly name = 'FollowingDataFolderError';
+  readonly dir: string;
+  constructor(dir: string) {
+    super(
+      `${dir}: expected a data folder of one server, got one that follows a database; start it with --role editor or searcher, and change it over the API of the editor`,
+    );
+    this.dir = dir;
+  }
+}
+
 export interface DataFolderOptions extends ImportOptions {
   readonly dir: string;
   readonly model: ModelInfo;
   /** Folder or file to fill the store from; checked at later starts when given, the built-in corpus when not. */
   readonly corpus: string | undefined;
+  /** What it follows: a stream, one that is still to be begun, or the one that it followed before. */
+  readonly follows?: StreamIdentity | 'none' | 'unreachable' | undefined;
 }
 
 export interface DataFolder {
@@ -54,7 +70,7 @@ export interface DataFolder {
 }
 
 /** @throws DataFolderError, DataFolderInUseError, ForeignDataFolderError, ImportError, StoreOpenError, StoreVersionError */
-export function openDataFolder({ dir: path, model, corpus, ...options }: DataFolderOptions): DataFolder {
+export function openDataFolder({ dir: path, model, corpus, follows, ...options }: DataFolderOptions): DataFolder {
   const dir = resolve(path);
   const unlock = claim(dir);
   let store: Store | undefined;
@@ -62,8 +78,13 @@ export function openDataFolder({ dir: path, model, corpus, ...options }: DataFol
     store = openStore(join(dir, storeFile));
     store.forgetLog(); // a server that was killed may have left in it what was to be forgotten
     const known = readOwner(store);
-    const owner = known ?? seed(store, dir, model, corpus ?? builtinCorpus, options);
+    const owner =
+      known ??
+      (typeof follows === 'object'
+        ? follow(store, model, follows)
+        : seed(store, dir, model, corpus ?? builtinCorpus, options));
     checkOwner(dir, owner, model, corpus);
+    checkStream(dir, store, follows);
     const opened = store;
     return {
       dir,
@@ -177,6 +198,46 @@ function seed(store: Store, dir: string, model: ModelInfo, corpus: string, optio
     store.writeMeta(ownerKey, JSON.stringify(owner));
   });
   return owner;
+}
+
+/** The documents come with the stream. */
+function follow(store: Store, model: ModelInfo, stream: StreamIdentity): Owner {
+  const corpus = JSON.parse(stream.corpus) as Owner['corpus'];
+  const owner: Owner = { model: { version: model.version, dir: model.dir }, corpus };
+  store.transaction(() => {
+    enterStream(store, stream);
+    store.writeMeta(ownerKey, JSON.stringify(owner));
+  });
+  return owner;
+}
+
+/** A folder follows the stream that it began or was made by, for good: what others have is what it has. */
+function checkStream(dir: string, store: Store, follows: DataFolderOptions['follows']): void {
+  const place = readPlace(store);
+  if (follows === undefined && place) throw new FollowingDataFolderError(dir);
+  if (typeof follows === 'object' && place?.id !== follows.id)
+    throw new ForeignDataFolderError(
+      dir,
+      `the database's stream of edits (${follows.id})`,
+      place ? `of another one (${place.id})` : 'with documents of its own',
+      'give the database that it belongs to',
+    );
+}
+
+/** What a corpus is told by, for servers that get its documents from a stream. */
+export const corpusOf = (store: Store): string => JSON.stringify(readOwner(store)!.corpus);
+
+/** Whether a data folder follows a stream already. */
+export function isFollowing(dataDir: string): boolean {
+  const file = join(dataDir, storeFile);
+  if (!existsSync(file)) return false;
+  const store = openStore(file);
+  try {
+    // A folder that never had the beginning of the stream has nothing to answer from.
+    return (readPlace(store)?.position ?? -1) >= 0;
+  } finally {
+    store.close();
+  }
 }
 
 function checkOwner(dir: string, owner: Owner, model: ModelInfo, corpus: string | undefined): void {
