@@ -31,20 +31,33 @@ export function scoresGraph({ d_model: D }: T5Config): Graph {
   return g;
 }
 
-/**
- * The last decoder layer's MLP output and what follows: residual float32 [Q, D], keys float32 [Q, F], delta float32 [F, D]
- * → states float32 [Q, D]. As in a served model x·ΔW stands beside x·W.
- */
-export function restateGraph(config: T5Config, weights: WeightSource): Graph {
+/** states float32 [Q, D], rows float32 [N, D], bias float32 [1, N] → best float32 [Q, 1] with rivals int64 [Q, 1] */
+export function bestGraph({ d_model: D }: T5Config): Graph {
+  const g = new Graph();
+  const states = g.input('states', 'float32', ['Q', D]);
+  const scores = op.Gemm(states, g.input('rows', 'float32', ['N', D]), { transB: true });
+  const [best, rivals] = op.TopK(op.Add(scores, g.input('bias', 'float32', [1, 'N'])), g.literal('int64', [1]), 1);
+  g.output('best', best);
+  g.output('rivals', rivals);
+  return g;
+}
+
+/** residual float32 [Q, D], keys float32 [Q, F] → stream float32 [Q, D]: what the last MLP makes of them. */
+export function streamGraph(config: T5Config, weights: WeightSource): Graph {
   const g = new Graph();
   const { d_model: D, d_ff: F, num_decoder_layers: L } = config;
+  const added = parts(config, g, weights).linear(g.input('keys', 'float32', ['Q', F]), outputWeight(L - 1), [F, D]);
+  g.output('stream', op.Add(g.input('residual', 'float32', ['Q', D]), added));
+  return g;
+}
+
+/** What the last MLP makes of keys more, and what follows: stream float32 [Q, D], keys float32 [Q, F], delta float32 [F, D] → states float32 [Q, D]. */
+export function restateGraph(config: T5Config, weights: WeightSource): Graph {
+  const g = new Graph();
+  const { d_model: D, d_ff: F } = config;
   const p = parts(config, g, weights);
-  const keys = g.input('keys', 'float32', ['Q', F]);
-  const added = op.Add(
-    p.linear(keys, outputWeight(L - 1), [F, D]),
-    op.MatMul(keys, g.input('delta', 'float32', [F, D])),
-  );
-  const stream = op.Add(g.input('residual', 'float32', ['Q', D]), added);
+  const added = op.MatMul(g.input('keys', 'float32', ['Q', F]), g.input('delta', 'float32', [F, D]));
+  const stream = op.Add(g.input('stream', 'float32', ['Q', D]), added);
   g.output('states', readyForUnembed(p, norm(p, stream, FINAL_NORM)));
   return g;
 }

@@ -9,7 +9,7 @@ import type { ModelFolder } from '../models/folder.ts';
 import { atomicGenir, NotAnIndexError } from '../models/genir.ts';
 import { int64, tensor, type FloatTensor, type SessionOptions } from '../models/session.ts';
 import { AtomicReading, rerun } from './atomic-reading.ts';
-import { outputWeight, restateGraph, scoresGraph } from './edit-graphs.ts';
+import { outputWeight, restateGraph, scoresGraph, streamGraph } from './edit-graphs.ts';
 import { takeRows } from './methods/rows/problem.ts';
 import { PathReading } from './path-reading.ts';
 import { noPrefix, type EditLab, type Prefix, type Reading } from './reading.ts';
@@ -65,7 +65,7 @@ export interface Scores {
 export const ASIDE = -1e9;
 
 /** Numbers in the scores of one run, at most: a bound on its memory. */
-const RUN_SCORES = 8_000_000;
+export const RUN_SCORES = 8_000_000;
 
 export class EditModel {
   readonly lab: EditLab;
@@ -200,11 +200,16 @@ export class EditModel {
   async scores(states: FloatTensor, own?: Int32Array, aside: Iterable<number> = []): Promise<Scores> {
     const { rowOf } = this.reading;
     const ownRows = own?.map((document) => (document < 0 ? -1 : rowOf[document]));
+    return this.scoresOf(states, this.rows, ownRows, this.without(aside));
+  }
+
+  /** What is added to the scores of rows where base documents count for nothing: float32 [1, R], `ASIDE` for theirs. */
+  without(aside: Iterable<number>): FloatTensor {
     const rows = this.ownRows(aside);
-    if (!rows.length) return this.scoresOf(states, this.rows, ownRows, this.noBias);
+    if (!rows.length) return this.noBias;
     const bias = new Float32Array(this.rows.shape[0]);
     for (const row of rows) bias[row] = ASIDE;
-    return this.scoresOf(states, this.rows, ownRows, tensor(bias, [1, bias.length]));
+    return tensor(bias, [1, bias.length]);
   }
 
   /**
@@ -253,6 +258,20 @@ export class EditModel {
     return result;
   }
 
+  private readonly streams = new WeakMap<Pick<Observed, 'residual' | 'keys'>, FloatTensor>();
+
+  /** The stream after the last decoder layer, float32 [Q, D]. Computed once. */
+  async streamOf(observed: Pick<Observed, 'residual' | 'keys'>): Promise<FloatTensor> {
+    let stream = this.streams.get(observed);
+    if (!stream) {
+      const session = await this.lab.session('edit stream', () => streamGraph(this.lab.config, this.lab.weight));
+      const { residual, keys } = observed;
+      stream = (await session.run({ residual, keys: keys.get(this.lastLayer)! })).stream as FloatTensor;
+      this.streams.set(observed, stream);
+    }
+    return stream;
+  }
+
   /**
    * The states under an edit, float32 [Q, D]: in closed form where only the last decoder layer is edited, else through
    * the decoder. Without deltas the very states that were observed.
@@ -264,9 +283,10 @@ export class EditModel {
     const { d_model: D, d_ff: F } = this.lab.config;
     if (deltas.length > 1 || deltas[0].weight !== outputWeight(this.lastLayer))
       return rerun(this.atomicLab, observed.texts, deltas);
+    const stream = await this.streamOf(observed);
     const session = await this.lab.session('edit restate', () => restateGraph(this.lab.config, this.lab.weight));
     const feeds = {
-      residual: observed.residual,
+      stream,
       keys: observed.keys.get(this.lastLayer)!,
       delta: tensor(deltas[0].delta, [F, D]),
     };

@@ -3,7 +3,8 @@
  * own held-out queries. Every query is answered as it would be served.
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
-import type { EditModel, Observed, Scores } from './edit-model.ts';
+import { bestRows, type BestRows } from './best-rows.ts';
+import type { EditModel, Observed } from './edit-model.ts';
 import type { EditState } from './edited-model.ts';
 import { trialVersion } from './edited-version.ts';
 import { observeHeldOut, type DocumentEntry, type Entry } from './entry.ts';
@@ -102,26 +103,26 @@ export async function bestDocuments(model: EditModel, state: EditState, observed
   }
   const [N, D] = model.rows.shape;
   const states = await model.restate(observed, state.deltas);
-  const base = await baseScores(model, state, observed, states);
-  const added = await model.scoresOf(states, addedRows(state, D));
+  const base = await bestBase(model, state, observed, states);
+  const added = await bestRows(model, states, addedRows(state, D));
   return base.rivals.map((row, q) => (added.best[q] > base.best[q] ? N + added.rivals[q] : row));
 }
 
 /** Of states without deltas: as long as no base document goes, edits of rows change nothing here. */
-const unedited = new WeakMap<Observed, { readonly dead: string; readonly scores: Scores }>();
+const unedited = new WeakMap<Observed, { readonly dead: string; readonly found: BestRows }>();
 
-async function baseScores(
+async function bestBase(
   model: EditModel,
   { dead, deltas }: EditState,
   observed: Observed,
   states: FloatTensor,
-): Promise<Scores> {
+): Promise<BestRows> {
   const which = [...dead].sort((a, b) => a - b).join();
   const known = deltas.length ? undefined : unedited.get(observed);
-  if (known?.dead === which) return known.scores;
-  const scores = await model.scores(states, undefined, dead);
-  if (!deltas.length) unedited.set(observed, { dead: which, scores });
-  return scores;
+  if (known?.dead === which) return known.found;
+  const found = await bestRows(model, states, model.rows, model.without(dead));
+  if (!deltas.length) unedited.set(observed, { dead: which, found });
+  return found;
 }
 
 /** float32 [M, D] */

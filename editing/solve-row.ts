@@ -4,7 +4,7 @@
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { EditModel } from './edit-model.ts';
-import { takeRows, type OldQueries } from './methods/rows/problem.ts';
+import type { OldQueries } from './methods/rows/problem.ts';
 import { calibrate, calibratedRows, type Calibration } from './methods/rows/calibrated-mean.ts';
 import { RowMatrix } from './methods/rows/row-matrix.ts';
 import { rowSolvers, type RowOptions } from './methods/rows/table.ts';
@@ -59,7 +59,7 @@ export interface SolvedRow {
 /** Bank queries are looked at from this probability of theirs on. */
 const LOOK = 1e-4;
 
-/** @param start  where the search begins: the row and what it touched */
+/** @param start  where the search begins: a row, and all that it touches */
 export function solveRow(
   model: EditModel,
   bank: QueryBank,
@@ -83,7 +83,8 @@ export function solveRow(
   const touched = new Set(start && placesIn(view, start.touched));
   let row = start?.row ?? prior;
   for (let first = true; ; first = false) {
-    if (!touch(touched, view, row, aside) && !first) break;
+    const isKnown = first && start !== undefined;
+    if (!isKnown && !touch(touched, view, row, aside) && !first) break;
     const old = oldQueries(
       bank,
       view,
@@ -170,7 +171,7 @@ function oldQueries(
   const [B, E] = [kept.length, further?.own.length ?? 0];
   const D = view.states.shape[1];
   const states = new Float32Array((B + E) * D);
-  states.set(takeRows(view.states, kept).data);
+  kept.forEach((p, i) => states.set(view.states.data.subarray(p * D, (p + 1) * D), i * D));
   if (further) states.set(further.states.data, B * D);
   const join = (from: (p: number) => number, more: Float64Array | undefined, scale = 1): Float64Array => {
     const all = new Float64Array(B + E);

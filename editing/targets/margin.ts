@@ -1,3 +1,4 @@
+import { norm } from '../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../models/session.ts';
 import { marginGraph } from '../edit-graphs.ts';
 import { ASIDE, type EditModel, type Observed } from '../edit-model.ts';
@@ -47,7 +48,7 @@ export async function marginTargets(
   const [change, stream] = [out.change.data as Float32Array, out.stream.data as Float32Array];
   for (let q = 0; q < Q; q++) {
     const [from, to] = [q * D, (q + 1) * D];
-    const share = Math.hypot(...change.subarray(from, to)) / (Math.hypot(...stream.subarray(from, to)) || 1);
+    const share = norm(change.subarray(from, to)) / (norm(stream.subarray(from, to)) || 1);
     if (share > clamp) for (let i = from; i < to; i++) change[i] *= clamp / share;
   }
   return tensor(change, [Q, D]);

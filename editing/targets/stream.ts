@@ -11,7 +11,6 @@ import { Graph, type Value } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { tensor, type FloatTensor } from '../../models/session.ts';
 import { decodeStart } from '../../models/t5.ts';
-import { outputWeight } from '../edit-graphs.ts';
 import type { EditModel } from '../edit-model.ts';
 import { compete, competitionFeeds, lastStreamGraph, take, type Competition } from './competition.ts';
 import type { TargetProblem } from './target.ts';
@@ -38,22 +37,6 @@ export interface Stream {
   at(change: FloatTensor, wanted: FloatTensor): Promise<Standing>;
 }
 
-/** residual float32 [Q, D], keys float32 [Q, F] → stream float32 [Q, D]: what the last MLP makes of them. */
-function startGraph(config: T5Config, weights: WeightSource): Graph {
-  const g = new Graph();
-  const { d_model: D, d_ff: F, num_decoder_layers: L } = config;
-  const added = parts(config, g, weights).linear(g.input('keys', 'float32', ['Q', F]), outputWeight(L - 1), [F, D]);
-  g.output('stream', op.Add(g.input('residual', 'float32', ['Q', D]), added));
-  return g;
-}
-
-/** The stream after the last decoder layer, float32 [Q, D]. */
-export async function lastStart(model: EditModel, { residual, keys }: TargetProblem['observed']): Promise<FloatTensor> {
-  const { config, weight } = model.lab;
-  const session = await model.lab.session('edit stream', () => startGraph(config, weight));
-  return (await session.run({ residual, keys: keys.get(model.lastLayer)! })).stream as FloatTensor;
-}
-
 /** The stream after the last decoder layer. */
 export async function lastStream(
   model: EditModel,
@@ -61,7 +44,7 @@ export async function lastStream(
   competition: Competition,
 ): Promise<Stream> {
   const { config, weight } = model.lab;
-  const start = await lastStart(model, observed);
+  const start = await model.streamOf(observed);
   const all = Int32Array.from({ length: start.shape[0] }, (_, q) => q);
   return {
     start,
