@@ -1,12 +1,14 @@
 /** What goes in and out of the running of a server: keys, who did what. */
 import { z } from 'zod';
-import { auditActions } from './audit/audit-log.ts';
+import { maxDocidLength } from '../corpus/documents.ts';
+import { auditActions } from './audit/actions.ts';
+import { exportName } from './folding/exports.ts';
 import { keyName } from './keys/keys.ts';
 import { scopes } from './keys/scope.ts';
 import { limits } from './limits.ts';
 import { named } from './named-schemas.ts';
 import type { ReadinessCheck } from './readiness.ts';
-import { editFigures, integerText } from './schemas.ts';
+import { editFigures, integerText, wholeNumber } from './schemas.ts';
 
 const instant = z.string().meta({ format: 'date-time' });
 
@@ -67,6 +69,7 @@ export const rotation = named(
 export const auditParameters = z.strictObject({
   actor: z.string().max(100).optional().describe('What this key did.'),
   action: z.enum(auditActions).optional(),
+  docid: z.string().min(1).max(maxDocidLength).optional().describe('Edits of this document.'),
   before: z
     .string()
     .regex(/^(edit|event)-\d{1,15}$/)
@@ -119,6 +122,48 @@ export const snapshotView = named(
   }),
 );
 export type SnapshotView = z.output<typeof snapshotView>;
+
+export const compactionRequest = named(
+  'CompactionRequest',
+  z.strictObject({
+    removeTraces: z
+      .boolean()
+      .default(false)
+      .describe('Take what training on deleted documents left in the words out of them too.'),
+  }),
+);
+
+export const exportRequest = named(
+  'ExportRequest',
+  z.strictObject({
+    name: z
+      .string()
+      .regex(exportName)
+      .optional()
+      .describe('Of the export: letters, digits, and any of _ . - but at the beginning; the time where left out.'),
+  }),
+);
+
+export const exportView = named(
+  'Export',
+  z.strictObject({
+    name: z.string(),
+    createdAt: instant,
+    editSeq: z.int().min(0).describe('Number of the last edit in it.'),
+    documents: z.int().min(0),
+    files: z.array(z.strictObject({ path: z.string(), bytes: z.int().min(0) })),
+  }),
+);
+export type ExportView = z.output<typeof exportView>;
+
+export const exportsResponse = named('ExportsResponse', z.strictObject({ exports: z.array(exportView) }));
+export type ExportsResponse = z.output<typeof exportsResponse>;
+
+export const snapshotParameters = z.strictObject({
+  keep: wholeNumber(z.int().min(1).max(10_000))
+    .optional()
+    .describe('Remove all but the newest so many snapshots, once this one is whole.'),
+});
 
 export const snapshotsResponse = named('SnapshotsResponse', z.strictObject({ snapshots: z.array(snapshotView) }));
 export type SnapshotsResponse = z.output<typeof snapshotsResponse>;

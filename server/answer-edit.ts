@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import type { Request } from 'express';
 import type { RunOptions } from '../editing/editor.ts';
@@ -10,13 +11,19 @@ import type { Report, Task } from './tasks/task.ts';
 /** What the caller says of itself, for the log of edits. */
 export interface Asker {
   readonly author: string;
-  readonly idempotencyKey?: string;
+  /** Where the caller gave none, one of this request alone: its task finds by it what became of the edit. */
+  readonly idempotencyKey: string;
 }
 
 /** @throws ValidationError */
-export function askerOf({ request, caller }: Pick<Call<unknown, unknown>, 'request' | 'caller'>): Asker {
-  const idempotencyKey = idempotencyKeyOf(request);
-  return { author: caller!.name, ...(idempotencyKey !== undefined && { idempotencyKey }) };
+export function askerOf({
+  request,
+  response,
+  caller,
+}: Pick<Call<unknown, unknown>, 'request' | 'response' | 'caller'>): Asker {
+  const locals = response.locals as { idempotencyKey?: string };
+  const idempotencyKey = (locals.idempotencyKey ??= idempotencyKeyOf(request) ?? randomUUID());
+  return { author: caller!.name, idempotencyKey };
 }
 
 export function idempotencyKeyOf(request: Request): string | undefined {
@@ -33,11 +40,14 @@ export function idempotencyKeyOf(request: Request): string | undefined {
  * @param outcome  sets the headers and the status of an edit that was made
  */
 export async function answerEdit(
-  { state, response, query: { wait } }: Call<{ readonly wait: number }, unknown>,
-  input: unknown,
+  call: Call<{ readonly wait: number }, unknown>,
+  input: object,
   edit: (options: RunOptions) => Promise<EditOutcome>,
   outcome: (made: EditOutcome) => void = () => {},
 ): Promise<EditOutcome | Task> {
+  const { state, response, query } = call;
+  const { wait } = query;
+  const { idempotencyKey } = askerOf(call);
   const controller = new AbortController();
   let last: Report | undefined;
   let listen: (report: Report) => void = (report) => (last = report);
@@ -56,5 +66,5 @@ export async function answerEdit(
     return running;
   };
   running.catch(() => undefined); // The task tells it.
-  return accepted(response, state.tasks.adopt('edit', input, work, controller));
+  return accepted(response, state.tasks.adopt('edit', { ...input, idempotencyKey }, work, controller));
 }

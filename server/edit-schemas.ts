@@ -198,8 +198,16 @@ export const editsParameters = z.strictObject({
 export const importParameters = z.strictObject({
   budget: editParameters.shape.budget,
   batch: integerText(16, z.int().min(1).max(256)).describe(
-    'Lines that become one edit, at most: as many as have come while the edit before was made.',
+    'Lines that become one edit, at most: as many as have come while the edit before was made, or with `task` this many.',
   ),
+  task: flagText.describe('Answer 202 with a task as soon as all lines have come, and add them by and by.'),
+});
+export type ImportParameters = z.output<typeof importParameters>;
+
+export const resultsParameters = z.strictObject({
+  after: integerText(0, z.int().min(0)).describe('Only lines behind this one: the next page.'),
+  failed: flagText.describe('Only lines that were not added.'),
+  limit: integerText(limits.importLines, z.int().min(1).max(limits.importLines)).describe('Lines at most.'),
 });
 
 /** One line of the answer of an import. */

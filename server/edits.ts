@@ -24,10 +24,11 @@ export class EditRefusedError extends Error {
 
 /** The edits of a server: one at a time, each published to all searches before it is answered. */
 export class EditService {
-  private readonly index: IndexService;
-  private readonly editor: EditorThread;
+  private index: IndexService;
+  private editor: EditorThread;
   private readonly metrics: Metrics;
   private pending = 0;
+  private turns: Promise<unknown> = Promise.resolve();
 
   constructor(index: IndexService, editor: EditorThread, metrics: Metrics) {
     this.index = index;
@@ -65,6 +66,21 @@ export class EditService {
     return this.run('revert', () => this.editor.revert(to, options));
   }
 
+  /** Does something between two edits. Those that are asked for meanwhile wait. */
+  alone<T>(body: () => Promise<T>): Promise<T> {
+    const turn = this.turns.then(body);
+    this.turns = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Goes on with another base, to be called between two edits. Waits for the end of the thread before. */
+  async replace(index: IndexService, editor: EditorThread): Promise<void> {
+    const before = this.editor;
+    this.index = index;
+    this.editor = editor;
+    await before.close();
+  }
+
   /** Waits for what was asked for. */
   close(): Promise<void> {
     return this.editor.close();
@@ -77,7 +93,7 @@ export class EditService {
     let end: EditEnd = 'failed';
     try {
       const commit = async () => ({ result: await edit(), version: this.editor.version });
-      const outcome = await this.index.edit(commit, forgets);
+      const outcome = await this.alone(() => this.index.edit(commit, forgets));
       end = outcome.seq === null ? 'tried' : 'committed';
       return outcome;
     } catch (error) {

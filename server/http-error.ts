@@ -11,6 +11,7 @@ import { EditorError } from '../editing/crossing-errors.ts';
 import { ForgottenError } from '../editing/document-history.ts';
 import { UnknownEditError } from '../editing/edit-log.ts';
 import type { EditFigures } from '../editing/gate.ts';
+import { NothingToFoldError } from '../editing/compact.ts';
 import { ForeignEditsError } from '../editing/log-base.ts';
 import { IdempotencyKeyError, InvalidOperationError, VersionConflictError } from '../editing/operations.ts';
 import { AlreadyUndoneError, FoldedEditError, UndoConflictError } from '../editing/undo.ts';
@@ -21,7 +22,12 @@ import { KeyExistsError, KeyNotFoundError, LastAdminKeyError } from './keys/erro
 import { RateLimitError } from './rate-limit.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
-import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError } from './tasks/errors.ts';
+import { CircuitCompactionError } from './folding/compact-served.ts';
+import { ExportExistsError, ExportNotFoundError } from './folding/exports.ts';
+import { ImportStoppedError, ImportTooLargeError } from './imports/errors.ts';
+import { SnapshotNotFoundError } from './snapshots/remove.ts';
+import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TaskResultsError } from './tasks/errors.ts';
+import { TasksClosedError } from './tasks/errors.ts';
 import type { TaskFault } from './tasks/task.ts';
 
 export type FieldError = Problem['errors'][number];
@@ -103,12 +109,17 @@ const kinds = {
   documentNotFound: { status: 404, code: 'document_not_found', title: 'No such document' },
   analysisNotFound: { status: 404, code: 'analysis_not_found', title: 'No analysis yet' },
   taskNotFound: { status: 404, code: 'task_not_found', title: 'No such task' },
+  snapshotNotFound: { status: 404, code: 'snapshot_not_found', title: 'No such snapshot' },
+  exportNotFound: { status: 404, code: 'export_not_found', title: 'No such export' },
+  noResults: { status: 404, code: 'no_results', title: 'The task has no results by line' },
   keyNotFound: { status: 404, code: 'key_not_found', title: 'No such key' },
   routeNotFound: { status: 404, code: 'route_not_found', title: 'No such path' },
   methodNotAllowed: { status: 405, code: 'method_not_allowed', title: 'The path has no such method' },
   docidTaken: { status: 409, code: 'docid_taken', title: 'Another document has the docid' },
   notUndoable: { status: 409, code: 'not_undoable', title: 'The edit cannot be taken back' },
   notEditable: { status: 409, code: 'not_editable', title: 'The model cannot be edited as it is' },
+  exportExists: { status: 409, code: 'export_exists', title: 'Another export has the name' },
+  nothingToFold: { status: 409, code: 'nothing_to_fold', title: 'There are no edits to fold' },
   keyNameTaken: { status: 409, code: 'key_name_taken', title: 'Another key has the name' },
   lastAdminKey: { status: 409, code: 'last_admin_key', title: 'There is no other admin key' },
   taskEnded: { status: 409, code: 'task_ended', title: 'The task has ended' },
@@ -126,6 +137,7 @@ const kinds = {
   notReady: { status: 503, code: 'not_ready', title: 'The server is not ready' },
   editNotFound: { status: 404, code: 'edit_not_found', title: 'No such edit' },
   editorUnavailable: { status: 503, code: 'editor_unavailable', title: 'Nothing can be edited now' },
+  importStopped: { status: 503, code: 'import_stopped', title: 'Lines cannot be added now' },
   diskFull: { status: 507, code: 'disk_full', title: 'The disk is full' },
   modelUnavailable: { status: 503, code: 'model_unavailable', title: 'The model does not answer' },
 } as const satisfies Record<string, Kind>;
@@ -159,11 +171,15 @@ const fieldAnswer = (path: string, expected: string, actual: string): Answer => 
 const editorKinds: { readonly [name: string]: Kind | undefined } = {
   EntryFormatError: kinds.notEditable,
   NoInteractionStageError: kinds.notEditable,
+  MergeError: kinds.notEditable,
   NotAtomicError: kinds.notEditable,
   NothingToIndexError: kinds.nothingToIndex,
 };
 
+const nothingToFold = 'compaction: expected edits to fold, got none since the last compaction; nothing is to be done';
+
 function editorAnswer({ name }: EditorError): Answer {
+  if (name === 'NothingToFoldError') return { kind: kinds.nothingToFold, detail: nothingToFold };
   const kind = editorKinds[name];
   if (kind) return { kind };
   return {
@@ -224,6 +240,14 @@ const answers = [
   row(KeyExistsError, () => ({ kind: kinds.keyNameTaken })),
   row(LastAdminKeyError, () => ({ kind: kinds.lastAdminKey })),
   row(TaskNotFoundError, () => ({ kind: kinds.taskNotFound })),
+  row(CircuitCompactionError, () => ({ kind: kinds.notEditable })),
+  row(NothingToFoldError, () => ({ kind: kinds.nothingToFold, detail: nothingToFold })),
+  row(ExportExistsError, () => ({ kind: kinds.exportExists })),
+  row(ExportNotFoundError, () => ({ kind: kinds.exportNotFound })),
+  row(SnapshotNotFoundError, () => ({ kind: kinds.snapshotNotFound })),
+  row(TaskResultsError, () => ({ kind: kinds.noResults })),
+  row(ImportTooLargeError, () => ({ kind: kinds.bodyTooLarge })),
+  row(ImportStoppedError, () => ({ kind: kinds.importStopped })),
   row(TaskEndedError, () => ({ kind: kinds.taskEnded })),
   row(TaskQueueFullError, () => ({ kind: kinds.taskQueueFull, headers: retryLater })),
   row(TasksClosedError, () => ({ kind: kinds.notReady, headers: retryLater })),

@@ -99,6 +99,9 @@ export class IndexService {
   private edits: Promise<unknown> = Promise.resolve();
   /** Publications, and searches that none may come between. */
   private turns: Promise<unknown> = Promise.resolve();
+  private searches = 0;
+  /** Called when no search runs any more. */
+  private onIdle: (() => void) | undefined;
 
   private constructor(pool: InferencePool, { store, model, corpusName }: IndexOptions, version: NamedVersion) {
     this.pool = pool;
@@ -161,6 +164,15 @@ export class IndexService {
 
   /** @throws QueueFullError, PoolError, ExplainerError, ExplainerBusyError, InvalidFilterError, UnknownDocidError */
   async search(search: Search): Promise<Found> {
+    this.searches++;
+    try {
+      return await this.find(search);
+    } finally {
+      if (--this.searches === 0) this.onIdle?.();
+    }
+  }
+
+  private async find(search: Search): Promise<Found> {
     for (let i = 0; i < attempts; i++) {
       const found = await this.attempt(search);
       if (found) return found;
@@ -194,6 +206,12 @@ export class IndexService {
     });
     this.edits = edit.catch(() => undefined);
     return edit;
+  }
+
+  /** Closes as soon as the searches that run have been answered; another one has taken its place. */
+  async retire(): Promise<void> {
+    if (this.searches > 0) await new Promise<void>((resolve) => (this.onIdle = resolve));
+    await this.close();
   }
 
   /** Ends what runs; refuses what waits. The store stays open: it is its owner's. */

@@ -26,6 +26,9 @@ export const limits = {
   docids: 10_000,
   /** Bytes of a body with one document, or a line of an import. */
   documentBytes: 4 * 1024 * 1024,
+  /** Bytes and lines of an import that is a task, whose lines are kept on the disk until it ends. */
+  importBytes: 1024 * 1024 * 1024,
+  importLines: 1_000_000,
   /** Bytes of a body with operations. */
   operationsBytes: 16 * 1024 * 1024,
   /** Documents on one page. */

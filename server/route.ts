@@ -1,6 +1,8 @@
+import { dirname } from 'node:path';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { EditService } from './edits.ts';
+import type { Reopen } from './folding/compact-served.ts';
 import type { IndexService } from './index-service.ts';
 import type { ApiKey, Keys } from './keys/keys.ts';
 import type { Access } from './keys/scope.ts';
@@ -26,6 +28,7 @@ export class ServerState {
   registry: TaskRegistry | undefined = undefined;
   keyring: Keys | undefined = undefined;
   editor: EditService | undefined = undefined;
+  opener: Reopen | undefined = undefined;
   /** Whether looking needs a key too. */
   searchLocked = false;
   readonly metrics = new Metrics();
@@ -34,6 +37,11 @@ export class ServerState {
   get index(): IndexService {
     if (!this.current) throw new NotReadyError(this.phase);
     return this.current;
+  }
+
+  /** The data folder. @throws NotReadyError while there is none */
+  get dataDir(): string {
+    return dirname(this.index.store.database.name);
   }
 
   /** @throws NotReadyError while there are none */
@@ -46,6 +54,12 @@ export class ServerState {
   get edits(): EditService {
     if (!this.editor) throw new NotReadyError(this.phase);
     return this.editor;
+  }
+
+  /** @throws NotReadyError while there is nothing to put in its place */
+  get reopen(): Reopen {
+    if (!this.opener) throw new NotReadyError(this.phase);
+    return this.opener;
   }
 
   /** @throws NotReadyError while there are none */

@@ -100,7 +100,7 @@ export const retrieveRequest = named(
 );
 export type RetrieveRequest = z.output<typeof retrieveRequest>;
 
-const wholeNumber = (schema: z.ZodType<number, number>) =>
+export const wholeNumber = (schema: z.ZodType<number, number>) =>
   z
     .string()
     .regex(/^-?\d{1,9}$/, 'expected a whole number')
@@ -310,7 +310,9 @@ const taskFields = {
   kind: z.enum(taskKinds),
   state: z
     .enum(taskStates)
-    .describe('interrupted: the server closed or died before the end; nothing goes on by itself.'),
+    .describe(
+      'interrupted: the server closed or died before the end. Imports go on by themselves when it starts again.',
+    ),
   createdAt: instant,
   startedAt: instant.nullable(),
   finishedAt: instant.nullable().describe('Null until the task has ended.'),

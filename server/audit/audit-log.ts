@@ -1,21 +1,7 @@
 import type { Store } from '../../corpus/store.ts';
 import type { EditOutcome } from '../../editing/operations.ts';
 import type { EditFigures } from '../../editing/gate.ts';
-
-/** What is written down beside edits, which have a log of their own. */
-export const eventActions = [
-  'key.create',
-  'key.rotate',
-  'key.revoke',
-  'analysis.start',
-  'evaluation.start',
-  'snapshot.create',
-  'task.cancel',
-] as const;
-export type EventAction = (typeof eventActions)[number];
-
-export const auditActions = ['edit', 'undo', 'revert', ...eventActions] as const;
-export type AuditAction = (typeof auditActions)[number];
+import type { AuditAction, EventAction } from './actions.ts';
 
 /** Who does something. */
 export interface Actor {
@@ -46,6 +32,8 @@ export interface AuditEntry {
 export interface AuditQuery {
   readonly actor?: string | undefined;
   readonly action?: AuditAction | undefined;
+  /** Edits of this document alone. */
+  readonly docid?: string | undefined;
   /** Entries older than the one of this id. */
   readonly before?: string | undefined;
   readonly limit: number;
@@ -81,16 +69,22 @@ export class AuditLog {
   }
 
   /** Newest first. */
-  list({ actor, action, before, limit }: AuditQuery): AuditEntry[] {
+  list({ actor, action, docid, before, limit }: AuditQuery): AuditEntry[] {
     const rows = this.store.database
       .prepare(
         `${entries}
          SELECT id, at, actor, action, subject, details, outcome, requestId FROM entries
           WHERE (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+            AND (:docid IS NULL OR id IN (SELECT 'edit-' || seq FROM edit_documents
+                                           WHERE docid = :docid OR docid_before = :docid))
             AND (:before IS NULL OR (at, number, id) < (SELECT at, number, id FROM entries WHERE id = :before))
           ORDER BY at DESC, number DESC, id DESC LIMIT :limit`,
       )
-      .all({ actor: actor ?? null, action: action ?? null, before: before ?? null, limit }) as Row[];
+      .all({
+        ...{ actor: actor ?? null, action: action ?? null, docid: docid ?? null },
+        before: before ?? null,
+        limit,
+      }) as Row[];
     return rows.map(({ details, outcome, ...entry }) => ({
       ...entry,
       details: JSON.parse(details) as unknown,

@@ -1,29 +1,16 @@
-import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { adoptFolding, writeFolding } from '../../editing/compact.ts';
-import { EditLog } from '../../editing/edit-log.ts';
-import { adoptModel } from '../data-folder.ts';
+import { fold, removeOtherBases, type Folded } from '../folding/fold.ts';
 import { defineCommand } from './command.ts';
 import { dataOptions, withData, type DataOptions } from './edit-session.ts';
 
-export interface Compacted {
+export interface Compacted extends Omit<Folded, 'folder'> {
+  /** Folder of the new base. */
   readonly model: string;
-  readonly version: string;
-  /** Edits up to this one are folded. */
-  readonly seq: number;
-  /** How many of them were not before. */
-  readonly edits: number;
-  readonly documents: number;
-  /** Deleted documents whose traces went, and those that were forgotten before; where it was asked for. */
-  readonly traces?: { readonly removed: number; readonly unknown: number };
 }
 
 interface CompactOptions extends DataOptions {
   removeTraces?: boolean;
 }
-
-/** Bases of a data folder: the number is that of the newest edit that one contains. */
-const baseFolder = /^base-\d+$/;
 
 export const compact = defineCommand<CompactOptions, Compacted>({
   name: 'compact',
@@ -37,29 +24,14 @@ export const compact = defineCommand<CompactOptions, Compacted>({
         'take what training on deleted documents left in the words out of them too; before their texts are erased by --forget',
     },
   },
-  run: ({ removeTraces = false, ...options }, note) =>
-    withData(options, async ({ store, dir }, folder) => {
-      // Loads onnxruntime, which folding alone does without.
-      const traces = removeTraces
-        ? await (
-            await import('../../editing/deletion/deleted-traces.ts')
-          ).deletedTraces(store, folder, {
-            onProgress: (done, of) => note(`reading queries: ${done} of ${of}`),
-          })
-        : undefined;
-      const name = `base-${new EditLog(store).last}`;
-      const folding = await writeFolding(store, folder, join(dir, name), traces?.words);
-      store.transaction(() => {
-        adoptFolding(store, folding);
-        adoptModel(store, dir, name, folding.version);
+  run: ({ removeTraces, ...options }, note) =>
+    withData(options, async ({ store, dir }, model) => {
+      const { folder, ...folded } = await fold(store, dir, model, {
+        removeTraces,
+        onProgress: (done, of, message) => of > 1 && note(`${message}: ${done} of ${of}`),
       });
-      for (const other of readdirSync(dir))
-        if (baseFolder.test(other) && other !== name) rmSync(join(dir, other), { recursive: true });
-      const { version, seq, edits } = folding;
-      return {
-        ...{ model: join(dir, name), version, seq, edits, documents: folding.folder.genir!.docids.length },
-        ...(traces && { traces: { removed: traces.documents, unknown: traces.unknown } }),
-      };
+      removeOtherBases(dir, folder);
+      return { model: join(dir, folder), ...folded };
     }),
   text: ({ model, seq, edits, documents, traces }) =>
     [

@@ -113,14 +113,18 @@ export async function readData<T>(
 }
 
 /** An editor on a data folder, with its progress as notes. */
-export function withEditor<T>(options: EditOptions, note: Note, use: (editor: Editor) => Promise<T>): Promise<T> {
+export function withEditor<T>(
+  options: EditOptions,
+  note: Note,
+  use: (editor: Editor, store: Store) => Promise<T>,
+): Promise<T> {
   return withData(options, async ({ store, dir }, folder) => {
     // Loads onnxruntime, which looking at edits does without.
     const { Editor } = await import('../../editing/editor.ts');
     const { threads } = options;
     const editor = await Editor.open({ store, folder, dataDir: dir, threads, onProgress: progressLines(note) });
     try {
-      return await use(editor);
+      return await use(editor, store);
     } finally {
       await editor.close();
     }

@@ -7,6 +7,7 @@ import { defineCommand, defineGroup, integer, textUpTo, UsageError, type Note, t
 import { readDocuments, readQueries, readText } from './edit-documents.ts';
 import { budgetOption, dataOptions, editOptions, readData, withEditor } from './edit-session.ts';
 import type { DataOptions, EditOptions } from './edit-session.ts';
+import { importFile } from './edit-import.ts';
 import { outcomeText, recordsText } from './edit-text.ts';
 
 interface BudgetOptions extends EditOptions {
@@ -149,15 +150,15 @@ const list = defineCommand<DataOptions & { docid?: string; before?: number; limi
 
 export const editGroup = defineGroup(
   'edit',
-  'edit the documents of a data folder: add, delete, change, rename, undo, revert, list',
-  [add, remove, change, rename, undo, revert, list],
+  'edit the documents of a data folder: add, import, delete, change, rename, undo, revert, list',
+  [add, importFile, remove, change, rename, undo, revert, list],
 );
 
 /** @throws EditRefusedError, and what the editor throws */
 async function edit(options: BudgetOptions, note: Note, operations: readonly Operation[]): Promise<EditOutcome> {
   if (operations.length > editLimits.operations)
     throw new UsageError(
-      `edit: expected at most ${editLimits.operations} documents in one edit, got ${operations.length}; split the file`,
+      `edit: expected at most ${editLimits.operations} documents in one edit, got ${operations.length}; "edit import" adds them in several`,
     );
   const { author, dryRun = false, budget } = options;
   const request = { operations, dryRun, ...(author !== undefined && { author }) };

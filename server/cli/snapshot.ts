@@ -4,22 +4,32 @@ import { modelVersion } from '../../models/model-version.ts';
 import { storeFile } from '../data-folder.ts';
 import { builtinModel } from '../paths.ts';
 import { createSnapshot, listSnapshots, snapshotsFolder, type Snapshot } from '../snapshots/create.ts';
+import { keepSnapshots, removeSnapshot, tidySnapshots } from '../snapshots/remove.ts';
 import { restoreSnapshot } from '../snapshots/restore.ts';
 import type { Manifest } from '../snapshots/manifest.ts';
-import { defineCommand, defineGroup, UsageError } from './command.ts';
+import { defineCommand, defineGroup, integer, UsageError } from './command.ts';
 import { dataOptions, readData, type DataOptions } from './edit-session.ts';
 
 interface Taken extends Snapshot {
   readonly dir: string;
 }
 
-const create = defineCommand<DataOptions, Taken>({
+const create = defineCommand<DataOptions & { keep?: number }, Taken>({
   name: 'create',
   summary: 'take a snapshot of a data folder, which a server may use',
-  options: dataOptions,
-  run: (options) =>
+  options: {
+    ...dataOptions,
+    keep: {
+      flags: '--keep <n>',
+      description: 'remove all but the newest so many, once this one is whole (default: none is removed)',
+      parse: integer(1, 10_000),
+    },
+  },
+  run: ({ keep, ...options }) =>
     readData(options, async (store) => {
+      tidySnapshots(options.data);
       const snapshot = await createSnapshot(store, options.data);
+      if (keep !== undefined) keepSnapshots(options.data, keep);
       return { ...snapshot, dir: join(options.data, snapshotsFolder, snapshot.name) };
     }),
   text: ({ dir, manifest }) => `${dir}: ${factsText(manifest)}`,
@@ -39,6 +49,18 @@ const list = defineCommand<{ data: string }, Snapshot[]>({
     snapshots.map(({ name, manifest }) => `${name}  ${factsText(manifest)}`).join('\n') || 'no snapshots',
 });
 
+const remove = defineCommand<{ data: string }, { removed: string }, { name: string }>({
+  name: 'delete',
+  summary: 'remove a snapshot of a data folder',
+  arguments: { name: { syntax: '<name>', description: 'as list shows it' } },
+  options: { data: dataOptions.data },
+  run: async ({ data, name }) => {
+    removeSnapshot(data, name);
+    return { removed: name };
+  },
+  text: ({ removed }) => `removed: ${removed}`,
+});
+
 const restore = defineCommand<DataOptions, Manifest, { snapshot: string }>({
   name: 'restore',
   summary: 'make a new data folder of a snapshot, after checking all of it',
@@ -48,9 +70,10 @@ const restore = defineCommand<DataOptions, Manifest, { snapshot: string }>({
   text: (manifest) => `restored: ${factsText(manifest)}`,
 });
 
-export const snapshotGroup = defineGroup('snapshot', 'take, list and restore snapshots of a data folder', [
+export const snapshotGroup = defineGroup('snapshot', 'take, list, delete and restore snapshots of a data folder', [
   create,
   list,
+  remove,
   restore,
 ]);
 

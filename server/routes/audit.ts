@@ -8,8 +8,8 @@ export const auditRoute: Route = {
     get: operation({
       summary: 'Who did what, newest first',
       description:
-        'Edits with what they did to Success@1, and beside them: keys made, rotated and revoked, analyses, evaluations and ' +
-        'snapshots begun, tasks cancelled. Nothing is ever taken out of it.',
+        'Edits with what they did to Success@1, and beside them: keys made, rotated and revoked, all other tasks begun and ' +
+        'cancelled, snapshots and exports removed. Nothing is ever taken out of it.',
       access: 'admin',
       query: schemas.auditParameters,
       responses: { 200: { description: 'The entries', schemas: [schemas.auditResponse] } },

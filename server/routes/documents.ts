@@ -48,7 +48,7 @@ export const documentsRoute: Route = {
         const request = editRequest(call, asked);
         return answerEdit(
           call,
-          asked.map(summaryOf),
+          { operations: asked.map(summaryOf) },
           (options) => call.state.edits.edit(request, options),
           (made) => operations || locate(call, made, 201),
         );
@@ -105,7 +105,7 @@ export const documentRoute: Route = {
         const edit = kind === 'add' ? addition({ docid, ...call.body, title, metadata }) : change;
         return answerEdit(
           call,
-          [summaryOf(edit)],
+          { operations: [summaryOf(edit)] },
           (options) => call.state.edits.edit(editRequest(call, [edit]), options),
           (made) => locate(call, made, kind === 'add' ? 201 : 200),
         );
@@ -124,7 +124,9 @@ export const documentRoute: Route = {
         const { forget } = call.query;
         const edit: Operation = { kind: 'delete', ...expectDocument(call), ...(forget && { forget }) };
         const request = editRequest(call, [edit]);
-        return answerEdit(call, [summaryOf(edit)], (options) => call.state.edits.edit(request, options));
+        return answerEdit(call, { operations: [summaryOf(edit)] }, (options) =>
+          call.state.edits.edit(request, options),
+        );
       },
     }),
   },
@@ -147,7 +149,7 @@ export const renameRoute: Route = {
         const request = editRequest(call, [edit]);
         return answerEdit(
           call,
-          [summaryOf(edit)],
+          { operations: [summaryOf(edit)] },
           (options) => call.state.edits.edit(request, options),
           (made) => locate(call, made),
         );

@@ -1,11 +1,10 @@
 import * as schemas from '../admin-schemas.ts';
 import { actorOf } from '../audit/actor.ts';
 import { AuditLog } from '../audit/audit-log.ts';
-import { dirname } from 'node:path';
-import type { IndexService } from '../index-service.ts';
 import { operation, type Route } from '../route.ts';
 import { taskView, type TaskView } from '../schemas.ts';
 import { createSnapshot, listSnapshots, type Snapshot } from '../snapshots/create.ts';
+import { keepSnapshots, removeSnapshot } from '../snapshots/remove.ts';
 import { accepted } from '../tasks/accepted.ts';
 
 export const snapshotsRoute: Route = {
@@ -17,7 +16,7 @@ export const snapshotsRoute: Route = {
       responses: { 200: { description: 'Those that are whole', schemas: [schemas.snapshotsResponse] } },
       problems: [503],
       handle: ({ state }): schemas.SnapshotsResponse => ({
-        snapshots: listSnapshots(dataDirOf(state.index)).map(snapshotView),
+        snapshots: listSnapshots(state.dataDir).map(snapshotView),
       }),
     }),
     post: operation({
@@ -26,22 +25,45 @@ export const snapshotsRoute: Route = {
         'A task, whose result is the snapshot; edits and searches go on meanwhile. It lies in the data folder under `snapshots`; ' +
         '"snapshot restore" makes a data folder of it, on this machine or another one that has the model.',
       access: 'admin',
+      query: schemas.snapshotParameters,
       responses: { 202: { description: 'The task', schemas: [taskView] } },
       problems: [429, 503],
       handle(call): TaskView {
-        const { state, response } = call;
-        const { index, tasks } = state;
-        const task = tasks.start('snapshot', {}, async (signal, report) =>
-          snapshotView(await createSnapshot(index.store, dataDirOf(index), signal, report)),
-        );
-        new AuditLog(index.store).write(actorOf(call), 'snapshot.create', String(task.id));
+        const { state, response, query } = call;
+        const { index, tasks, dataDir } = state;
+        const log = new AuditLog(index.store);
+        const actor = actorOf(call);
+        const task = tasks.start('snapshot', query, async (signal, report) => {
+          const taken = snapshotView(await createSnapshot(index.store, dataDir, signal, report));
+          if (query.keep !== undefined)
+            for (const name of keepSnapshots(dataDir, query.keep)) log.write(actor, 'snapshot.delete', name);
+          return taken;
+        });
+        log.write(actor, 'snapshot.create', String(task.id));
         return accepted(response, task);
       },
     }),
   },
 };
 
-const dataDirOf = ({ store }: IndexService): string => dirname(store.database.name);
+export const snapshotRoute: Route = {
+  path: '/snapshots/:name',
+  operations: {
+    delete: operation({
+      summary: 'Remove a snapshot',
+      access: 'admin',
+      responses: { 204: { description: 'It is gone' } },
+      problems: [404, 503],
+      handle(call): undefined {
+        const { state, request, response } = call;
+        const name = String(request.params.name);
+        removeSnapshot(state.dataDir, name);
+        new AuditLog(state.index.store).write(actorOf(call), 'snapshot.delete', name);
+        response.status(204);
+      },
+    }),
+  },
+};
 
 function snapshotView({ name, manifest }: Snapshot): schemas.SnapshotView {
   const { createdAt, editSeq, documents, model, files } = manifest;

@@ -1,10 +1,14 @@
 import type { Request } from 'express';
 import { actorOf } from '../audit/actor.ts';
 import { AuditLog } from '../audit/audit-log.ts';
+import { importLine, resultsParameters } from '../edit-schemas.ts';
+import { ImportFiles } from '../imports/spool.ts';
+import type { ImportInput } from '../imports/work.ts';
 import { operation, type Route } from '../route.ts';
 import * as schemas from '../schemas.ts';
 import { accepted } from '../tasks/accepted.ts';
-import { TaskNotFoundError } from '../tasks/errors.ts';
+import { TaskNotFoundError, TaskResultsError } from '../tasks/errors.ts';
+import { writeLine } from './import.ts';
 
 export const tasksRoute: Route = {
   path: '/tasks',
@@ -34,6 +38,34 @@ export const taskRoute: Route = {
       responses: { 200: { description: 'The task', schemas: [schemas.taskView] } },
       problems: [404, 503],
       handle: ({ state, request, query: { wait } }): Promise<schemas.TaskView> => state.tasks.wait(idOf(request), wait),
+    }),
+  },
+};
+
+export const taskResultsRoute: Route = {
+  path: '/tasks/:id/results',
+  operations: {
+    get: operation({
+      summary: 'What became of each line of an import',
+      access: 'edit',
+      description:
+        'As far as the task has come, in the order of the lines. They are kept as long as the task is remembered.',
+      query: resultsParameters,
+      responses: { 200: { description: 'A line for each', schemas: [importLine], type: schemas.jsonLines } },
+      problems: [404, 503],
+      async handle({ state, request, response, query }): Promise<undefined> {
+        const { id, kind, input } = state.tasks.get(idOf(request));
+        if (kind !== 'import') throw new TaskResultsError(id, kind);
+        const { after, failed, limit } = query;
+        response.type(schemas.jsonLines);
+        let left = limit;
+        for await (const line of new ImportFiles(state.dataDir, (input as ImportInput).file).results()) {
+          if (line.line <= after || (failed && line.status === 201)) continue;
+          await writeLine(response, line);
+          if (--left === 0 || response.destroyed) break;
+        }
+        response.end();
+      },
     }),
   },
 };

@@ -17,7 +17,8 @@ export interface Snapshot {
 }
 
 const pagesAtOnce = 256;
-const unfinished = '.unfinished';
+/** Ends the name of what is not whole yet, after the number of the process that makes it. */
+export const unfinished = '.unfinished';
 
 /**
  * Copies a data folder as it is after some edit, while it is used: the store by SQLite's online backup, which begins anew
@@ -35,7 +36,7 @@ export async function createSnapshot(
 ): Promise<Snapshot> {
   const createdAt = new Date().toISOString();
   const all = join(dataDir, snapshotsFolder);
-  const dir = join(all, `${createdAt.replace(/[:.]/g, '-')}${unfinished}`);
+  const dir = join(all, `${createdAt.replace(/[:.]/g, '-')}.${process.pid}${unfinished}`);
   mkdirSync(dir, { recursive: true });
   try {
     const copy = join(dir, storeFile);

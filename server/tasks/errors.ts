@@ -1,4 +1,4 @@
-import type { TaskKind, TaskState } from './task.ts';
+import type { TaskFault, TaskKind, TaskState } from './task.ts';
 
 export class TaskNotFoundError extends Error {
   override readonly name = 'TaskNotFoundError';
@@ -41,16 +41,39 @@ export class TasksClosedError extends Error {
   }
 }
 
+/** The lines of a task were asked for that has none. */
+export class TaskResultsError extends Error {
+  override readonly name = 'TaskResultsError';
+  readonly id: number;
+  constructor(id: number, kind: TaskKind) {
+    super(`task ${id}: expected an import, whose lines have results, got ${kind}; GET /tasks/${id} has its result`);
+    this.id = id;
+  }
+}
+
 /** Why the signal of a task was aborted, and what becomes of the task. Its work may throw this: `signal.throwIfAborted()`. */
 export class TaskStoppedError extends Error {
   override readonly name = 'TaskStoppedError';
   readonly state: 'cancelled' | 'interrupted';
   constructor(state: 'cancelled' | 'interrupted') {
-    super(
-      state === 'cancelled'
-        ? 'task: cancelled on request'
-        : 'task: expected to run to its end, got a server that was closed; start it again',
-    );
+    super(state === 'cancelled' ? 'task: cancelled on request' : 'task: interrupted, since the server closes');
     this.state = state;
   }
+}
+
+/** What whoever started a task does when the server stopped under it. */
+const advice: Readonly<Record<TaskKind, string>> = {
+  analysis: 'start it again: what it computed is not computed again',
+  compaction: 'start it again: nothing was folded',
+  edit: 'start it again: nothing was changed',
+  evaluation: 'start it again',
+  export: 'start it again: nothing was kept of it',
+  import: 'its lines are not in this data folder: send the file again, what is there already answers 409',
+  snapshot: 'start it again: nothing was kept of it',
+};
+
+export function interruption(kind: TaskKind, actual: 'closed' | 'killed'): TaskFault {
+  const how = actual === 'closed' ? 'was closed' : 'stopped without closing (killed, or without power)';
+  const message = `task: expected to run to its end, got a server that ${how}; ${advice[kind]}`;
+  return { code: 'interrupted', message };
 }

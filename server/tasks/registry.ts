@@ -1,9 +1,11 @@
 import type { Store } from '../../corpus/store.ts';
 import { faultOf } from '../http-error.ts';
-import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError, TaskStoppedError } from './errors.ts';
+import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError } from './errors.ts';
+import { interruption, TaskStoppedError } from './errors.ts';
 import { Pace } from './pace.ts';
 import { TaskTable } from './table.ts';
-import { taskLimits, type Report, type Task, type TaskKind, type TaskList, type TaskQuery } from './task.ts';
+import { resumedKinds, taskLimits } from './task.ts';
+import type { Report, Task, TaskKind, TaskList, TaskQuery } from './task.ts';
 
 /**
  * What a task does. It looks at `signal` between two steps and throws when that is aborted, reports as often as it
@@ -26,9 +28,13 @@ interface Entry {
 /** Between two writes of the same task's progress. */
 const writeIntervalMs = 500;
 
+/** What became of a task without its process knowing: its result, or nothing. */
+export type Found = { readonly result: unknown } | undefined;
+
 /**
- * The tasks of a server. One of each kind runs at a time, the others wait in order. A task is written before `start`
- * returns it, so none that was acknowledged is lost; one that a dead process left behind is `interrupted`.
+ * The tasks of a server. One of each kind runs at a time, the others wait in order, and compactions run alone. A task is
+ * written before `start` returns it, so none that was acknowledged is lost; one that a dead process left behind goes on
+ * where its kind can, has succeeded where its work was done, and is `interrupted` else.
  */
 export class TaskRegistry {
   private readonly table: TaskTable;
@@ -41,13 +47,39 @@ export class TaskRegistry {
   private readonly adopted = new Set<Promise<void>>();
   private closed = false;
 
-  /** Takes over the tasks of `store`, which no other process may use. */
-  constructor(store: Store, log: (line: string) => void) {
+  /**
+   * Takes over the tasks of `store`, which no other process may use.
+   *
+   * @param found  looks for what a task did that was left behind
+   */
+  constructor(store: Store, log: (line: string) => void, found: (task: Task) => Found = () => undefined) {
     this.table = new TaskTable(store);
     this.log = log;
-    const message =
-      'task: expected to run to its end, got a server that stopped without closing (killed, or without power); start it again';
-    this.table.interruptAll(now(), { code: 'interrupted', message });
+    for (const task of this.table.unfinished()) {
+      if (resumedKinds.includes(task.kind)) continue;
+      const done = found(task);
+      const end = done ? succeeded(done.result) : interrupted(task.kind, 'killed');
+      this.table.update({ ...task, finishedAt: now(), ...end });
+    }
+  }
+
+  /**
+   * Lets the tasks of a kind go on that were left behind.
+   *
+   * @param workOf  undefined for one that cannot
+   */
+  resume(kind: TaskKind, workOf: (task: Task) => Work | undefined): void {
+    for (const task of this.table.unfinished().filter((one) => one.kind === kind)) {
+      const work = workOf(task);
+      if (work) this.add({ ...task, state: 'queued' }, work, new AbortController());
+      else this.table.update({ ...task, finishedAt: now(), ...interrupted(kind, 'killed') });
+    }
+    setImmediate(() => this.next());
+  }
+
+  /** Inputs of all tasks of a kind that are remembered. */
+  inputs(kind: TaskKind): unknown[] {
+    return this.table.inputs(kind);
   }
 
   /**
@@ -61,7 +93,7 @@ export class TaskRegistry {
     const others = [...this.entries.values()].filter(({ task }) => task.kind === kind && !task.finishedAt).length;
     if (others > taskLimits.waiting) throw new TaskQueueFullError(kind, others - 1);
     const { task } = this.enter(kind, input, work, new AbortController());
-    setImmediate(() => this.next(kind));
+    setImmediate(() => this.next());
     return task;
   }
 
@@ -121,7 +153,10 @@ export class TaskRegistry {
     return this.get(id);
   }
 
-  /** Takes no more tasks, interrupts all there are, and waits so long at most for their work to stop. */
+  /**
+   * Takes no more tasks, interrupts all there are, and waits so long at most for their work to stop. What goes on at the
+   * next start, and what may still be committed, is not told here how it ended.
+   */
   async close(limitMs: number): Promise<void> {
     this.closed = true;
     for (const entry of [...this.entries.values()]) this.stop(entry, new TaskStoppedError('interrupted'));
@@ -129,35 +164,47 @@ export class TaskRegistry {
     const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
     await Promise.race([Promise.all([...this.running.values(), ...this.adopted]), limit]);
     clearTimeout(timer);
-    for (const entry of [...this.entries.values()]) this.end(entry, stopped(entry.controller.signal));
+    for (const entry of [...this.entries.values()])
+      if (entry.task.kind === 'edit') this.rest(entry);
+      else this.stopped(entry);
   }
 
   private enter(kind: TaskKind, input: unknown, work: Work, controller: AbortController): Entry {
-    const task = this.table.insert(kind, now(), input);
+    return this.add(this.table.insert(kind, now(), input), work, controller);
+  }
+
+  private add(task: Task, work: Work, controller: AbortController): Entry {
     const entry = { task, work, controller, pace: new Pace(), writtenMs: -Infinity, waiting: new Set<() => void>() };
     this.entries.set(task.id, entry);
     return entry;
   }
 
-  private next(kind: TaskKind): void {
-    const entry = [...this.entries.values()].find(({ task }) => task.kind === kind && task.state === 'queued');
-    if (this.closed || this.running.has(kind) || !entry) return;
-    const run = this.run(entry).finally(() => {
-      this.running.delete(kind);
-      this.next(kind);
-    });
-    this.running.set(kind, run);
+  /** Begins what may run now, in the order in which it was asked for. */
+  private next(): void {
+    if (this.closed) return;
+    const queued = [...this.entries.values()].filter(({ task }) => task.state === 'queued');
+    for (const entry of queued) {
+      const { kind } = entry.task;
+      if (this.running.has(kind) || [...this.running.keys()].some((other) => areApart(kind, other))) continue;
+      // What came after a compaction lets it go first.
+      if (queued.some(({ task }) => task.id < entry.task.id && areApart(kind, task.kind))) continue;
+      const run = this.run(entry).finally(() => {
+        this.running.delete(kind);
+        this.next();
+      });
+      this.running.set(kind, run);
+    }
   }
 
   /** Never rejects. */
   private async run(entry: Entry): Promise<void> {
     const { id, kind } = entry.task;
-    this.change(entry, { state: 'running', startedAt: now() });
+    this.change(entry, { state: 'running', startedAt: entry.task.startedAt ?? now() });
     try {
       const result = await entry.work(entry.controller.signal, (report) => this.report(entry, report));
-      this.end(entry, { state: 'succeeded', result: asJson(result) });
+      this.end(entry, succeeded(result));
     } catch (error) {
-      if (entry.controller.signal.aborted) return this.end(entry, stopped(entry.controller.signal));
+      if (entry.controller.signal.aborted) return this.stopped(entry);
       this.log(`task ${id} (${kind}): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       this.end(entry, { state: 'failed', error: faultOf(error) });
     }
@@ -165,7 +212,23 @@ export class TaskRegistry {
 
   private stop(entry: Entry, reason: TaskStoppedError): void {
     entry.controller.abort(reason);
-    if (entry.task.state === 'queued') this.end(entry, stopped(entry.controller.signal));
+    if (entry.task.state === 'queued') this.stopped(entry);
+  }
+
+  /** Its signal was aborted, and its work has stopped, or was given up. */
+  private stopped(entry: Entry): void {
+    const { kind } = entry.task;
+    const { state } = entry.controller.signal.reason as TaskStoppedError;
+    if (state === 'cancelled') this.end(entry, { state });
+    else if (resumedKinds.includes(kind)) this.rest(entry);
+    else this.end(entry, interrupted(kind, 'closed'));
+  }
+
+  /** Leaves it to the next start, as it is written. */
+  private rest(entry: Entry): void {
+    this.write(entry.task);
+    this.entries.delete(entry.task.id);
+    for (const done of [...entry.waiting]) done();
   }
 
   private report(entry: Entry, { done, total, message }: Report): void {
@@ -179,7 +242,7 @@ export class TaskRegistry {
   }
 
   /** The first end counts: work that was given up at a close may still return. */
-  private end(entry: Entry, outcome: Pick<Task, 'state'> & Partial<Task>): void {
+  private end(entry: Entry, outcome: End): void {
     if (entry.task.finishedAt) return;
     const { progress } = entry.task;
     // An end that cannot be written (a full disk) is at least told as long as the server runs.
@@ -210,15 +273,21 @@ export class TaskRegistry {
   }
 }
 
-function stopped(signal: AbortSignal): Pick<Task, 'state' | 'error'> {
-  const { state, message } = signal.reason as TaskStoppedError;
-  return { state, error: state === 'interrupted' ? { code: state, message } : null };
+type End = Pick<Task, 'state'> & Partial<Task>;
+
+/** With the result as it comes back from its JSON. */
+function succeeded(result: unknown): End {
+  return { state: 'succeeded', result: JSON.parse(JSON.stringify(result ?? null)) as unknown };
 }
 
-/** A value as it comes back from its JSON. */
-function asJson(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value ?? null)) as unknown;
+function interrupted(kind: TaskKind, actual: 'closed' | 'killed'): End {
+  return { state: 'interrupted', error: interruption(kind, actual) };
 }
+
+/** A compaction puts another model in the place of the one that others read. Edits and imports wait for it by themselves. */
+const readers: readonly TaskKind[] = ['analysis', 'evaluation', 'export', 'snapshot'];
+const areApart = (a: TaskKind, b: TaskKind): boolean =>
+  (a === 'compaction' && readers.includes(b)) || (b === 'compaction' && readers.includes(a));
 
 function now(): string {
   return new Date().toISOString();

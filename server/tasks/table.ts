@@ -71,11 +71,18 @@ export class TaskTable {
     return { tasks: (rows as SummaryRow[]).map(toSummary), total };
   }
 
-  /** Ends the tasks of a process that is gone. */
-  interruptAll(finishedAt: string, error: TaskFault): void {
-    this.store.database
-      .prepare(`UPDATE tasks SET state = 'interrupted', finished = ?, error = ? WHERE finished IS NULL`)
-      .run(finishedAt, toJson(error));
+  /** What a process that is gone left behind, in the order of ids. */
+  unfinished(): Task[] {
+    const rows = this.store.database
+      .prepare(`SELECT ${summaryColumns}, result FROM tasks WHERE finished IS NULL ORDER BY id`)
+      .all();
+    return (rows as TaskRow[]).map(toTask);
+  }
+
+  /** Inputs of all tasks of a kind. */
+  inputs(kind: TaskKind): unknown[] {
+    const inputs = this.store.database.prepare('SELECT input FROM tasks WHERE kind = ?').pluck().all(kind) as string[];
+    return inputs.map(fromJson);
   }
 }
 

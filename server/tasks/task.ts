@@ -1,7 +1,10 @@
 /** Work that takes longer than a request should: asked for by one request, looked at by others, kept over a restart. */
 
-export const taskKinds = ['analysis', 'edit', 'evaluation', 'snapshot'] as const;
+export const taskKinds = ['analysis', 'compaction', 'edit', 'evaluation', 'export', 'import', 'snapshot'] as const;
 export type TaskKind = (typeof taskKinds)[number];
+
+/** Those that go on at the next start where a server stopped, from what they have on the disk. */
+export const resumedKinds: readonly TaskKind[] = ['import'];
 
 export const taskStates = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'interrupted'] as const;
 export type TaskState = (typeof taskStates)[number];

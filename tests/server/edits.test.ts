@@ -576,7 +576,9 @@ describe('an edit that takes its time', () => {
     const { status, headers, body } = await add(`/documents?wait=0&${budget}`, { docid: 'oar', text: 'An oar rows.' });
     assert.equal(status, 202, JSON.stringify(body));
     assert.equal(headers.get('location'), `/tasks/${body.id}`);
-    assert.deepEqual([body.kind, body.input], ['edit', [{ kind: 'add', docid: 'oar' }]]);
+    const { operations, idempotencyKey } = body.input as { operations: unknown; idempotencyKey: string };
+    assert.deepEqual([body.kind, operations], ['edit', [{ kind: 'add', docid: 'oar' }]]);
+    assert.match(idempotencyKey, /^[0-9a-f-]{36}$/);
     const { body: task } = await get<TaskView>(`${url}/tasks/${body.id}?wait=60`);
     assert.equal(task.state, 'succeeded', JSON.stringify(task));
     assert.deepEqual((task.result as EditOutcome).documents, [{ docid: 'oar', version: 1 }]);

@@ -46,6 +46,25 @@ describe('palimpsest snapshot', () => {
     assert.equal(restored.code, 0, restored.err);
     assert.deepEqual(await ask((await start(elsewhere)).url), await ask(server.url));
 
+    const newer = await palimpsest(
+      'snapshot',
+      'create',
+      '--json',
+      '--keep',
+      '2',
+      '--data',
+      dataDir,
+      '--model',
+      modelDir,
+    );
+    const { name } = JSON.parse(newer.out) as { name: string };
+    const removed = await palimpsest('snapshot', 'delete', name, '--data', dataDir);
+    assert.deepEqual([removed.code, removed.out], [0, `removed: ${name}\n`]);
+    const again = await palimpsest('snapshot', 'delete', name, '--data', dataDir);
+    assert.equal(again.code, 1);
+    assert.match(again.err, /expected the name of a snapshot, got 'edit-1-/);
+    assert.ok(existsSync(dir));
+
     appendFileSync(join(dir, 'base-1', 'genir.json'), ' ');
     const nowhere = join(tempFolder(), 'data');
     const refused = await palimpsest('snapshot', 'restore', dir, '--data', nowhere, '--model', modelDir);

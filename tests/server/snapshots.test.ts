@@ -3,9 +3,9 @@ import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSyn
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { modelVersion } from '../../models/model-version.ts';
-import type { MadeKeyView, SnapshotsResponse, SnapshotView } from '../../server/admin-schemas.ts';
+import type { AuditResponse, MadeKeyView, SnapshotsResponse, SnapshotView } from '../../server/admin-schemas.ts';
 import { storeFile } from '../../server/data-folder.ts';
-import type { TaskView } from '../../server/schemas.ts';
+import type { Problem, TaskView } from '../../server/schemas.ts';
 import { createSnapshot, listSnapshots } from '../../server/snapshots/create.ts';
 import { manifestFile, readManifest, SnapshotError } from '../../server/snapshots/manifest.ts';
 import { restoreSnapshot } from '../../server/snapshots/restore.ts';
@@ -109,6 +109,57 @@ describe('a snapshot', () => {
     const stop = AbortSignal.abort(new Error('stopped'));
     await assert.rejects(createSnapshot(server.index.store, dataDir, stop), /stopped/);
     assert.deepEqual([readdirSync(join(dataDir, 'snapshots')), listSnapshots(dataDir)], [[], []]);
+  });
+});
+
+describe('snapshots that are too many', () => {
+  const names = async (): Promise<string[]> =>
+    (await get<SnapshotsResponse>(`${server.url}/snapshots`, { headers: asAdmin })).body.snapshots.map(
+      ({ name }) => name,
+    );
+  const take = async (parameters = ''): Promise<string> => {
+    const { body } = await post<TaskView>(`${server.url}/snapshots${parameters}`, {}, asAdmin);
+    const { body: task } = await get<TaskView>(`${server.url}/tasks/${body.id}?wait=60`);
+    return (task.result as SnapshotView).name;
+  };
+  const remove = (name: string) =>
+    get<Problem>(`${server.url}/snapshots/${name}`, { method: 'DELETE', headers: asAdmin });
+
+  it('are removed by name, also where they are damaged', async () => {
+    const name = await take();
+    assert.equal((await names())[0], name);
+    writeFileSync(join(server.dataDir, 'snapshots', name, manifestFile), '{');
+    assert.ok(!(await names()).includes(name));
+    assert.equal((await remove(name)).status, 204);
+    assert.ok(!existsSync(join(server.dataDir, 'snapshots', name)));
+    for (const unknown of [name, '..%2f..', 'x.unfinished']) {
+      const { status, body } = await remove(unknown);
+      assert.ok(status === 404 && ['snapshot_not_found', 'route_not_found'].includes(body.code), unknown);
+    }
+    assert.ok(existsSync(join(server.dataDir, storeFile)));
+  });
+
+  it('are removed once a new one is whole, all but the newest', async () => {
+    const own = await startEditServer();
+    const all = join(own.dataDir, 'snapshots');
+    const made: string[] = [];
+    for (let i = 0; i < 3; i++) made.push((await createSnapshot(own.index.store, own.dataDir)).name);
+    const { body } = await post<TaskView>(`${own.url}/snapshots?keep=2`, {}, asAdmin);
+    const { result } = (await get<TaskView>(`${own.url}/tasks/${body.id}?wait=60`)).body;
+    assert.deepEqual(readdirSync(all).sort(), [made[2], (result as SnapshotView).name].sort());
+    const { entries } = (await get<AuditResponse>(`${own.url}/audit?action=snapshot.delete`, { headers: asAdmin }))
+      .body;
+    assert.deepEqual(entries.map(({ subject }) => subject).sort(), made.slice(0, 2)); // prettier-ignore
+    assert.equal((await post(`${own.url}/snapshots?keep=0`, {}, asAdmin)).status, 400);
+    await own.close();
+    // Left by a process that was killed, and by one that is at it.
+    for (const pid of [2 ** 22 + 1, 1]) mkdirSync(join(all, `2026.${pid}.unfinished`));
+    const next = await startTestServer({ modelDir: own.modelDir, dataDir: own.dataDir, corpus: undefined });
+    assert.deepEqual(readdirSync(all).filter((name) => name.endsWith('unfinished')), ['2026.1.unfinished']); // prettier-ignore
+    assert.equal(
+      (await get<SnapshotsResponse>(`${next.url}/snapshots`, { headers: asAdmin })).body.snapshots.length,
+      2,
+    );
   });
 });
 
