@@ -10,8 +10,8 @@ import { fuseRuns, fusionDepth } from './fusion.ts';
 import { genirRetriever, makeRun, type Retriever } from './retriever.ts';
 import type { Run } from './run.ts';
 
-/** What can be measured on one corpus: the model, what it is compared with, and model and BM25 together. */
-export type System = 'genir' | 'hybrid' | Baseline;
+/** What can be measured on one corpus: the model, also in eight bits, what it is compared with, and model and BM25 together. */
+export type System = 'genir' | 'genir-int8' | 'hybrid' | Baseline;
 
 export interface SystemSources {
   readonly store: Store;
@@ -46,6 +46,7 @@ export class SystemRuns {
 
   readonly #makers: { readonly [S in System]: () => Promise<Run> } = {
     genir: () => this.#generate(this.#depth),
+    'genir-int8': () => this.#generate(this.#depth, true),
     bm25: () => this.#baseline('bm25'),
     dense: () => this.#baseline('dense'),
     // The lists are as deep as the server's are before it fuses them.
@@ -60,11 +61,11 @@ export class SystemRuns {
     return Math.min(fusionDepth, this.#sources.beams ?? fusionDepth);
   }
 
-  async #generate(k: number): Promise<Run> {
+  async #generate(k: number, int8 = false): Promise<Run> {
     const { model, beams } = this.#sources;
-    const pool = await openModel(this.#sources);
+    const pool = await openModel(this.#sources, int8);
     try {
-      return await this.#run('genir', genirRetriever(pool, docidsOf(model()), beams), k);
+      return await this.#run(int8 ? 'genir-int8' : 'genir', genirRetriever(pool, docidsOf(model()), beams), k);
     } finally {
       await pool.close();
     }
@@ -101,10 +102,10 @@ export function docidsOf(folder: ModelFolder): AtomicDocids {
 }
 
 /** The model in worker threads, answering with live documents of the store only. */
-async function openModel({ store, model, workers = 1 }: SystemSources): Promise<InferencePool> {
+async function openModel({ store, model, workers = 1 }: SystemSources, int8: boolean): Promise<InferencePool> {
   const folder = model();
   const live = allowedRows(store, docidsOf(folder));
-  const pool = await InferencePool.open({ modelDir: folder.dir, workers });
+  const pool = await InferencePool.open({ modelDir: folder.dir, workers, int8 });
   try {
     await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
   } catch (error) {

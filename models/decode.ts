@@ -159,6 +159,10 @@ export class DocidDecoder {
     return this.current.version.editSeq;
   }
 
+  get weightBytes(): number {
+    return this.session.constantBytes;
+  }
+
   /**
    * Makes later runs answer from `version`. Where it edits other weights than the one before, the session is opened
    * anew: a graph with the very nodes that the version needs gives the very bytes it gave before. Rows are replaced where

@@ -8,6 +8,8 @@ export interface Decoder {
   readonly editSeq: number;
   /** Milliseconds that the last batch took to tokenize; undefined where that is not told apart. */
   readonly tokenizeMs?: number;
+  /** Of the weights that queries are read with; docid rows are not among them. */
+  readonly weightBytes: number;
   publish(version: ModelVersion): Promise<void>;
   retrieve(inputs: readonly RetrieveInput[]): Promise<Retrieved[]>;
   close(): Promise<void>;

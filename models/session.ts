@@ -52,10 +52,13 @@ function fromOrt(t: ort.Tensor): Tensor {
 export class Session {
   private readonly session: ort.InferenceSession;
   readonly inputs: ReadonlyMap<string, DType>;
+  /** Of the graph's constants, as they were given. */
+  readonly constantBytes: number;
 
-  private constructor(session: ort.InferenceSession, inputs: ReadonlyMap<string, DType>) {
+  private constructor(session: ort.InferenceSession, inputs: ReadonlyMap<string, DType>, constantBytes: number) {
     this.session = session;
     this.inputs = inputs;
+    this.constantBytes = constantBytes;
   }
 
   /**
@@ -81,7 +84,7 @@ export class Session {
         },
       },
     });
-    return new Session(session, inputs);
+    return new Session(session, inputs, graph.constantBytes);
   }
 
   /**

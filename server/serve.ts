@@ -3,19 +3,14 @@ import type { AddressInfo } from 'node:net';
 import type { ImportProgress } from '../corpus/import.ts';
 import { EditorThread } from '../editing/editor-thread.ts';
 import { createApp } from './app.ts';
-import { baseOf, openDataFolder, type DataFolder } from './data-folder.ts';
+import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { EditService } from './edits.ts';
-import { tidyExports } from './folding/exports.ts';
-import { removeOtherBases } from './folding/fold.ts';
-import { resumeImports } from './imports/work.ts';
 import { IndexService } from './index-service.ts';
 import { checkAdminKey, Keys } from './keys/keys.ts';
 import { jsonLog, textLog, type LogFormat } from './log.ts';
 import { watchState } from './metrics/watch-state.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { ServerState } from './route.ts';
-import { tidySnapshots } from './snapshots/remove.ts';
-import { foundIn } from './tasks/left-behind.ts';
 import { TaskRegistry } from './tasks/registry.ts';
 
 export interface ServeOptions {
@@ -32,6 +27,8 @@ export interface ServeOptions {
   readonly threads?: number;
   /** Answers with the circuit that an analysis stored with the model. @default false */
   readonly circuit?: boolean;
+  /** Multiplies with linear maps in eight bits; edits are computed in float32 all the same. @default false */
+  readonly int8?: boolean;
   /** An admin key for this run, beside those of the data folder. */
   readonly adminKey?: string | undefined;
   /** Looking needs a key too. @default false */
@@ -102,27 +99,28 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   let data: DataFolder | undefined;
   try {
     data = openDataFolder(dataOptions(options, model));
-    const opened = data;
-    tidy(opened);
-    const tasks = new TaskRegistry(data.store, log, foundIn(data.store));
-    const index = await openIndex(options, model, data, state);
+    const tasks = new TaskRegistry(data.store, log);
+    const { workers = 1, threads = 1, maxQueue = 1024, int8 = false } = options;
+    const index = await IndexService.open({
+      store: data.store,
+      model,
+      corpusName: data.corpusName,
+      workers,
+      threads,
+      maxQueue,
+      int8,
+      onBatch: (times) => state.metrics.batchDone(times),
+    });
     state.current = index;
     state.registry = tasks;
     const edits = new EditService(index, editorThread(options, model, data), state.metrics);
     state.editor = edits;
-    state.opener = async (folded) => {
-      const next = await openIndex(options, folded, opened, state);
-      const before = state.index;
-      state.current = next;
-      await edits.replace(next, editorThread(options, folded, opened));
-      await before.retire();
-    };
     const keys = new Keys(data.store, options.adminKey);
     const newAdminKey =
       options.adminKey === undefined ? keys.makeFirst({ name: 'first start', requestId: null }) : undefined; // last: a start that fails shows none
     state.keyring = keys;
-    resumeImports(tasks, { dataDir: data.dir, edits: () => state.edits, log });
     state.phase = 'ready';
+    const opened = data;
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => (closing ??= shutDown(http, state, opened, options.drainMs ?? 10_000));
     const url = `http://${urlHost(options.host)}:${port}`;
@@ -133,19 +131,6 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     http.closeAllConnections();
     throw error;
   }
-}
-
-function openIndex(options: ServeOptions, model: ModelInfo, { store, corpusName }: DataFolder, state: ServerState) {
-  const { workers = 1, threads = 1, maxQueue = 1024 } = options;
-  const onBatch = (times: Parameters<typeof state.metrics.batchDone>[0]): void => state.metrics.batchDone(times);
-  return IndexService.open({ store, model, corpusName, workers, threads, maxQueue, onBatch });
-}
-
-/** Removes what a process that was killed left half made. */
-function tidy({ dir, store }: DataFolder): void {
-  removeOtherBases(dir, baseOf(store).folder);
-  tidyExports(dir);
-  tidySnapshots(dir);
 }
 
 /** It starts with the first edit: it needs a model of its own, and reads a bank of queries. */
@@ -181,7 +166,6 @@ async function shutDown(http: Server, state: ServerState, data: DataFolder, drai
   state.current = undefined;
   state.registry = undefined;
   state.editor = undefined;
-  state.opener = undefined;
   state.keyring = undefined;
   data.close();
 }

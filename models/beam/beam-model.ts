@@ -101,6 +101,10 @@ export class BeamModel {
     };
   }
 
+  get weightBytes(): number {
+    return this.query.constantBytes + this.next.constantBytes;
+  }
+
   async release(): Promise<void> {
     await this.query.release();
     await this.next.release();

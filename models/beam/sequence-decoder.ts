@@ -82,6 +82,10 @@ export class SequenceDecoder {
     return this.current.version.editSeq;
   }
 
+  get weightBytes(): number {
+    return this.model.weightBytes;
+  }
+
   /**
    * Makes later runs answer from `version`. Where it edits other weights than the one before, the sessions are opened anew.
    *

@@ -4,6 +4,7 @@ import { dirname, format, parse, resolve } from 'node:path';
 import cliProgress from 'cli-progress';
 import { defaultLevel, defaultResamples } from '../../analysis/bootstrap.ts';
 import { evaluateRun, type Evaluation } from '../../analysis/evaluate.ts';
+import type { Precision, PrecisionCost } from '../../analysis/precision-costs.ts';
 import { mcnemar } from '../../analysis/mcnemar.ts';
 import { parseMeasure } from '../../analysis/measures/table.ts';
 import { toQrels, type Qrels } from '../../analysis/qrels.ts';
@@ -13,7 +14,7 @@ import { splits, type Query, type Split } from '../../corpus/documents.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { createRng, shuffle } from '../../corpus/random.ts';
 import { openStore, type Store } from '../../corpus/store.ts';
-import { readModelFolder } from '../../models/folder.ts';
+import { readModelFolder, type ModelFolder } from '../../models/folder.ts';
 import { ModelCorpusMismatchError, modes, type Mode } from '../index-service.ts';
 import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
 import { defineCommand, integer, oneOf, UsageError, type Note } from './command.ts';
@@ -27,6 +28,7 @@ interface Options {
   mode: Mode;
   beams?: number;
   baselines?: boolean;
+  int8?: boolean;
   run?: string;
   limit?: number;
   workers: number;
@@ -39,6 +41,8 @@ interface Measured {
   readonly main: Evaluation;
   /** Empty unless asked for. */
   readonly baselines: ReadonlyMap<System, Evaluation>;
+  /** The model in eight bits, where that was asked for. */
+  readonly int8: { readonly evaluation: Evaluation; readonly costs: Record<Precision, PrecisionCost> } | undefined;
 }
 
 const measures = ['Success@1', 'Success@10', 'RR@10', 'nDCG@10'].map(parseMeasure);
@@ -59,6 +63,10 @@ export const evaluate = defineCommand<Options, Measured>({
       description:
         'where docids are paths of several tokens: prefixes that are followed at each step, and the depth of the lists; 10 is what the server does for 10 candidates (default: 100)',
     },
+    int8: {
+      flags: '--int8',
+      description: 'measure the model in eight bits (serve --int8) beside it, and the time and memory of both',
+    },
     baselines: { flags: '--baselines', description: `measure ${baselineSystems.join(', ')} beside it` },
     run: {
       flags: '--run <file>',
@@ -77,6 +85,8 @@ export const evaluate = defineCommand<Options, Measured>({
     const { corpus = builtinCorpus, run: file } = options;
     if (file !== undefined && !existsSync(dirname(file)))
       throw new UsageError(`--run ${file}: expected a folder that exists, got ${dirname(file)}; make it first`);
+    if (options.int8 && options.mode !== 'genir')
+      throw new UsageError(`--int8: expected --mode genir beside it, got --mode ${options.mode}`);
     const store = openStore(':memory:');
     const progress = importBar();
     try {
@@ -88,9 +98,10 @@ export const evaluate = defineCommand<Options, Measured>({
       store.close();
     }
   },
-  json: ({ main, baselines }) => ({
+  json: ({ main, baselines, int8 }) => ({
     queries: main.queryIds.length,
     ...numbers(main),
+    ...(int8 && { int8: { ...numbers(int8.evaluation), costs: int8.costs } }),
     ...(baselines.size > 0 && {
       baselines: Object.fromEntries([...baselines].map(([system, evaluation]) => [system, numbers(evaluation)])),
     }),
@@ -107,7 +118,10 @@ async function measure(store: Store, options: Options, note: Note): Promise<Meas
     checkTrecIds(file, 'query ids', ids);
     checkTrecIds(file, 'docids', store.liveDocids());
   }
-  const systems: readonly System[] = options.baselines ? baselineSystems : [];
+  const systems: readonly System[] = [
+    ...(options.int8 ? ['genir-int8' as const] : []),
+    ...(options.baselines ? baselineSystems : []),
+  ];
   // Loads onnxruntime, which the other commands' main threads do without.
   const { SystemRuns, docidsOf } = await import('../../analysis/systems.ts');
   const folder = mode === 'bm25' && systems.length === 0 ? undefined : readModelFolder(model);
@@ -142,8 +156,30 @@ async function measure(store: Store, options: Options, note: Note): Promise<Meas
     bar.stop();
   }
   const title = `${nameOf(corpus)}, split ${split}: ${queries.length} queries, ${store.count()} documents`;
-  const baselines = new Map(systems.map((system) => [system, evaluations.get(system)!]));
-  return { title, mode, main: evaluations.get(mode)!, baselines };
+  const int8 = await measureInt8(options, folder, evaluations, queries);
+  evaluations.delete('genir-int8');
+  const baselines = new Map(
+    systems.flatMap((system) => (evaluations.has(system) ? [[system, evaluations.get(system)!]] : [])),
+  );
+  return { title, mode, main: evaluations.get(mode)!, baselines, int8 };
+}
+
+async function measureInt8(
+  { int8 }: Options,
+  folder: ModelFolder | undefined,
+  evaluations: ReadonlyMap<System, Evaluation>,
+  queries: readonly Query[],
+): Promise<Measured['int8']> {
+  const evaluation = evaluations.get('genir-int8');
+  if (!int8 || !folder || !evaluation) return undefined;
+  const { precisionCosts } = await import('../../analysis/precision-costs.ts');
+  return {
+    evaluation,
+    costs: await precisionCosts(
+      folder,
+      queries.map(({ text }) => text),
+    ),
+  };
 }
 
 /** The judged queries of the split, or some of them, in the order of the corpus. @throws UsageError when there are none */
@@ -189,8 +225,10 @@ function numbers({ results }: Evaluation): Record<string, unknown> {
   };
 }
 
-function table({ title, mode, main, baselines }: Measured): string {
+function table({ title, mode, main, baselines: others, int8 }: Measured): string {
   const names = measures.map(({ name }) => name);
+  const rounded: [System, Evaluation][] = int8 ? [['genir-int8', int8.evaluation]] : [];
+  const baselines = new Map([...rounded, ...others]);
   const rows = [...new Map<System, Evaluation>([[mode, main], ...baselines])].map(([system, { results }]) => {
     const cells = names.map((name) => {
       const { mean, interval } = results.get(name)!;
@@ -210,7 +248,16 @@ function table({ title, mode, main, baselines }: Measured): string {
   );
   const method = `[${100 * defaultLevel} % intervals]: bootstrap over queries, ${defaultResamples} resamples`;
   const test = baselines.size > 0 ? `; p: McNemar's exact test on Success@1 against ${mode}` : '';
-  return [title, '', ...lines, '', method + test].join('\n');
+  const costs = int8 ? ['', costLine(int8.costs)] : [];
+  return [title, '', ...lines, ...costs, '', method + test].join('\n');
+}
+
+function costLine(costs: Record<Precision, PrecisionCost>): string {
+  const parts = Object.entries(costs).map(
+    ([precision, { p50Ms, weightBytes }]) =>
+      `${precision} ${p50Ms.toFixed(2)} ms and ${(weightBytes / 1e6).toFixed(1)} MB of weights`,
+  );
+  return `one query on one core, median: ${parts.join(', ')}`;
 }
 
 function share(value: number): string {

@@ -5,7 +5,7 @@ import { limits } from '../limits.ts';
 import { logFormats, type LogFormat } from '../log.ts';
 import { builtinModel } from '../paths.ts';
 import { startServer, type RunningServer } from '../serve.ts';
-import { defineCommand, integer, oneOf, type Note } from './command.ts';
+import { defineCommand, integer, oneOf, UsageError, type Note } from './command.ts';
 import { importBar } from './import-bar.ts';
 import { corpusOption, modelOption, threadsOption } from './shared-options.ts';
 
@@ -18,6 +18,7 @@ interface Options {
   workers: number;
   threads: number;
   circuit?: boolean;
+  int8?: boolean;
   lockSearch?: boolean;
   perMinute: number;
   corsOrigins?: string[];
@@ -51,6 +52,11 @@ export const serve = defineCommand<Options, RunningServer>({
       description:
         'answer faster with the part of the decoder that analyze found to suffice; edits need the MLP that they change in it',
     },
+    int8: {
+      flags: '--int8',
+      description:
+        'multiply in eight bits: less memory, mostly faster; evaluate --int8 says what it costs. Edits are computed and measured in float32',
+    },
     lockSearch: { flags: '--lock-search', description: 'answer queries only with an API key' },
     perMinute: {
       flags: '--per-minute <n>',
@@ -76,6 +82,10 @@ export const serve = defineCommand<Options, RunningServer>({
     },
   },
   async run({ model = builtinModel, data, ...options }, note) {
+    if (options.int8 && options.circuit)
+      throw new UsageError(
+        '--int8: expected no --circuit beside it, got both; what they cost together was never measured',
+      );
     const progress = importBar();
     // Not an option: other users of the machine see the arguments of a process.
     const adminKey = process.env[adminKeyVariable] || undefined;

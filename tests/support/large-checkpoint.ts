@@ -36,6 +36,12 @@ export function writeLargeCheckpoint(dir: string, { layers, documents }: { layer
     vocab_size: WORD_TOKENS + documents,
   });
   const numbers = Float32Array.from({ length: NUMBERS_DRAWN }, () => Math.sqrt(12) * (rng.next() - 0.5));
+  const scaled = new Map<number, Float32Array>();
+  const numbersOf = (scale: number): Float32Array => {
+    let known = scaled.get(scale);
+    if (!known) scaled.set(scale, (known = numbers.map((x) => scale * x)));
+    return known;
+  };
   const weights = new Map(
     expectedWeights(config).map(({ name, shape }): [string, WeightTensor] => {
       const scale = /shared|bias/.test(name)
@@ -51,7 +57,7 @@ export function writeLargeCheckpoint(dir: string, { layers, documents }: { layer
           get data() {
             return name.endsWith('norm.weight')
               ? new Float32Array(shape[0]).fill(1)
-              : repeated(numbers, first, elementCount(shape), scale);
+              : repeated(numbersOf(scale), first, elementCount(shape));
           },
         },
       ];
@@ -69,12 +75,11 @@ export function writeLargeCheckpoint(dir: string, { layers, documents }: { layer
   });
 }
 
-/** `count` of `numbers` from `first` on, and from the beginning again, each times `scale`. */
-function repeated(numbers: Float32Array, first: number, count: number, scale: number): Float32Array {
-  const scaled = numbers.map((x) => scale * x);
+/** `count` of `numbers` from `first` on, and from the beginning again. */
+function repeated(numbers: Float32Array, first: number, count: number): Float32Array {
   const data = new Float32Array(count);
   for (let done = 0, from = first; done < count; from = 0) {
-    const part = scaled.subarray(from, from + count - done);
+    const part = numbers.subarray(from, from + count - done);
     data.set(part, done);
     done += part.length;
   }
