@@ -142,6 +142,9 @@ const kinds = {
   modelUnavailable: { status: 503, code: 'model_unavailable', title: 'The model does not answer' },
 } as const satisfies Record<string, Kind>;
 
+/** All kinds of problems there are. */
+export const problemKinds: readonly Kind[] = Object.values(kinds);
+
 interface Answer {
   readonly kind: Kind;
   /** The error's message where left out. */
