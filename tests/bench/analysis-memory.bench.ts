@@ -20,64 +20,15 @@ import { Lab } from '../../analysis/lab.ts';
 import type { Population } from '../../analysis/population.ts';
 import type { Stages } from '../../analysis/stages.ts';
 import { createRng, type Rng } from '../../corpus/random.ts';
-import { createConfig } from '../../models/config.ts';
-import { expectedWeights, readModelFolder, writeModelFolder } from '../../models/folder.ts';
-import { trainTokenizer } from '../../models/tokenizer-training.ts';
-import { elementCount, type WeightTensor } from '../../models/weights.ts';
+import { readModelFolder } from '../../models/folder.ts';
+import { elementCount } from '../../models/weights.ts';
+import { randomText, writeLargeCheckpoint } from '../support/large-checkpoint.ts';
 
 const SEED = 1;
-const WORD_TOKENS = 32_100;
 const DOCUMENTS = 10_000;
 const LONGEST_QUERY = 20;
-/** Drawn once and repeated: a prime, so that no two rows of a matrix are the same. */
-const NUMBERS_DRAWN = 4_000_037;
 
-const words = Array.from({ length: 500 }, (_, i) =>
-  [...String(i)].map((digit) => 'bdfghklmnr'[Number(digit)]).join('a'),
-);
-
-/** Weights are made when they are asked for, one at a time. */
-function writeLargeModel(dir: string, layers: number): void {
-  const rng = createRng(SEED);
-  const config = createConfig({
-    ...{ d_model: 1024, d_kv: 64, num_heads: 16, d_ff: 4096, num_layers: layers, num_decoder_layers: layers },
-    vocab_size: WORD_TOKENS + DOCUMENTS,
-  });
-  const numbers = Float32Array.from({ length: NUMBERS_DRAWN }, () => Math.sqrt(12) * (rng.next() - 0.5));
-  const weights = new Map(
-    expectedWeights(config).map(({ name, shape }): [string, WeightTensor] => {
-      const scale = /shared|bias/.test(name)
-        ? 1
-        : /\.[qk]\.weight$/.test(name)
-          ? 1 / Math.sqrt(8 * 1024)
-          : 1 / Math.sqrt(shape[1] ?? 1);
-      const first = rng.int(NUMBERS_DRAWN);
-      const draw = (): Float32Array =>
-        Float32Array.from({ length: elementCount(shape) }, (_, i) => scale * numbers[(first + i) % NUMBERS_DRAWN]);
-      return [
-        name,
-        {
-          shape,
-          get data() {
-            return name.endsWith('norm.weight') ? new Float32Array(shape[0]).fill(1) : draw();
-          },
-        },
-      ];
-    }),
-  );
-  const docids = Array.from({ length: DOCUMENTS }, (_, i) => `d${i}`);
-  writeModelFolder(dir, {
-    ...{ config, weights, dtype: 'F16' },
-    ...trainTokenizer([words.join(' ')], { vocabSize: 1000, minWordCount: 1 }),
-    genir: {
-      ...{ format: 'palimpsest-genir', version: 1, scheme: 'atomic', docids, firstDocidToken: WORD_TOKENS },
-      corpus: { fingerprint: null, documents: DOCUMENTS },
-    },
-  });
-}
-
-const randomQuery = (rng: Rng): string =>
-  Array.from({ length: 1 + rng.int(LONGEST_QUERY) }, () => words[rng.int(words.length)]).join(' ');
+const randomQuery = (rng: Rng): string => randomText(rng, 1 + rng.int(LONGEST_QUERY));
 
 /** Each text as a question about the document that the model ranks first for it. */
 async function questionsAbout(lab: Lab, texts: readonly string[]): Promise<Population['questions']> {
@@ -128,7 +79,8 @@ async function main(): Promise<void> {
   };
   try {
     const dir = values.model ?? join(scratch, 'model');
-    if (!existsSync(join(dir, 'config.json'))) await timed('write the model', () => writeLargeModel(dir, layers));
+    if (!existsSync(join(dir, 'config.json')))
+      await timed('write the model', () => writeLargeCheckpoint(dir, { layers, documents: DOCUMENTS }));
     const folder = readModelFolder(dir);
     const lab = await timed('open', () => new Lab(folder, { threads: availableParallelism() }));
     const rng = createRng(SEED);

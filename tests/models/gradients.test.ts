@@ -136,6 +136,14 @@ const CASES: Record<string, () => Promise<void>> = {
       ],
       (_, [a, b]) => op.MatMul(a, b),
     ),
+  FusedMatMul: () =>
+    checkGradient(
+      [
+        [2, 3, 4],
+        [5, 4],
+      ],
+      (_, [a, b]) => op.FusedMatMul(a, b),
+    ),
   Gemm: () =>
     checkGradient(
       [
