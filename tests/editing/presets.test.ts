@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { presets, settingsFor, withOldWeight } from '../../editing/presets.ts';
+import { presets, settingsFor, withBankFor, withOldWeight } from '../../editing/presets.ts';
 
 describe('withOldWeight', () => {
   it('multiplies what old documents count in rows and weights, and nothing else', () => {
@@ -29,4 +29,10 @@ describe('settingsFor', () => {
   it('has nothing of a preset but its settings', () => {
     assert.ok(!('meaning' in settingsFor('rows', 1000)));
   });
+});
+
+it('withBankFor draws fewer queries for a model that is slow to read them', () => {
+  const sizes = [1e6, 62e6, 2e8, 7e8, 1e10].map((weights) => withBankFor(presets.ledger, weights).bank.size);
+  assert.deepEqual(sizes, [8000, 8000, 2500, 1000, 1000]);
+  assert.deepEqual(withBankFor(presets.ledger, 7e8), { ...presets.ledger, bank: { size: 1000, seed: 1 } });
 });
