@@ -7,10 +7,11 @@ import type { ModelFolder } from '../models/folder.ts';
 import { isImported } from '../models/genir.ts';
 import { int64, tensor, type Feeds, type FloatTensor } from '../models/session.ts';
 import { padBatch } from '../models/tokenizer.ts';
+import { giveWay } from './right-of-way.ts';
 import { noPrefix, type Activations, type Prefix, type Reading } from './reading.ts';
 
 /** Queries that run through the decoder together. */
-const BATCH = 64;
+const BATCH = 32;
 
 /** Docids of one token each: nothing is read before it, and document n has row n. */
 export class AtomicReading implements Reading {
@@ -38,9 +39,24 @@ export class AtomicReading implements Reading {
     _prefixes: readonly Prefix[],
     read: readonly ActivationName[],
   ): Promise<{ readonly last: Activations; readonly before: Activations }> {
-    const last = await this.lab.decode(await this.lab.encode(texts), { read });
+    const last: Record<string, FloatTensor> = {};
+    // Queries of like length, so that little is padded.
+    const order = Int32Array.from(texts.keys()).sort((a, b) => texts[a].length - texts[b].length || a - b);
+    for (let from = 0; from < order.length; from += BATCH) {
+      const queries = order.subarray(from, from + BATCH);
+      giveWay();
+      const encoded = await this.lab.encode(Array.from(queries, (q) => texts[q]));
+      giveWay();
+      const part = await this.lab.decode(encoded, { read });
+      for (const name of read) {
+        const { data, shape } = part[name];
+        const width = shape[1];
+        const all = (last[name] ??= tensor(new Float32Array(texts.length * width), [texts.length, width]));
+        queries.forEach((q, i) => all.data.set(data.subarray(i * width, (i + 1) * width), q * width));
+      }
+    }
     const before = read.map((name) => [name, tensor(new Float32Array(0), [0, last[name].shape[1]])]);
-    return { last, before: Object.fromEntries(before) as Activations };
+    return { last: last, before: Object.fromEntries(before) as Activations };
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { tensor, type FloatTensor } from '../models/session.ts';
 import { bestGraph } from './edit-graphs.ts';
+import { giveWay } from './right-of-way.ts';
 import { ASIDE, RUN_SCORES, type EditModel, type Scores } from './edit-model.ts';
 
 export type BestRows = Pick<Scores, 'rivals' | 'best'>;
@@ -26,6 +27,7 @@ export async function bestRows(
   for (let from = 0; from < Q; from += step) {
     const size = Math.min(step, Q - from);
     const part = tensor(states.data.subarray(from * D, (from + size) * D), [size, D]);
+    giveWay();
     const out = await session.run({ states: part, rows, bias });
     const [best, rivals] = [out.best.data as Float32Array, out.rivals.data as BigInt64Array];
     for (let q = 0; q < size; q++) {

@@ -12,6 +12,7 @@ import { AtomicReading, rerun } from './atomic-reading.ts';
 import { outputWeight, restateGraph, scoresGraph, streamGraph } from './edit-graphs.ts';
 import { takeRows } from './methods/rows/problem.ts';
 import { PathReading } from './path-reading.ts';
+import { giveWay } from './right-of-way.ts';
 import { noPrefix, type EditLab, type Prefix, type Reading } from './reading.ts';
 
 /** A model whose weights cannot be edited before it was analysed. */
@@ -241,6 +242,7 @@ export class EditModel {
         k: int64([k]),
         own: int64(owns ? Array.from(owns, (row) => Math.max(0, row)) : new Array<number>(size).fill(0), [size, 1]),
       };
+      giveWay();
       const out = await session.run(feeds);
       const [best, logP, ownScore] = ['best', 'log_p', 'own_score'].map((name) => out[name].data as Float32Array);
       const rivals = out.rivals.data as BigInt64Array;
@@ -290,6 +292,7 @@ export class EditModel {
       keys: observed.keys.get(this.lastLayer)!,
       delta: tensor(deltas[0].delta, [F, D]),
     };
+    giveWay();
     return (await session.run(feeds)).states as FloatTensor;
   }
 

@@ -6,10 +6,11 @@ import { EditorError, received } from './crossing-errors.ts';
 import { EditLog } from './edit-log.ts';
 import { type VersionBase } from './edited-version.ts';
 import type { RunOptions, UndoOptions } from './editor.ts';
-import type { EditorSetup, EditTask, FromEditor, ToEditor } from './editor-worker.ts';
+import type { AboutRequest, EditorSetup, EditTask, FromEditor, ToEditor } from './editor-worker.ts';
 import type { EditOutcome, EditRequest } from './operations.ts';
 import type { EditSettings } from './presets.ts';
 import { newestVersion, readPublished, type PublishedVersion } from './published-version.ts';
+import { searchesUnderWay } from './right-of-way.ts';
 
 export interface EditorThreadOptions {
   readonly modelDir: string;
@@ -51,6 +52,7 @@ export class EditorThread {
   private worker: Worker | undefined;
   private ended: Promise<void> = Promise.resolve();
   private idle: (() => void) | undefined;
+  private shortened: (() => void) | undefined;
   private closed = false;
 
   /** Reads the version in force from the log. @throws ForeignEditsError, StoreOpenError, StoreVersionError */
@@ -122,11 +124,24 @@ export class EditorThread {
     signal?.addEventListener('abort', this.cancel);
   }
 
+  /**
+   * Lets the thread write the log of the store into its file, where it has become long: to be called between two edits, when
+   * nobody reads what the last one changed.
+   */
+  async shortenLog(): Promise<void> {
+    if (!this.worker || this.current) return;
+    await new Promise<void>((resolve) => {
+      this.shortened = resolve;
+      this.worker!.postMessage({ kind: 'shorten' } satisfies ToEditor);
+    });
+  }
+
   private readonly cancel = (): void => this.worker?.postMessage({ kind: 'cancel' } satisfies ToEditor);
 
   private start(): Worker {
     const { modelDir, path, dataDir, settings, threads, circuit, databaseUrl } = this.options;
-    const setup: EditorSetup = { modelDir, path, dataDir, settings, threads, circuit, databaseUrl };
+    const searches = searchesUnderWay;
+    const setup: EditorSetup = { modelDir, path, dataDir, settings, threads, circuit, databaseUrl, searches };
     const worker = startThread(new URL('./editor-worker', import.meta.url), { workerData: setup });
     let death: Error | undefined;
     worker.on('message', (message: FromEditor) => this.receive(message));
@@ -134,6 +149,7 @@ export class EditorThread {
     this.ended = new Promise((resolve) =>
       worker.once('exit', (code) => {
         this.worker = undefined;
+        this.shortened?.();
         this.lose(death ?? new Error(`stopped with code ${code}`));
         resolve();
       }),
@@ -142,6 +158,11 @@ export class EditorThread {
   }
 
   private receive(message: FromEditor): void {
+    if (message.kind === 'shortened') this.shortened?.();
+    else this.hear(message);
+  }
+
+  private hear(message: AboutRequest): void {
     const { options } = this.current!;
     if (message.kind === 'progress') return options.onProgress?.(message.progress);
     if (message.kind === 'done') {

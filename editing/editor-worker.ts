@@ -2,6 +2,7 @@
  * @file The thread that edits: owns the model that edits are tried on, and the connection that writes them. It opens both
  * with the first request; where that fails, the next one tries again.
  */
+import { statSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openStore, type Store } from '../corpus/store.ts';
 import { readModelFolder } from '../models/folder.ts';
@@ -11,6 +12,7 @@ import { Editor, type RunOptions, type UndoOptions } from './editor.ts';
 import type { EditOutcome, EditRequest } from './operations.ts';
 import type { EditSettings } from './presets.ts';
 import type { PublishedVersion } from './published-version.ts';
+import { giveWayTo } from './right-of-way.ts';
 import { openStream } from './stream/database-url.ts';
 import { StreamConflictError } from './stream/edit-stream.ts';
 import { SharedStore } from './stream/shared-store.ts';
@@ -25,6 +27,8 @@ export interface EditorSetup {
   readonly threads: number | undefined;
   readonly circuit: boolean | undefined;
   readonly databaseUrl: string | undefined;
+  /** `searchesUnderWay` of the thread that serves. */
+  readonly searches: SharedArrayBuffer;
 }
 
 export type EditTask =
@@ -33,10 +37,15 @@ export type EditTask =
   | { readonly kind: 'revert'; readonly seq: number; readonly options: UndoOptions };
 
 export type ToEditor =
-  { readonly kind: 'run'; readonly task: EditTask } | { readonly kind: 'cancel' } | { readonly kind: 'close' };
+  | { readonly kind: 'run'; readonly task: EditTask }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'shorten' }
+  | { readonly kind: 'close' };
+
+export type FromEditor = AboutRequest | { readonly kind: 'shortened' };
 
 /** About the request under way, of which there is one at most. */
-export type FromEditor =
+export type AboutRequest =
   | { readonly kind: 'progress'; readonly progress: EditProgress }
   | {
       readonly kind: 'done';
@@ -49,6 +58,7 @@ export type FromEditor =
 const port = parentPort!;
 const send = (message: FromEditor): void => port.postMessage(message);
 const setup = workerData as EditorSetup;
+giveWayTo(setup.searches);
 
 let store: Store | undefined;
 let shared: SharedStore | undefined;
@@ -113,6 +123,16 @@ async function run(task: EditTask): Promise<void> {
   }
 }
 
+/** A longer log is written into the database. SQLite would do it in the thread that commits next, and that may serve. */
+const maxLogBytes = 3 << 20;
+
+/** What somebody reads is left for another time. */
+function shorten(): void {
+  const log = store && statSync(`${setup.path}-wal`, { throwIfNoEntry: false });
+  if (log && log.size > maxLogBytes) store!.database.pragma('wal_checkpoint(PASSIVE)');
+  send({ kind: 'shortened' });
+}
+
 async function close(): Promise<void> {
   await shut();
   port.close();
@@ -121,6 +141,7 @@ async function close(): Promise<void> {
 const handlers: { readonly [K in ToEditor['kind']]: (message: Extract<ToEditor, { kind: K }>) => void } = {
   run: ({ task }) => void run(task),
   cancel: () => controller?.abort(),
+  shorten,
   close: () => void close(),
 };
 

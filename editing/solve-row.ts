@@ -11,6 +11,7 @@ import { rowSolvers, type RowOptions } from './methods/rows/table.ts';
 import type { RowSettings, SolvedMethod } from './presets.ts';
 import type { OldView, QueryBank } from './query-bank.ts';
 import type { Prefix } from './reading.ts';
+import { giveWay } from './right-of-way.ts';
 
 /** The document's queries. */
 export interface OwnQueries {
@@ -83,6 +84,7 @@ export function solveRow(
   const touched = new Set(start && placesIn(view, start.touched));
   let row = start?.row ?? prior;
   for (let first = true; ; first = false) {
+    giveWay();
     const isKnown = first && start !== undefined;
     if (!isKnown && !touch(touched, view, row, aside) && !first) break;
     const old = oldQueries(
@@ -93,6 +95,7 @@ export function solveRow(
       settings.oldDocument,
       model.documents,
     );
+    giveWay();
     row = run(settings.method, { ...problem, old }, settings.options, tensor(row, [1, D]));
   }
   return { row, touched: Int32Array.from(touched, (i) => view.places[i]).sort() };

@@ -11,6 +11,7 @@ import {
   type EditedLayer,
   type PriorOptions,
 } from './method.ts';
+import { giveWay } from '../right-of-way.ts';
 import { addInto } from './products.ts';
 
 /** An entry that a ledger does not have, or has already. */
@@ -131,7 +132,9 @@ export class Ledger {
   private solution(): { readonly factor: Factor; readonly x: Float64Array } {
     if (!this.solved) {
       const F = this.layer.covariance.size;
+      giveWay();
       const factor = factorize(addInto(this.moments.value(this.left), this.prior), F, 'ledger');
+      giveWay();
       this.solved = { factor, x: solve(factor, this.cross.value(this.right), this.layer.d_model) };
     }
     return this.solved;

@@ -2,6 +2,7 @@ import { norm } from '../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../models/session.ts';
 import { marginGraph } from '../edit-graphs.ts';
 import { ASIDE, type EditModel, type Observed } from '../edit-model.ts';
+import { giveWay } from '../right-of-way.ts';
 
 export interface MarginOptions {
   /** By how much a query's own row should lead the best other one, in logits. */
@@ -37,6 +38,7 @@ export async function marginTargets(
   (shared ? aside.slice(0, 1) : aside).forEach((list, q) => {
     for (const row of list) bias[q * N + row] = ASIDE;
   });
+  giveWay();
   const out = await session.run({
     residual: observed.residual,
     keys: observed.keys.get(model.lastLayer)!,

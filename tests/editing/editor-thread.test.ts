@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -66,6 +67,25 @@ describe('an editor in a thread', () => {
     await thread.close();
     await assert.rejects(thread.edit(adding('torch')), { name: 'EditorError' });
     assert.equal((await start(world)).version.model.editSeq, 4);
+  });
+
+  it('writes a long log into the database between two edits', async () => {
+    const world = editWorld(tempFolder());
+    const thread = await start(world);
+    await thread.shortenLog(); // no thread yet, nothing to do
+    await thread.edit(adding('lantern'));
+    const store = openStore(world.path);
+    store.database.pragma('wal_autocheckpoint = 0');
+    const size = (): number => statSync(world.path).size;
+    const before = size();
+    store.writeMeta('test.short', 'x'.repeat(1 << 20));
+    await thread.shortenLog();
+    assert.equal(size(), before);
+    store.writeMeta('test.long', 'x'.repeat(4 << 20));
+    await thread.shortenLog();
+    assert.ok(size() >= before + (5 << 20), `${size()}`);
+    store.close();
+    assert.equal((await thread.edit(adding('lamp'))).seq, 2);
   });
 
   it('sends errors back with class and fields', async () => {
