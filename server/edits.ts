@@ -69,7 +69,7 @@ export class EditService {
   /** Does something between two edits. Those that are asked for meanwhile wait. */
   alone<T>(body: () => Promise<T>): Promise<T> {
     const turn = this.turns.then(body);
-    this.turns = turn.catch(() => undefined);
+    this.turns = turn.catch(() => undefined).then(() => this.editor.shortenLog());
     return turn;
   }
 

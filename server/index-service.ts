@@ -6,6 +6,7 @@ import type { Store } from '../corpus/store.ts';
 import { EditLog } from '../editing/edit-log.ts';
 import type { NamedVersion } from '../editing/merge.ts';
 import { readPublished } from '../editing/published-version.ts';
+import { searchBegins, searchEnds } from '../editing/right-of-way.ts';
 import { beamsFor } from '../models/beam/beams.ts';
 import { InferencePool, PoolError, type PoolOptions } from '../models/pool.ts';
 import type { AnyExplanation } from '../analysis/explanation.ts';
@@ -76,8 +77,11 @@ const attempts = 3;
 /** Until the log is tried again that somebody else reads, and that holds what was to be forgotten. */
 const forgetAgainMs = 1000;
 
-/** A longer log is written into the database when nobody reads from it: a pinned reader makes it grow. */
-const maxLogBytes = 16 << 20;
+/**
+ * A longer log is written into the database when nobody reads from it: a pinned reader makes it grow. The thread that edits
+ * does it sooner; here it is left to those who only follow.
+ */
+const maxLogBytes = 64 << 20;
 
 /**
  * A corpus and the model that indexes it, answering together, every answer from one version of both. Documents without a
@@ -165,9 +169,11 @@ export class IndexService {
   /** @throws QueueFullError, PoolError, ExplainerError, ExplainerBusyError, InvalidFilterError, UnknownDocidError */
   async search(search: Search): Promise<Found> {
     this.searches++;
+    searchBegins();
     try {
       return await this.find(search);
     } finally {
+      searchEnds();
       if (--this.searches === 0) this.onIdle?.();
     }
   }
