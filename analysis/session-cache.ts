@@ -1,8 +1,8 @@
 import type { Graph } from '../models/onnx/graph.ts';
 import { Session } from '../models/session.ts';
 
-/** Sessions kept open, and the weights in them: what a session holds of a large model it holds for itself. */
-const MAX_SESSIONS = 6;
+/** Sessions kept open (an edit uses seven), and the weights in them: what a session holds of a large model it holds for itself. */
+const MAX_SESSIONS = 8;
 const MAX_SESSION_BYTES = 3 * 2 ** 30;
 
 /** Sessions of graphs, opened once and kept while there is room for their weights. */
