@@ -49,7 +49,7 @@ function pathItem({ path, operations }: Route): Json {
     name,
     in: 'path',
     required: true,
-    schema: { type: 'string' },
+    schema: { type: 'string', minLength: 1 },
   }));
   const entries = Object.entries(operations).map(([method, spec]) => [
     method,

@@ -1257,6 +1257,39 @@ export interface components {
       figures?: components['schemas']['EditFigures'];
       requestId: string;
     };
+    AuditResponse: {
+      entries: {
+        id: string;
+        /** Format: date-time */
+        at: string;
+        /** @description Name of a key; null where an edit at the command line named nobody. */
+        actor: string | null;
+        /** @enum {string} */
+        action:
+          | 'edit'
+          | 'undo'
+          | 'revert'
+          | 'key.create'
+          | 'key.rotate'
+          | 'key.revoke'
+          | 'analysis.start'
+          | 'compaction.start'
+          | 'evaluation.start'
+          | 'export.start'
+          | 'export.delete'
+          | 'import.start'
+          | 'snapshot.create'
+          | 'snapshot.delete'
+          | 'task.cancel';
+        /** @description The number of an edit or a task, the name of a key or a snapshot. */
+        subject: string;
+        /** @description Says more; never a secret, never a text. */
+        details: unknown;
+        /** @description Of an edit. */
+        figures: components['schemas']['EditFigures'] | null;
+        requestId: string | null;
+      }[];
+    };
     Key: {
       /** @description Stands as the author in the list of edits. */
       name: string;
@@ -1318,39 +1351,6 @@ export interface components {
        * @default 86400
        */
       graceSeconds?: number;
-    };
-    AuditResponse: {
-      entries: {
-        id: string;
-        /** Format: date-time */
-        at: string;
-        /** @description Name of a key; null where an edit at the command line named nobody. */
-        actor: string | null;
-        /** @enum {string} */
-        action:
-          | 'edit'
-          | 'undo'
-          | 'revert'
-          | 'key.create'
-          | 'key.rotate'
-          | 'key.revoke'
-          | 'analysis.start'
-          | 'compaction.start'
-          | 'evaluation.start'
-          | 'export.start'
-          | 'export.delete'
-          | 'import.start'
-          | 'snapshot.create'
-          | 'snapshot.delete'
-          | 'task.cancel';
-        /** @description The number of an edit or a task, the name of a key or a snapshot. */
-        subject: string;
-        /** @description Says more; never a secret, never a text. */
-        details: unknown;
-        /** @description Of an edit. */
-        figures: components['schemas']['EditFigures'] | null;
-        requestId: string | null;
-      }[];
     };
     Readiness: {
       /**
