@@ -1,14 +1,12 @@
 /** What goes in and out of the running of a server: keys, who did what. */
 import { z } from 'zod';
-import { maxDocidLength } from '../corpus/documents.ts';
-import { auditActions } from './audit/actions.ts';
-import { exportName } from './folding/exports.ts';
+import { exportName } from './folding/export-name.ts';
 import { keyName } from './keys/keys.ts';
 import { scopes } from './keys/scope.ts';
 import { limits } from './limits.ts';
 import { named } from './named-schemas.ts';
 import type { ReadinessCheck } from './readiness.ts';
-import { editFigures, integerText, wholeNumber } from './schemas.ts';
+import { wholeNumber } from './schemas.ts';
 
 const instant = z.string().meta({ format: 'date-time' });
 
@@ -66,37 +64,6 @@ export const rotation = named(
   }),
 );
 
-export const auditParameters = z.strictObject({
-  actor: z.string().max(100).optional().describe('What this key did.'),
-  action: z.enum(auditActions).optional(),
-  docid: z.string().min(1).max(maxDocidLength).optional().describe('Edits of this document.'),
-  before: z
-    .string()
-    .regex(/^(edit|event)-\d{1,15}$/)
-    .optional()
-    .describe('Entries older than the one of this id.'),
-  limit: integerText(100, z.int().min(1).max(limits.page)),
-});
-
-export const auditResponse = named(
-  'AuditResponse',
-  z.strictObject({
-    entries: z.array(
-      z.strictObject({
-        id: z.string(),
-        at: instant,
-        actor: z.string().nullable().describe('Name of a key; null where an edit at the command line named nobody.'),
-        action: z.enum(auditActions),
-        subject: z.string().describe('The number of an edit or a task, the name of a key or a snapshot.'),
-        details: z.unknown().describe('Says more; never a secret, never a text.'),
-        figures: editFigures.nullable().describe('Of an edit.'),
-        requestId: z.string().nullable(),
-      }),
-    ),
-  }),
-);
-export type AuditResponse = z.output<typeof auditResponse>;
-
 const check = z.string().describe('`ok`, or what is missing.');
 
 export const readinessResponse = named(
@@ -105,7 +72,10 @@ export const readinessResponse = named(
     status: z
       .enum(['ready', 'loading', 'closing', 'failing'])
       .describe('failing: the data folder is not as it should be.'),
-    checks: z.strictObject({ model: check, store: check, version: check } satisfies Record<ReadinessCheck, z.ZodType>),
+    checks: z.strictObject({ model: check, store: check, version: check, replica: check } satisfies Record<
+      ReadinessCheck,
+      z.ZodType
+    >),
   }),
 );
 export type ReadinessResponse = z.output<typeof readinessResponse>;

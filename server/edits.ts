@@ -29,8 +29,11 @@ export class EditService {
   private readonly metrics: Metrics;
   private pending = 0;
   private turns: Promise<unknown> = Promise.resolve();
+  /** Throws where another server edits. */
+  readonly check: () => void;
 
-  constructor(index: IndexService, editor: EditorThread, metrics: Metrics) {
+  constructor(index: IndexService, editor: EditorThread, metrics: Metrics, check: () => void = () => undefined) {
+    this.check = check;
     this.index = index;
     this.editor = editor;
     this.metrics = metrics;
@@ -87,6 +90,7 @@ export class EditService {
   }
 
   private async run(kind: EditKind, edit: () => Promise<EditOutcome>, forgets = false): Promise<EditOutcome> {
+    this.check();
     if (this.pending > taskLimits.waiting) throw new TaskQueueFullError('edit', this.pending - 1);
     this.pending++;
     const startMs = performance.now();

@@ -14,12 +14,14 @@ import type { EditFigures } from '../editing/gate.ts';
 import { NothingToFoldError } from '../editing/compact.ts';
 import { ForeignEditsError } from '../editing/log-base.ts';
 import { IdempotencyKeyError, InvalidOperationError, VersionConflictError } from '../editing/operations.ts';
+import { StreamConflictError, StreamUnavailableError } from '../editing/stream/edit-stream.ts';
 import { AlreadyUndoneError, FoldedEditError, UndoConflictError } from '../editing/undo.ts';
 import { PoolError, QueueFullError } from '../models/pool.ts';
 import { EditRefusedError } from './edits.ts';
 import { KeyRequiredError, ScopeError } from './keys/authorize.ts';
 import { KeyExistsError, KeyNotFoundError, LastAdminKeyError } from './keys/errors.ts';
 import { RateLimitError } from './rate-limit.ts';
+import { SearcherError, SharedIndexError, StandbyError } from './replication/role.ts';
 import { NotReadyError, type Method } from './route.ts';
 import type { Problem } from './schemas.ts';
 import { CircuitCompactionError } from './folding/compact-served.ts';
@@ -123,6 +125,8 @@ const kinds = {
   keyNameTaken: { status: 409, code: 'key_name_taken', title: 'Another key has the name' },
   lastAdminKey: { status: 409, code: 'last_admin_key', title: 'There is no other admin key' },
   taskEnded: { status: 409, code: 'task_ended', title: 'The task has ended' },
+  notTheEditor: { status: 409, code: 'not_the_editor', title: 'Another server edits' },
+  notAlone: { status: 409, code: 'not_alone', title: 'Other servers have the same index' },
   precondition: { status: 412, code: 'precondition_failed', title: 'The document is another one' },
   bodyTooLarge: { status: 413, code: 'body_too_large', title: 'The body is too large' },
   mediaType: { status: 415, code: 'unsupported_media_type', title: 'The body has another type' },
@@ -221,6 +225,16 @@ const answers = [
   row(StoreFullError, () => ({
     kind: kinds.diskFull,
     detail: 'disk: expected room to write, got none; nothing was changed: free some space and try again',
+  })),
+  row(SearcherError, () => ({ kind: kinds.notTheEditor })),
+  row(SharedIndexError, () => ({ kind: kinds.notAlone })),
+  row(StandbyError, () => ({ kind: kinds.editorUnavailable, headers: retryLater })),
+  row(StreamConflictError, () => ({ kind: kinds.editorUnavailable, headers: retryLater })),
+  row(StreamUnavailableError, () => ({
+    kind: kinds.editorUnavailable,
+    detail:
+      'database: expected an answer, got none; whether the edit was made is not known: repeat it under the same Idempotency-Key',
+    headers: retryLater,
   })),
   row(EditorError, editorAnswer),
   row(UnknownDocidError, () => ({ kind: kinds.unknownDocid })),

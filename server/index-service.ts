@@ -238,7 +238,11 @@ export class IndexService {
   private async catchUp(version: NamedVersion | undefined): Promise<void> {
     const { last } = new EditLog(this.store);
     if (last === this.editSeq) this.version.unpin();
-    else await this.undisturbed(() => this.publish(version ?? writtenVersion(this.store, this.model)));
+    else {
+      // Another process may have gone on since the version was made.
+      const newest = version?.model.editSeq === last ? version : writtenVersion(this.store, this.model);
+      await this.undisturbed(() => this.publish(newest));
+    }
   }
 
   private async publish(version: NamedVersion): Promise<void> {

@@ -1,9 +1,10 @@
 import { accessSync, constants } from 'node:fs';
 import { EditLog } from '../editing/edit-log.ts';
+import type { Replica } from './replication/replica.ts';
 import type { ServerState } from './route.ts';
 
 /** What has to be so before queries are sent here. */
-export const readinessChecks = ['model', 'store', 'version'] as const;
+export const readinessChecks = ['model', 'store', 'version', 'replica'] as const;
 export type ReadinessCheck = (typeof readinessChecks)[number];
 
 export interface Readiness {
@@ -13,13 +14,13 @@ export interface Readiness {
 }
 
 /**
- * Whether to send queries here: every inference thread is up, the data folder can be read and written, and searches answer
- * from a version that was published.
+ * Whether to send queries here: every inference thread is up, the data folder can be read and written, searches answer
+ * from a version that was published, and it is the one that others answer from, or was before the database was lost.
  */
-export function readiness({ phase, current }: ServerState): Readiness {
+export function readiness({ phase, current, sharing }: ServerState): Readiness {
   if (phase === 'closing' || !current) {
     const missing = phase === 'closing' ? 'closing' : 'loading';
-    return { status: missing, checks: { model: missing, store: missing, version: missing } };
+    return { status: missing, checks: { model: missing, store: missing, version: missing, replica: missing } };
   }
   const model = current.ready ? 'ok' : 'an inference thread is starting anew';
   const store = problemOf(() => {
@@ -31,10 +32,28 @@ export function readiness({ phase, current }: ServerState): Readiness {
     const { last } = new EditLog(current.store);
     if (last < current.editSeq) throw new Error(`the log ends with edit ${last}, before ${current.editSeq}`);
   });
-  const checks = { model, store, version };
-  const failing = store !== 'ok' || version !== 'ok';
-  const status = failing ? 'failing' : phase === 'ready' && model === 'ok' ? 'ready' : 'loading';
+  const replica = sharing ? ofReplica(sharing.replica) : { check: 'ok', status: 'ready' as const };
+  const checks = { model, store, version, replica: replica.check };
+  const failing = store !== 'ok' || version !== 'ok' || replica.status === 'failing';
+  const ready = phase === 'ready' && model === 'ok' && replica.status === 'ready';
+  const status = failing ? 'failing' : ready ? 'ready' : 'loading';
   return { status, checks };
+}
+
+/** So many edits others may be ahead before queries are better sent to them. */
+const mostBehind = 100;
+
+/**
+ * A server that has known all edits once goes on answering without the database, as of the last edit it knows: all searchers
+ * would go at once otherwise. Where the database answers and many edits are missing, others know better.
+ */
+function ofReplica(replica: Replica): { check: string; status: Readiness['status'] } {
+  const { connected, lagEdits, problem } = replica.status;
+  if (replica.ended !== undefined) return { check: replica.ended, status: 'failing' };
+  const behind = lagEdits ? `${lagEdits} edits behind` : 'ok';
+  if (!replica.wasComplete) return { check: problem ?? 'reading the stream of edits', status: 'loading' };
+  if (!connected) return { check: problem ?? 'no answer of the database', status: 'ready' };
+  return { check: behind, status: lagEdits > mostBehind ? 'loading' : 'ready' };
 }
 
 function problemOf(look: () => void): string {

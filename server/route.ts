@@ -7,6 +7,8 @@ import type { IndexService } from './index-service.ts';
 import type { ApiKey, Keys } from './keys/keys.ts';
 import type { Access } from './keys/scope.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { SharedIndexError } from './replication/role.ts';
+import type { Sharing } from './replication/sharing.ts';
 import type { TaskRegistry } from './tasks/registry.ts';
 
 export type Phase = 'loading' | 'ready' | 'closing';
@@ -29,6 +31,8 @@ export class ServerState {
   keyring: Keys | undefined = undefined;
   editor: EditService | undefined = undefined;
   opener: Reopen | undefined = undefined;
+  /** What this server has in common with others. */
+  sharing: Sharing | undefined = undefined;
   /** Whether looking needs a key too. */
   searchLocked = false;
   readonly metrics = new Metrics();
@@ -58,8 +62,14 @@ export class ServerState {
 
   /** @throws NotReadyError while there is nothing to put in its place */
   get reopen(): Reopen {
+    if (this.sharing) throw new SharedIndexError('compaction');
     if (!this.opener) throw new NotReadyError(this.phase);
     return this.opener;
+  }
+
+  /** Changes what all servers of an index have: here at once, with others in the same order everywhere. */
+  async share<T>(change: () => T): Promise<T> {
+    return this.sharing ? this.sharing.share(this.index, change) : change();
   }
 
   /** @throws NotReadyError while there are none */

@@ -11,6 +11,7 @@ import { maxDocidLength } from '../corpus/documents.ts';
 import { explanation, pathExplanation } from './explanation-schema.ts';
 import { modes } from './index-service.ts';
 import { limits } from './limits.ts';
+import { roles } from './replication/role.ts';
 import { named } from './named-schemas.ts';
 import { taskKinds, taskLimits, taskStates } from './tasks/task.ts';
 
@@ -234,6 +235,20 @@ export const infoResponse = named(
       categories: z.array(z.string()).describe('Values of the metadata field category, where documents have one.'),
     }),
     editSeq: z.int().min(0),
+    role: z.enum(roles),
+    replica: z
+      .strictObject({
+        connected: z.boolean().describe('Whether the database answered when it was asked last.'),
+        edits: z.boolean().describe('Whether this server is the one that edits.'),
+        streamSeq: z.int().min(0).nullable().describe('Number of the last edit that the database was seen to have.'),
+        lagEdits: z.int().min(0).describe('Edits that searches here do not know of.'),
+        lagSeconds: z
+          .number()
+          .min(0)
+          .describe('Since nothing was missing here, as far as is known; 0 where nothing is.'),
+      })
+      .nullable()
+      .describe('Where several servers have the index in common.'),
     runtime: z.strictObject({ node: z.string(), onnxruntime: z.string() }),
     limits: z.record(z.string(), z.int()),
   }),

@@ -3,14 +3,21 @@ import type { AddressInfo } from 'node:net';
 import type { ImportProgress } from '../corpus/import.ts';
 import { EditorThread } from '../editing/editor-thread.ts';
 import { createApp } from './app.ts';
-import { openDataFolder, type DataFolder } from './data-folder.ts';
+import { baseOf, openDataFolder, type DataFolder } from './data-folder.ts';
 import { EditService } from './edits.ts';
+import { tidyExports } from './folding/exports.ts';
+import { removeOtherBases } from './folding/fold.ts';
+import { resumeImports } from './imports/work.ts';
 import { IndexService } from './index-service.ts';
 import { checkAdminKey, Keys } from './keys/keys.ts';
 import { jsonLog, textLog, type LogFormat } from './log.ts';
 import { watchState } from './metrics/watch-state.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
+import { checkRole, type Role } from './replication/role.ts';
+import { beginSharing, Sharing } from './replication/sharing.ts';
 import { ServerState } from './route.ts';
+import { tidySnapshots } from './snapshots/remove.ts';
+import { foundIn } from './tasks/left-behind.ts';
 import { TaskRegistry } from './tasks/registry.ts';
 
 export interface ServeOptions {
@@ -43,6 +50,10 @@ export interface ServeOptions {
   readonly logFormat?: LogFormat;
   /** Queries that may wait for an inference thread. @default 1024 */
   readonly maxQueue?: number;
+  /** @default all */
+  readonly role?: Role;
+  /** Where the stream of edits is, for another role than `all`. */
+  readonly databaseUrl?: string | undefined;
   /** Time for requests under way when the server closes. @default 10,000 */
   readonly drainMs?: number;
   readonly log?: (line: string) => void;
@@ -89,6 +100,8 @@ export interface RunningServer {
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
   const write = options.log ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const log = options.logFormat === 'json' ? jsonLog(write) : textLog(write);
+  const { role = 'all', databaseUrl } = options;
+  checkRole(role, databaseUrl);
   const model = await readModelInfo(options.modelDir, { circuit: options.circuit ?? false });
   if (options.adminKey !== undefined) checkAdminKey(options.adminKey);
   const state = new ServerState();
@@ -97,35 +110,44 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const http = createServer(createApp(state, log, options));
   const port = await listen(http, options.host, options.port);
   let data: DataFolder | undefined;
+  let sharing: Sharing | undefined;
   try {
-    data = openDataFolder(dataOptions(options, model));
-    const tasks = new TaskRegistry(data.store, log);
-    const { workers = 1, threads = 1, maxQueue = 1024, int8 = false } = options;
-    const index = await IndexService.open({
-      store: data.store,
-      model,
-      corpusName: data.corpusName,
-      workers,
-      threads,
-      maxQueue,
-      int8,
-      onBatch: (times) => state.metrics.batchDone(times),
-    });
+    const withOthers =
+      databaseUrl === undefined ? undefined : { role, databaseUrl, model, dataDir: options.dataDir, log };
+    const beginning = withOthers && (await beginSharing(withOthers));
+    data = openDataFolder({ ...dataOptions(options, model), follows: beginning?.follows });
+    const opened = data;
+    tidy(opened);
+    if (withOthers) state.sharing = sharing = await Sharing.open(withOthers, beginning!, opened);
+    const tasks = new TaskRegistry(data.store, log, foundIn(data.store));
+    const index = await openIndex(options, model, data, state);
     state.current = index;
     state.registry = tasks;
-    const edits = new EditService(index, editorThread(options, model, data), state.metrics);
+    sharing?.replica.publishTo(index);
+    const edits = new EditService(index, editorThread(options, model, data), state.metrics, () =>
+      sharing?.replica.checkEdits(),
+    );
     state.editor = edits;
+    state.opener = async (folded) => {
+      const next = await openIndex(options, folded, opened, state);
+      const before = state.index;
+      state.current = next;
+      await edits.replace(next, editorThread(options, folded, opened));
+      await before.retire();
+    };
     const keys = new Keys(data.store, options.adminKey);
-    const newAdminKey =
-      options.adminKey === undefined ? keys.makeFirst({ name: 'first start', requestId: null }) : undefined; // last: a start that fails shows none
+    const mayMakeKeys = options.adminKey === undefined && (!sharing || sharing.replica.status.edits);
+    const makeFirst = () => keys.makeFirst({ name: 'first start', requestId: null });
+    const newAdminKey = mayMakeKeys ? await state.share(makeFirst) : undefined; // last: a start that fails shows none
     state.keyring = keys;
+    resumeImports(tasks, { dataDir: data.dir, edits: () => state.edits, log });
     state.phase = 'ready';
-    const opened = data;
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => (closing ??= shutDown(http, state, opened, options.drainMs ?? 10_000));
     const url = `http://${urlHost(options.host)}:${port}`;
     return { url, port, state, index, tasks, data, newAdminKey, close };
   } catch (error) {
+    await sharing?.close();
     data?.close();
     http.close();
     http.closeAllConnections();
@@ -133,13 +155,26 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   }
 }
 
+function openIndex(options: ServeOptions, model: ModelInfo, { store, corpusName }: DataFolder, state: ServerState) {
+  const { workers = 1, threads = 1, maxQueue = 1024, int8 = false } = options;
+  const onBatch = (times: Parameters<typeof state.metrics.batchDone>[0]): void => state.metrics.batchDone(times);
+  return IndexService.open({ store, model, corpusName, workers, threads, maxQueue, int8, onBatch });
+}
+
+/** Removes what a process that was killed left half made. */
+function tidy({ dir, store }: DataFolder): void {
+  removeOtherBases(dir, baseOf(store).folder);
+  tidyExports(dir);
+  tidySnapshots(dir);
+}
+
 /** It starts with the first edit: it needs a model of its own, and reads a bank of queries. */
 function editorThread(
-  { threads, circuit }: ServeOptions,
+  { threads, circuit, databaseUrl }: ServeOptions,
   { dir, version, base }: ModelInfo,
   data: DataFolder,
 ): EditorThread {
-  const where = { modelDir: dir, path: data.store.database.name, dataDir: data.dir };
+  const where = { modelDir: dir, path: data.store.database.name, dataDir: data.dir, databaseUrl };
   return new EditorThread({ ...where, version, base, threads, circuit });
 }
 
@@ -162,10 +197,13 @@ async function shutDown(http: Server, state: ServerState, data: DataFolder, drai
   await drained;
   clearTimeout(limit);
   await state.editor?.close();
+  await state.sharing?.close();
   await state.current?.close();
+  state.sharing = undefined;
   state.current = undefined;
   state.registry = undefined;
   state.editor = undefined;
+  state.opener = undefined;
   state.keyring = undefined;
   data.close();
 }

@@ -1,9 +1,11 @@
+import { databaseUrlVariable } from '../../editing/stream/database-url.ts';
 import { banner } from '../banner.ts';
 import { currentModel } from '../data-folder.ts';
 import { adminKeyVariable } from '../keys/errors.ts';
 import { limits } from '../limits.ts';
 import { logFormats, type LogFormat } from '../log.ts';
 import { builtinModel } from '../paths.ts';
+import { roles, type Role } from '../replication/role.ts';
 import { startServer, type RunningServer } from '../serve.ts';
 import { defineCommand, integer, oneOf, UsageError, type Note } from './command.ts';
 import { importBar } from './import-bar.ts';
@@ -24,6 +26,8 @@ interface Options {
   corsOrigins?: string[];
   proxies: number;
   logFormat: LogFormat;
+  role: Role;
+  databaseUrl?: string;
 }
 
 export const serve = defineCommand<Options, RunningServer>({
@@ -74,6 +78,18 @@ export const serve = defineCommand<Options, RunningServer>({
       parse: integer(0, 100),
       default: 0,
     },
+    role: {
+      flags: '--role <role>',
+      description:
+        'all: everything in the data folder; editor, searcher: one of several servers with a database in common, of which the editor edits',
+      parse: oneOf(roles),
+      default: 'all',
+      env: 'PALIMPSEST_ROLE',
+    },
+    databaseUrl: {
+      flags: '--database-url <url>',
+      description: `postgres://USER:PASSWORD@HOST/DATABASE of those servers; other users of the machine see arguments, so rather ${databaseUrlVariable}`,
+    },
     logFormat: {
       flags: '--log-format <format>',
       description: 'text: what went wrong, in lines; json: every request too, an object a line',
@@ -90,7 +106,8 @@ export const serve = defineCommand<Options, RunningServer>({
     // Not an option: other users of the machine see the arguments of a process.
     const adminKey = process.env[adminKeyVariable] || undefined;
     const where = { modelDir: await currentModel(data, model), dataDir: data };
-    const start = startServer({ ...options, ...where, adminKey, log: note, onImport: progress.update });
+    const databaseUrl = options.databaseUrl ?? (process.env[databaseUrlVariable] || undefined);
+    const start = startServer({ ...options, ...where, databaseUrl, adminKey, log: note, onImport: progress.update });
     const server = await start.finally(progress.stop);
     note(banner(server));
     closeOnSignal(server, note);

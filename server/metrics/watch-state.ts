@@ -4,6 +4,7 @@ import type { EditFigures } from '../../editing/gate.ts';
 import { packageVersion } from '../paths.ts';
 import type { ServerState } from '../route.ts';
 import { readiness } from '../readiness.ts';
+import type { ReplicaStatus } from '../replication/replica.ts';
 import type { IndexService } from '../index-service.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -45,7 +46,36 @@ export function watchState(metrics: Metrics, state: ServerState): void {
   ofIndex('ledger_bytes', 'Bytes of the entries that are in force, their rows and deltas', ({ store }) =>
     ledgerBytes(store),
   );
+  ofReplica(
+    metrics,
+    state,
+    'replica_lag_edits',
+    'Edits of the database that searches here do not know of',
+    (status) => status.lagEdits,
+  );
+  ofReplica(
+    metrics,
+    state,
+    'replica_lag_seconds',
+    'Since nothing was missing here, as far as is known; 0 where nothing is',
+    (status) => status.lagSeconds,
+  );
+  ofReplica(metrics, state, 'replica_connected', '1 where the database answers', (status) => Number(status.connected));
+  ofReplica(metrics, state, 'replica_edits', '1 where this server is the one that edits', (status) =>
+    Number(status.edits),
+  );
   metrics.watch('tasks', 'Tasks that are remembered', ['kind', 'state'], () => tasks(state));
+}
+
+/** No value where a server has its index for itself. */
+function ofReplica(
+  metrics: Metrics,
+  state: ServerState,
+  name: string,
+  help: string,
+  read: (status: ReplicaStatus) => number,
+): void {
+  metrics.watch(name, help, [], () => (state.sharing ? [[{}, read(state.sharing.replica.status)]] : []));
 }
 
 function lastFigures({ documents }: IndexService): EditFigures | undefined {

@@ -5,6 +5,7 @@ import type { Store } from '../../corpus/store.ts';
 import { importedFingerprint } from '../fingerprint.ts';
 import { limits } from '../limits.ts';
 import { packageVersion } from '../paths.ts';
+import type { ReplicaStatus } from '../replication/replica.ts';
 import { operation, type Route } from '../route.ts';
 import { infoResponse, type InfoResponse } from '../schemas.ts';
 
@@ -39,6 +40,8 @@ export const infoRoute: Route = {
             categories: categories(store),
           },
           editSeq,
+          role: state.sharing?.replica.role ?? 'all',
+          replica: state.sharing ? replicaView(state.sharing.replica.status) : null,
           runtime: { node: process.versions.node, onnxruntime: onnxruntimeVersion() },
           limits,
         };
@@ -46,6 +49,10 @@ export const infoRoute: Route = {
     }),
   },
 };
+
+function replicaView({ connected, edits, streamSeq, lagEdits, lagSeconds }: ReplicaStatus): InfoResponse['replica'] {
+  return { connected, edits, streamSeq, lagEdits, lagSeconds };
+}
 
 /** More categories than a person can choose from are cut off. */
 const maxCategories = 200;

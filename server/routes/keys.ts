@@ -22,10 +22,11 @@ export const keysRoute: Route = {
       body: schemas.newKey,
       responses: { 201: { description: 'The key and its secret, shown once', schemas: [schemas.madeKey] } },
       problems: [409, 413, 415, 503, 507],
-      handle(call): schemas.MadeKeyView {
+      async handle(call): Promise<schemas.MadeKeyView> {
         const { expiresAt, ...asked } = call.body;
         const until = expiresAt && { expiresAt: new Date(expiresAt).toISOString() };
-        const made = call.state.keys.create({ ...asked, ...until }, actorOf(call));
+        const { keys } = call.state;
+        const made = await call.state.share(() => keys.create({ ...asked, ...until }, actorOf(call)));
         call.response.status(201).location(`/keys/${encodeURIComponent(made.key.name)}`);
         return secretOnce(call.response, made);
       },
@@ -48,8 +49,9 @@ export const keyRoute: Route = {
       access: 'admin',
       responses: { 204: { description: 'It is revoked' } },
       problems: [404, 409, 503, 507],
-      handle(call): undefined {
-        call.state.keys.revoke(nameOf(call.request), actorOf(call));
+      async handle(call): Promise<undefined> {
+        const { keys } = call.state;
+        await call.state.share(() => keys.revoke(nameOf(call.request), actorOf(call)));
         call.response.status(204);
       },
     }),
@@ -65,9 +67,11 @@ export const rotateKeyRoute: Route = {
       body: schemas.rotation,
       responses: { 200: { description: 'The key and its new secret, shown once', schemas: [schemas.madeKey] } },
       problems: [404, 413, 415, 503, 507],
-      handle(call): schemas.MadeKeyView {
+      async handle(call): Promise<schemas.MadeKeyView> {
+        const { keys } = call.state;
         const { graceSeconds } = call.body;
-        return secretOnce(call.response, call.state.keys.rotate(nameOf(call.request), graceSeconds, actorOf(call)));
+        const rotate = () => keys.rotate(nameOf(call.request), graceSeconds, actorOf(call));
+        return secretOnce(call.response, await call.state.share(rotate));
       },
     }),
   },
