@@ -3,7 +3,8 @@ import { circuitDecoderGraph } from './circuit.ts';
 import type { ModelFolder } from './folder.ts';
 import { atomicGenir, NotAnIndexError } from './genir.ts';
 import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
-import { inInt8 } from './int8.ts';
+import { openWith } from './int8.ts';
+import type { Graph } from './onnx/graph.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
 import { isLinear, unembedName } from './t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
@@ -93,8 +94,8 @@ const FORBIDDEN = -1e9;
 const ROOM = 1.1;
 
 /** The weights of a folder, with the word embeddings cut to `words` rows (docid rows are never looked up). */
-export function wordWeights(folder: ModelFolder, words: number, { int8 = false }: DecoderOptions = {}): WeightSource {
-  const weights: WeightSource = (name) => {
+export function wordWeights(folder: ModelFolder, words: number): WeightSource {
+  return (name) => {
     const weight = folder.tensor(name);
     if (name !== 'shared.weight') return weight;
     const shape = [words, weight.shape[1]];
@@ -107,7 +108,6 @@ export function wordWeights(folder: ModelFolder, words: number, { int8 = false }
       ...(place && { place: { ...place, byteLength: 4 * words * shape[1] } }),
     };
   };
-  return int8 ? inInt8(weights) : weights;
 }
 
 /**
@@ -318,10 +318,17 @@ interface Opened {
 
 async function openSession(folder: ModelFolder, edited: readonly string[], options: DecoderOptions): Promise<Opened> {
   const words = folder.genir!.firstDocidToken;
-  const [config, weights] = [{ ...folder.config, vocab_size: words }, wordWeights(folder, words, options)];
-  if (!options.circuit)
-    return { session: await Session.open(docidDecoderGraph(config, weights, edited), options), editable: undefined };
-  const circuit = circuitOf(storedCircuit(folder.dir, folder.genir!, config));
-  const { graph, editable } = circuitDecoderGraph(config, weights, circuit, edited);
-  return { session: await Session.open(graph, options), editable };
+  const config = { ...folder.config, vocab_size: words };
+  let editable: ReadonlySet<string> | undefined;
+  const graphOf = (weights: WeightSource): Graph => {
+    if (!options.circuit) return docidDecoderGraph(config, weights, edited);
+    const circuit = circuitOf(storedCircuit(folder.dir, folder.genir!, config));
+    const built = circuitDecoderGraph(config, weights, circuit, edited);
+    editable = built.editable;
+    return built.graph;
+  };
+  const session = await openWith(wordWeights(folder, words), options, (weights) =>
+    Session.open(graphOf(weights), options),
+  );
+  return { session, editable };
 }

@@ -26,7 +26,7 @@ import {
   type Parameters,
   type T5Parts,
 } from './t5.ts';
-import type { WeightTensor } from './weights.ts';
+import type { FilePlace, WeightTensor } from './weights.ts';
 
 /** A weight by HF's name, float32 in HF's orientation: linear maps are [out, in]. */
 export type WeightSource = (name: string) => WeightTensor;
@@ -61,22 +61,26 @@ function constants(g: Graph, weights: WeightSource): Applied {
     if (!value) known.set(key, (value = make()));
     return value;
   };
-  const inFile = (name: string, { shape, place }: WeightTensor): Value =>
-    once(`${name} in its file`, () => g.constantInFile(name, shape, place!));
+  const inFile = (name: string, shape: readonly number[], place: FilePlace): Value =>
+    once(`${name} in its file`, () => g.constant(name, 'float32', shape, place));
   const constant = (name: string, shape: readonly number[], weight: WeightTensor): Value => {
-    if (!weight.place) return g.constant(name, 'float32', shape, isLinear(name) ? transposed(weight) : weight.data);
-    return isLinear(name) ? op.T(inFile(name, weight)) : inFile(name, weight);
+    const { place } = weight;
+    if (!place) return g.constant(name, 'float32', shape, isLinear(name) ? transposed(weight) : weight.data);
+    const stored = inFile(name, weight.shape, place);
+    return isLinear(name) ? op.T(stored) : stored;
   };
   const product = (name: string, size: readonly [number, number]): ((x: Value) => Value) => {
     const weight = weights(name);
-    if (weight.int8) {
-      const { codes, scales, block } = weight.int8;
+    const { int8 } = weight;
+    if (int8) {
+      const { codes, scales, block } = int8;
       const [rows, columns] = weight.shape;
       const values = g.constant(`${name}:int8`, 'uint8', [rows, columns / block, block], codes);
-      const steps = g.constant(`${name}:scales`, 'float32', [scales.length], scales);
+      const steps = g.constant(`${name}:scales`, 'float32', [(rows * columns) / block], scales);
       return (x) => op.MatMulNBits(x, values, steps, rows);
     }
-    if (weight.place) return (x) => op.FusedMatMul(x, inFile(name, weight));
+    const { place } = weight;
+    if (place) return (x) => op.FusedMatMul(x, inFile(name, weight.shape, place));
     const right = once(name, () => constant(name, size, weight));
     return (x) => op.MatMul(x, right);
   };

@@ -53,9 +53,7 @@ export function lensGraph(
   const ready = readyForUnembed(p, x);
   const rows = g.input('rows', 'float32', [N, D]);
   const ofDocids = op.Gemm(ready, rows, { transB: true }); // [M, N]
-  const words = unembedding.place
-    ? g.constantInFile('words', [W, D], unembedding.place)
-    : g.constant('words', 'float32', [W, D], unembedding.data);
+  const words = g.constant('words', 'float32', [W, D], unembedding.place ?? unembedding.data);
   const ofWords = op.Gemm(ready, words, { transB: true }); // [M, W]
   const logits = op.Concat([ofDocids, ofWords], 1, N + W);
 

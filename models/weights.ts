@@ -22,16 +22,17 @@ export interface WeightTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
   /** Where graphs are to leave the values, for onnxruntime to map them into memory. */
-  readonly place?: FilePlace;
+  readonly place?: FilePlace | undefined;
   /** What graphs multiply with instead, where they are to be small and fast. */
-  readonly int8?: Int8Matrix;
+  readonly int8?: Int8Matrix | undefined;
 }
 
 /** A matrix [out, in] rounded to eight bits: row r, column c is scales[b] · (codes[r · in + c] − 128), b its block. */
 export interface Int8Matrix {
-  readonly codes: Uint8Array;
+  /** uint8 [out · in] */
+  readonly codes: Uint8Array | FilePlace;
   /** float32 [out · in / block] */
-  readonly scales: Float32Array;
+  readonly scales: Float32Array | FilePlace;
   /** Columns that share a scale, within a row. */
   readonly block: number;
 }

@@ -1,7 +1,7 @@
 import { wordWeights, type DecoderOptions } from '../decode.ts';
 import type { ModelFolder } from '../folder.ts';
 import type { WeightSource } from '../graphs.ts';
-import { inInt8 } from '../int8.ts';
+import { openWith } from '../int8.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type Tensor } from '../session.ts';
 import type { PaddedBatch } from '../tokenizer.ts';
 import { beamStepGraph, cacheName, candidateLists, listNames, queryGraph, type CandidateList } from './graphs.ts';
@@ -57,11 +57,13 @@ export class BeamModel {
   /** @param edited  weights that every run is given a delta of */
   static async open(folder: ModelFolder, edited: readonly string[], options: DecoderOptions): Promise<BeamModel> {
     const words = folder.genir!.firstDocidToken;
-    const wordsOnly = wordWeights(folder, words, options);
-    const query = await Session.open(queryGraph({ ...folder.config, vocab_size: words }, wordsOnly, edited), options);
+    const query = await openWith(wordWeights(folder, words), options, (weights) =>
+      Session.open(queryGraph({ ...folder.config, vocab_size: words }, weights, edited), options),
+    );
     const whole: WeightSource = (name) => folder.tensor(name);
-    const weights = options.int8 ? inInt8(whole) : whole;
-    const next = await Session.open(beamStepGraph(folder.config, weights, words, edited), options);
+    const next = await openWith(whole, options, (weights) =>
+      Session.open(beamStepGraph(folder.config, weights, words, edited), options),
+    );
     return new BeamModel(folder, query, next);
   }
 

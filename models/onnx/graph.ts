@@ -35,6 +35,8 @@ export interface Constant {
   readonly data: ConstantData | FilePlace;
 }
 
+const BYTES: { readonly [D in DType]: number } = { float32: 4, int64: 8, int32: 4, uint8: 1, bool: 1 };
+
 export const isInFile = (data: ConstantData | FilePlace): data is FilePlace => 'file' in data;
 
 export class GraphError extends Error {
@@ -68,22 +70,13 @@ export class Graph {
   }
 
   /** A tensor that is part of the model; onnxruntime may prepack it. */
-  constant(name: string, dtype: DType, shape: readonly number[], data: ConstantData): Value {
+  constant(name: string, dtype: DType, shape: readonly number[], data: ConstantData | FilePlace): Value {
     const size = shape.reduce((a, b) => a * b, 1);
-    if (data.length !== size)
-      throw new GraphError(`${name}: expected ${size} elements for shape [${shape.join(', ')}], got ${data.length}`);
+    const length = isInFile(data) ? data.byteLength / BYTES[dtype] : data.length;
+    if (length !== size)
+      throw new GraphError(`${name}: expected ${size} elements for shape [${shape.join(', ')}], got ${length}`);
     const value = this.value(name, dtype, shape);
     this.constants.set(name, { value, data });
-    return value;
-  }
-
-  /** The same with its values left in a file. */
-  constantInFile(name: string, shape: readonly number[], place: FilePlace): Value {
-    const bytes = 4 * shape.reduce((a, b) => a * b, 1);
-    if (place.byteLength !== bytes)
-      throw new GraphError(`${name}: expected ${bytes} bytes for shape [${shape.join(', ')}], got ${place.byteLength}`);
-    const value = this.value(name, 'float32', shape);
-    this.constants.set(name, { value, data: place });
     return value;
   }
 

@@ -63,7 +63,10 @@ describe('eight bits', () => {
   });
 
   it('are for linear maps whose rows are whole blocks', () => {
-    const weights = inInt8((name) => ({ shape: [8, name.includes('wi') ? BLOCK : BLOCK + 4], data: random(8 * 40) }));
+    const weights = inInt8(
+      (name) => ({ shape: [8, name.includes('wi') ? BLOCK : BLOCK + 4], data: random(8 * 40) }),
+      () => assert.fail('small weights stay in memory'),
+    );
     assert.ok(weights('a.wi.weight').int8);
     assert.ok(!weights('a.wo.weight').int8 && !weights('shared.weight').int8 && !weights('layer_norm.weight').int8);
   });

@@ -63,9 +63,12 @@ describe('weights in a file', () => {
 
   it('must be of the size that the shape has, and in one folder', () => {
     const g = new Graph();
-    assert.throws(() => g.constantInFile('w', [2, 3], { file: '/a/x', offset: 0, byteLength: 20 }), /24 bytes.*got 20/);
-    g.output('x', g.constantInFile('a', [1], { file: '/a/x', offset: 0, byteLength: 4 }));
-    g.output('y', g.constantInFile('b', [1], { file: '/b/x', offset: 0, byteLength: 4 }));
+    assert.throws(
+      () => g.constant('w', 'float32', [2, 3], { file: '/a/x', offset: 0, byteLength: 20 }),
+      /6 elements for shape \[2, 3\], got 5/,
+    );
+    g.output('x', g.constant('a', 'float32', [1], { file: '/a/x', offset: 0, byteLength: 4 }));
+    g.output('y', g.constant('b', 'float32', [1], { file: '/b/x', offset: 0, byteLength: 4 }));
     assert.throws(() => encodeModel(g), GraphError);
   });
 });
