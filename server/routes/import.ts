@@ -38,6 +38,7 @@ export const importRoute: Route = {
         const { request, query } = call;
         if (!request.is([jsonLines, 'application/jsonl']))
           throw new MediaTypeError(jsonLines, request.get('content-type'));
+        call.state.edits.check(); // before anything of the body is read
         return query.task ? startImport(call) : streamImport(call);
       },
     }),

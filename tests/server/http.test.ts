@@ -181,7 +181,7 @@ describe('operations', () => {
   it('is alive and ready', async () => {
     assert.deepEqual((await get(`${url}/livez`)).body, { status: 'ok' });
     const ready = await get(`${url}/readyz`);
-    const checks = { model: 'ok', store: 'ok', version: 'ok' };
+    const checks = { model: 'ok', store: 'ok', version: 'ok', replica: 'ok' };
     assert.deepEqual([ready.status, ready.body], [200, { status: 'ready', checks }]);
   });
 
