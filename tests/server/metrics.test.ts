@@ -131,7 +131,10 @@ describe('GET /readyz', () => {
     renameSync(file, `${file}.away`);
     const gone = await get<{ status: string; checks: object }>(`${server.url}/readyz`);
     assert.equal(gone.status, 503);
-    assert.deepEqual(gone.body, { status: 'failing', checks: { model: 'ok', store: 'ENOENT', version: 'ok', replica: 'ok' } });
+    assert.deepEqual(gone.body, {
+      status: 'failing',
+      checks: { model: 'ok', store: 'ENOENT', version: 'ok', replica: 'ok' },
+    });
     renameSync(`${file}.away`, file);
     assert.equal((await get(`${server.url}/readyz`)).status, 200);
     assert.equal((await get(`${server.url}/healthz`)).status, 200);
