@@ -107,6 +107,21 @@ describe('the command evaluate', () => {
     );
   });
 
+  it('measures the model in eight bits beside it, with what both cost', async () => {
+    const { code, stdout, stderr } = await evaluate(...given, '--int8', '--json');
+    assert.equal(code, 0, stderr);
+    type Cost = Record<'p50Ms' | 'weightBytes', number>;
+    const { int8 } = JSON.parse(stdout) as { int8: Numbers & { costs: Record<'float32' | 'int8', Cost> } };
+    assertNumbers(int8);
+    assert.ok(int8.costs.int8.weightBytes < int8.costs.float32.weightBytes);
+    assert.ok(int8.costs.int8.p50Ms > 0);
+    const told = await evaluate(...given, '--int8', '--limit', '5');
+    assert.match(told.stdout, /\ngenir .*\ngenir-int8 .*\n\none query on one core, median: float32 \S+ ms and \S+ MB/);
+    const other = await evaluate(...given, '--int8', '--mode', 'bm25');
+    assert.equal(other.code, 2);
+    assert.match(other.stderr, /--int8: expected --mode genir beside it, got --mode bm25/);
+  });
+
   it('measures BM25 without a model', async () => {
     const { code, stdout, stderr } = await evaluate('--corpus', corpus, '--mode', 'bm25', '--model', '/none', '--json');
     assert.equal(code, 0, stderr);
