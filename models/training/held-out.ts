@@ -7,7 +7,7 @@ import type { Batch, Examples, TrainQuery } from './examples.ts';
 import { SCALE, type WordBag } from './lexical-start.ts';
 import { gather } from './lookup.ts';
 
-interface HeldOutBatch {
+export interface HeldOutBatch {
   readonly batch: Batch;
   readonly relevant: readonly (readonly number[])[];
 }

@@ -56,7 +56,7 @@ function addScaled(target: Float32Array, at: number, source: Float32Array, scale
   for (let j = 0; j < source.length; j++) target[at + j] += scale * source[j];
 }
 
-function normalizeRows(data: Float32Array, width: number): void {
+export function normalizeRows(data: Float32Array, width: number): void {
   for (let at = 0; at < data.length; at += width) {
     let sum = 0;
     for (let j = 0; j < width; j++) sum += data[at + j] * data[at + j];
@@ -313,7 +313,7 @@ export function standardize(importance: Float32Array): { standardized: Float32Ar
 }
 
 /** For each sampled query the squared length that each carrying layer will add to the residual stream. */
-function sliceLengths(
+export function sliceLengths(
   embeddings: Float32Array,
   standardized: Float32Array,
   deviation: number,

@@ -38,8 +38,8 @@ export const MAX_STEPS = 10_000_000;
 export const dropoutSeed = (seed: number, step: number): number => seed * 7_368_787 + step;
 
 /** Gradients of linear maps are scaled down to this global norm at most. */
-const CLIP = 1;
-const FLOOR = 0.03;
+export const CLIP = 1;
+export const FLOOR = 0.03;
 
 /** All that a model learns, and what the optimiser remembers of it. */
 export interface TrainingState {
@@ -234,7 +234,7 @@ const evenly = <T>(items: readonly T[], count: number): T[] =>
   Array.from({ length: count }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / count)]);
 
 /** Zeroes a share of the entries and scales the others up; returns `factors`, the factor of each. */
-function dropEntries(data: Float32Array, factors: Float32Array, share: number, seed: number): Float32Array {
+export function dropEntries(data: Float32Array, factors: Float32Array, share: number, seed: number): Float32Array {
   const rng = createRng(seed);
   // Four decisions from each random number: 8 bits decide one. The table spares a branch that no one can predict.
   const bar = Math.round(share * 256);

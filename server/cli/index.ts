@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import cliProgress from 'cli-progress';
+import type { DocidScheme } from '../../corpus/docids/scheme.ts';
 import { drawAnswers, holdOutDev } from '../../corpus/hold-out.ts';
 import { ImportError } from '../../corpus/import-error.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
@@ -10,28 +11,28 @@ import { openStore, type Store } from '../../corpus/store.ts';
 import { loadTokenizer, TokenizerFileError } from '../../models/tokenizer.ts';
 import type { TrainedTokenizer } from '../../models/tokenizer-training.ts';
 import { hasCheckpoint } from '../../models/training/checkpoint.ts';
-import {
-  checkpointDirOf,
-  indexCorpus,
-  type IndexInput,
-  type IndexProgress,
-  type IndexResult,
-} from '../../models/training/index-corpus.ts';
+import { indexCorpus, type IndexOptions } from '../../models/training/index-corpus.ts';
+import type { IndexInput } from '../../models/training/index-input.ts';
 import { indexPaths } from '../../models/training/paths/index-paths.ts';
+import { checkpointDirOf, type IndexProgress, type IndexResult } from '../../models/training/run.ts';
 import { MAX_DECODER_LAYERS, modelSizes, type ModelSize } from '../../models/training/sizes.ts';
 import { MAX_SEED, MAX_STEPS } from '../../models/training/trainer.ts';
 import { builtinCorpus } from '../paths.ts';
 import { defineCommand, integer, oneOf, UsageError } from './command.ts';
 
-/** Docid schemes that models are trained for, and how. */
-const indexers = { atomic: indexCorpus, semantic: indexPaths };
-type TrainedScheme = keyof typeof indexers;
-const trainedSchemes = Object.keys(indexers) as TrainedScheme[];
+/** How models are trained for each docid scheme. */
+const indexers: { readonly [S in DocidScheme]: (input: IndexInput, options: IndexOptions) => Promise<IndexResult> } = {
+  atomic: indexCorpus,
+  naive: (input, options) => indexPaths('naive', input, options),
+  semantic: (input, options) => indexPaths('semantic', input, options),
+  lexical: (input, options) => indexPaths('lexical', input, options),
+};
+const trainedSchemes = Object.keys(indexers) as DocidScheme[];
 
 interface Options {
   corpus?: string;
   out: string;
-  docids: TrainedScheme;
+  docids: DocidScheme;
   size: ModelSize;
   steps?: number;
   decoderLayers?: number;
@@ -57,7 +58,7 @@ export const index = defineCommand<Options, IndexResult>({
     out: { flags: '--out <dir>', description: 'model folder to write', required: true },
     docids: {
       flags: '--docids <scheme>',
-      description: `${trainedSchemes.join(', ')}: one token for each document, or clusters and documents in two steps`,
+      description: `${trainedSchemes.join(', ')}: one token for each document; the external id as a string; a cluster, then the document; salient words`,
       parse: oneOf(trainedSchemes),
       default: 'atomic',
     },
@@ -99,13 +100,11 @@ export const index = defineCommand<Options, IndexResult>({
     },
   },
   async run({ corpus = builtinCorpus, out, docids, tokenizer, resume = false, withoutDocs: left, ...options }, note) {
-    const { decoderLayers, from, seed, steps } = options;
-    if (docids !== 'atomic' && (from !== undefined || steps !== undefined)) {
-      const got = from === undefined ? `--steps ${steps}` : `--from ${from}`;
+    const { decoderLayers, from, seed } = options;
+    if (docids !== 'atomic' && from !== undefined)
       throw new UsageError(
-        `--docids ${docids}: expected neither --from nor --steps beside it, got ${got}; its model is its lexical start`,
+        `--docids ${docids}: expected no --from beside it, got ${from}; only atomic docids are added to another model`,
       );
-    }
     if (decoderLayers !== undefined && from !== undefined)
       throw new UsageError(
         `--decoder-layers ${decoderLayers}: expected no --from beside it, got ${from}, which has its own`,

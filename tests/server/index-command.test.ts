@@ -16,7 +16,7 @@ import {
 import { join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readModelFolder } from '../../models/folder.ts';
-import type { IndexResult } from '../../models/training/index-corpus.ts';
+import type { IndexResult } from '../../models/training/run.ts';
 import { packageRoot } from '../../server/paths.ts';
 import { documents, tempFolder, writeCorpus, writeTinyModel } from '../support/server.ts';
 

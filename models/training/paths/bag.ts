@@ -226,15 +226,13 @@ export async function trainPathBag(
   }
 }
 
-/** Logits of the bag. */
+/** Logits of bags of one layout. */
 export class PathBagEvaluator {
-  private readonly bag: PathBag;
   private readonly endToken: number;
   private readonly session: Session;
   private readonly members: Float32Array;
 
   private constructor(bag: PathBag, endToken: number, session: Session) {
-    this.bag = bag;
     this.endToken = endToken;
     this.session = session;
     this.members = membersOf(bag);
@@ -247,8 +245,8 @@ export class PathBagEvaluator {
   }
 
   /** float32 [B, N]: log-probabilities of the docids but for a number that all of a query share. */
-  async logits(batch: Batch): Promise<Float32Array> {
-    const out = await this.session.run(feedsOf(this.bag, withoutEnds(batch, this.endToken), this.members));
+  async logits(bag: PathBag, batch: Batch): Promise<Float32Array> {
+    const out = await this.session.run(feedsOf(bag, withoutEnds(batch, this.endToken), this.members));
     return out.logits.data as Float32Array;
   }
 

@@ -1,18 +1,20 @@
 /**
  * @file The bag of words of two-token docids, written into a T5 whose first forward pass is its own (`layout.ts` says what
  * is where). Of a cluster's embedding the decoder reads three marks: that a path has begun, what lifts docids above words
- * at step 1, and the cluster's axis.
+ * at step 1, and the cluster's axis. The MLPs of the last layers carry what was read over to the docids' own space
+ * (`docid-space.ts`), at both steps.
  */
 import { createRng } from '../../../corpus/random.ts';
 import type { T5Config } from '../../config.ts';
-import { RESERVED } from '../docid-space.ts';
+import { docidPlaces, placePassages, RESERVED } from '../docid-space.ts';
 import type { Batch } from '../examples.ts';
 import { IMPORTANCE_RANGE, initialWeight, MARKER, SCALE, standardize, type Placed } from '../lexical-start.ts';
 import type { PathBag } from './bag.ts';
 import { CLUSTER_SCALE } from './graph.ts';
 
-/** Reserved dimensions. */
+/** Reserved dimensions. In the decoder's stream the sink's place holds what the start token is short of. */
 const [IMPORTANCE, START, SINK, BEGUN] = [0, 1, 2, 3];
+const BALANCE = SINK;
 /** Shares of a word's squared length, at most: importance, topics, seeds, flag. */
 const SHARES = { importance: 0.12, topics: 0.45, seeds: 0.3, flag: 0.05 } as const;
 /** Squared share of the sink's mark in the embedding of `</s>`. */
@@ -53,11 +55,13 @@ export function placePathBag(
   for (const [name, shape] of shapes) weights.set(name, initialWeight(name, shape, rng));
   const table = embeddingsOf(bag, config);
   const lengths = readLengths(bag, table, config, sample);
-  const gains = { topics: TOPICS_LENGTH / lengths.topics, seeds: (SEEDS_LENGTH * root * begunLength) / lengths.seeds };
+  const gains = { topics: TOPICS_LENGTH / lengths.topics, seeds: Math.sqrt(gainedAtSecond(D)) / lengths.seeds };
 
-  // The marks under the norm, as seen by the cross-attention of each layer at each step.
-  let first = MARKER ** 2;
+  // Squared lengths of the stream at both steps, equal in the end, so that the MLPs carry both over alike.
   let second = D * begunLength ** 2;
+  const balance = Math.max(0, second + gainedAtSecond(D) - MARKER ** 2 - TOPICS_LENGTH ** 2);
+  let first = MARKER ** 2 + balance;
+  // The marks under the norm, as seen by the cross-attention of each layer at each step.
   for (let i = 0; i < L; i++) {
     const marks = {
       start: [(MARKER * root) / Math.sqrt(first), (CLUSTER_PRIOR * D) / Math.sqrt(second)],
@@ -98,35 +102,44 @@ export function placePathBag(
       }
     }
     if (isTopics) first += TOPICS_LENGTH ** 2 / topicLayers;
-    else second += (SEEDS_LENGTH * root * begunLength) ** 2 / seedLayers;
+    else second += gainedAtSecond(D) / seedLayers;
   }
   const firstShare = TOPICS_LENGTH / Math.sqrt(first);
-  const secondShare = (SEEDS_LENGTH * root * begunLength) / Math.sqrt(second);
-  weights.get('decoder.final_layer_norm.weight')!.fill(SCALE / root / firstShare);
+  const secondShare = Math.sqrt(gainedAtSecond(D) / second);
+  const finalNorm = weights.get('decoder.final_layer_norm.weight')!.fill(SCALE / root / firstShare);
+  finalNorm[BALANCE] = 0; // or the start token, as one of the words, would answer
+  placePassages(config, weights, Math.sqrt(second / D));
 
   const N = bag.clusterOf.length;
   const width = bag.rows.data.length / N;
+  const places = docidPlaces(config);
   const rows = new Float32Array((C + N) * D);
   for (let c = 0; c < C; c++) {
     rows[c * D + START] = CLUSTER_PRIOR;
     rows[c * D + BEGUN] = 1;
-    rows[c * D + layout.axes + c] = CLUSTER_SCALE;
+    rows[c * D + places[layout.axes + c]] = CLUSTER_SCALE;
   }
   for (let n = 0; n < N; n++) {
     const at = (C + n) * D;
     const scale = firstShare / secondShare;
-    for (let j = 0; j < width && RESERVED + j < D; j++) rows[at + RESERVED + j] = scale * bag.rows.data[n * width + j];
+    for (let j = 0; j < width && RESERVED + j < D; j++)
+      rows[at + places[RESERVED + j]] = scale * bag.rows.data[n * width + j];
     rows[at + START] = -CLUSTER_PRIOR;
     rows[at + BEGUN] = DOCUMENT_PRIOR;
-    rows[at + layout.axes + bag.clusterOf[n]] = 0; // the cluster that is read says nothing about its documents
+    // The cluster that is read, and carried over like all else, says nothing about its documents.
+    rows[at + places[places[layout.axes + bag.clusterOf[n]]]] = 0;
   }
   const start = new Float32Array(D);
   start[START] = MARKER;
+  start[BALANCE] = Math.sqrt(balance);
   return { embeddings: table.embeddings, start, rows, weights };
 }
 
 /** Length of a cluster's embedding over √D. */
 const begunLength = Math.hypot(CLUSTER_PRIOR, 1, CLUSTER_SCALE);
+
+/** What the seed layers add to the squared length of the stream at step 2. */
+const gainedAtSecond = (D: number): number => D * (SEEDS_LENGTH * begunLength) ** 2;
 
 interface Table {
   /** [V, D], each of length √D */

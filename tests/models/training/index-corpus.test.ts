@@ -11,12 +11,9 @@ import { decoderGraph, encoderGraph } from '../../../models/graphs.ts';
 import { int64, Session, tensor } from '../../../models/session.ts';
 import { loadTokenizer } from '../../../models/tokenizer.ts';
 import type { WeightTensor } from '../../../models/weights.ts';
-import {
-  indexCorpus,
-  type IndexInput,
-  type IndexOptions,
-  type IndexResult,
-} from '../../../models/training/index-corpus.ts';
+import { indexCorpus, type IndexOptions } from '../../../models/training/index-corpus.ts';
+import type { IndexInput } from '../../../models/training/index-input.ts';
+import type { IndexResult } from '../../../models/training/run.ts';
 
 const temporary = mkdtempSync(join(tmpdir(), 'palimpsest-index-'));
 after(() => rmSync(temporary, { recursive: true, force: true }));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { SequenceDecoder } from '../../../../models/beam/sequence-decoder.ts';
 import { readModelFolder } from '../../../../models/folder.ts';
 import type { PathGenir } from '../../../../models/genir.ts';
-import type { IndexInput } from '../../../../models/training/index-corpus.ts';
+import type { IndexInput } from '../../../../models/training/index-input.ts';
 import { indexPaths, type IndexPathsOptions } from '../../../../models/training/paths/index-paths.ts';
 
 const PLACES = ['Arven', 'Belko', 'Cordale', 'Drumm', 'Eskholt', 'Farrow', 'Glint', 'Hollin', 'Irvane', 'Jorvik'];
@@ -37,35 +37,66 @@ const bytes = (name: string): Record<string, Buffer> =>
       .map((file) => [file, readFileSync(join(temporary, name, file))]),
   );
 
-describe('index of two-token docids', () => {
-  it('writes a model that finds documents by beam search, each under its cluster', async () => {
-    const result = await indexPaths(input, options('whole'));
-    assert.equal(result.documents, 40);
-    const folder = readModelFolder(join(temporary, 'whole'));
-    const genir = folder.genir as PathGenir;
-    const clusters = new Set(genir.paths.map((path) => path.split(' ')[0]));
-    assert.deepEqual([genir.scheme, genir.version, genir.codes.length], ['semantic', 2, clusters.size + 40]);
-    assert.ok(clusters.size > 1 && clusters.size <= 7, `${clusters.size} clusters`);
-    const decoder = await SequenceDecoder.open(folder);
-    const found = await decoder.retrieve(input.train.map(({ text }) => ({ query: text, k: 1 })));
+const schemes = ['naive', 'semantic', 'lexical'] as const;
+
+/** Share of queries whose best document is right. */
+async function successOf(name: string, queries: IndexInput['train'], beams: number): Promise<number> {
+  const folder = readModelFolder(join(temporary, name));
+  const { docids } = folder.genir as PathGenir;
+  const decoder = await SequenceDecoder.open(folder);
+  try {
+    const found = await decoder.retrieve(queries.map(({ text }) => ({ query: text, k: 1, beams })));
+    return found.filter(({ rows }, i) => queries[i].relevant.includes(docids[rows[0]])).length / queries.length;
+  } finally {
     await decoder.close();
-    const right = found.filter(({ rows }, i) => input.train[i].relevant.includes(genir.docids[rows[0]])).length;
-    assert.ok(right > 20, `${right} of 40 train queries right, 1 by chance`);
-    const { success, phase } = result.curve.at(-1)!;
-    assert.ok(phase === 'words' && success > 0.3, `Success@1 ${success} on held-out queries`);
+  }
+}
+
+describe('index of docids that are paths', () => {
+  for (const scheme of schemes)
+    it(`writes a model with ${scheme} docids that finds documents, and knows how often without search`, async () => {
+      const result = await indexPaths(scheme, input, options(scheme));
+      assert.equal(result.documents, 40);
+      const genir = readModelFolder(join(temporary, scheme)).genir as PathGenir;
+      assert.deepEqual([genir.scheme, genir.version, genir.docids.length], [scheme, 2, 40]);
+      assert.deepEqual([...new Set(result.curve.map(({ phase }) => phase))], ['words', 'model']);
+      const success = await successOf(scheme, input.train, 10);
+      assert.ok(success > 0.5, `Success@1 ${success} on train queries, .025 by chance`);
+      const { success: greedy } = result.curve.at(-1)!;
+      assert.ok(Math.abs(greedy - (await successOf(scheme, input.dev, 1))) < 0.11, 'one beam does the same');
+    });
+
+  it('gives two-token docids clusters of about six, and a token of their own to documents', () => {
+    const { paths, codes } = readModelFolder(join(temporary, 'semantic')).genir as PathGenir;
+    const clusters = new Set(paths.map((path) => path.split(' ')[0]));
+    assert.ok(clusters.size > 1 && clusters.size <= 7, `${clusters.size} clusters`);
+    assert.equal(codes.length, clusters.size + 40);
   });
 
-  it('gives the same bytes after being stopped and resumed', async () => {
-    const stop = new Error('stopped');
-    const onProgress: IndexPathsOptions['onProgress'] = ({ phase, step }) => {
-      if (phase === 'words' && step === 40) throw stop;
-    };
-    await assert.rejects(indexPaths(input, options('stopped', { checkpointEveryMs: 0, onProgress })), stop);
-    assert.ok(!existsSync(join(temporary, 'stopped')), 'nothing half-made stands where the model will be');
-    await assert.rejects(indexPaths(input, options('stopped')), /expected no checkpoint.*give --resume/);
-    await assert.rejects(indexPaths(input, options('stopped', { resume: true, seed: 2 })), /was 1, now 2/);
-    await indexPaths(input, options('stopped', { resume: true }));
-    assert.deepEqual(bytes('stopped'), bytes('whole'));
-    assert.ok(!existsSync(join(temporary, 'stopped.checkpoint')));
+  it('makes lexical docids of words of the document, and naive ones of the external id', () => {
+    const lexical = readModelFolder(join(temporary, 'lexical')).genir as PathGenir;
+    const naive = readModelFolder(join(temporary, 'naive')).genir as PathGenir;
+    assert.equal(lexical.paths[0], '▁arven <d0>', 'no other word tells it from the rest');
+    assert.ok(naive.paths.every((path) => path.endsWith('</s>')));
+    assert.deepEqual(naive.codes, []);
+    assert.equal(naive.paths[0], '▁arven ▁salt </s>');
   });
+
+  for (const phase of ['words', 'model'] as const)
+    it(`gives the same bytes after being stopped in phase ${phase} and resumed`, async () => {
+      const name = `stopped in ${phase}`;
+      const stop = new Error('stopped');
+      const onProgress: IndexPathsOptions['onProgress'] = (progress) => {
+        if (progress.phase === phase && progress.step === 40) throw stop;
+      };
+      const stopped = options(name, { checkpointEveryMs: 0, onProgress });
+      await assert.rejects(indexPaths('semantic', input, stopped), stop);
+      assert.ok(!existsSync(join(temporary, name)), 'nothing half-made stands where the model will be');
+      await assert.rejects(indexPaths('semantic', input, options(name)), /expected no checkpoint.*give --resume/);
+      const other = options(name, { resume: true, seed: 2 });
+      await assert.rejects(indexPaths('semantic', input, other), /was 1, now 2/);
+      await indexPaths('semantic', input, options(name, { resume: true }));
+      assert.deepEqual(bytes(name), bytes('semantic'));
+      assert.ok(!existsSync(join(temporary, `${name}.checkpoint`)));
+    });
 });

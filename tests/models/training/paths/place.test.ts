@@ -9,7 +9,8 @@ import { PathBagEvaluator, randomSeeds, seedRows, startPathBag } from '../../../
 import { pathLayout } from '../../../../models/training/paths/layout.ts';
 import { placePathBag } from '../../../../models/training/paths/place.ts';
 import { weightedTokens } from '../../../../models/training/text-rows.ts';
-import { trainedShapes, trainingState } from '../../../../models/training/trainer.ts';
+import { pathTrainingGraph } from '../../../../models/training/paths/training-graph.ts';
+import { trainingState } from '../../../../models/training/trainer.ts';
 import { loadTokenizer } from '../../../../models/tokenizer.ts';
 import { trainTokenizer } from '../../../../models/tokenizer-training.ts';
 
@@ -58,7 +59,8 @@ describe('the lexical start of two-token docids', () => {
     const bag = bagOf(config);
     const { clusters: C } = bag.layout;
     assert.equal(C, 6);
-    const placed = placePathBag(bag, config, trainedShapes(config), [examples.batch(3, 0, 64)], 3);
+    const shapes = pathTrainingGraph(config, { gradients: false }).parameters;
+    const placed = placePathBag(bag, config, shapes, [examples.batch(3, 0, 64)], 3);
     const exported = exportWeights(config, trainingState(placed), vocabulary, undefined, 3);
     const weights = (name: string) => exported.get(name)!;
     const encoder = await Session.open(encoderGraph(config, weights));
@@ -66,7 +68,7 @@ describe('the lexical start of two-token docids', () => {
     const evaluator = await PathBagEvaluator.open(bag, config.eos_token_id, 1);
 
     const batch = examples.batch(1, 0, 16);
-    const wanted = await evaluator.logits(batch);
+    const wanted = await evaluator.logits(bag, batch);
     const { encoder_out } = await encoder.run({
       input_ids: tensor(BigInt64Array.from(batch.ids, BigInt), [batch.size, batch.length]),
       attention_mask: tensor(batch.mask, [batch.size, batch.length]),

@@ -1,0 +1,256 @@
+/**
+ * @file Training of all weights on docids that are paths: each step learns to choose behind the right tokens before it.
+ */
+import type { T5Config } from '../../config.ts';
+import { gradientOutput } from '../../graphs.ts';
+import { Session, tensor, type Feeds, type FloatTensor } from '../../session.ts';
+import { adamRowsStep, adamStep, cosineSchedule, globalNorm } from '../adam.ts';
+import type { Batch, Examples } from '../examples.ts';
+import type { HeldOutBatch, Measured } from '../held-out.ts';
+import { distinctIds, gather, scatterGradients } from '../lookup.ts';
+import { CLIP, dropEntries, dropoutSeed, FLOOR, type TrainerOptions, type TrainingState } from '../trainer.ts';
+import { pathTrainingGraph, type PathTrainingGraph } from './training-graph.ts';
+import type { TrainedPaths } from './trained-paths.ts';
+
+export type PathTrainerOptions = Omit<TrainerOptions, 'textRowShare'>;
+
+/** What the decoder reads in a batch, and what it should answer. */
+interface Steps {
+  /** T */
+  readonly length: number;
+  /** [B·T] token ids; −1 the start token, and 0 with weight 0 behind a path's end */
+  readonly ids: Int32Array;
+}
+
+export class PathTrainer {
+  private readonly config: T5Config;
+  private readonly options: PathTrainerOptions;
+  private readonly state: TrainingState;
+  private readonly paths: TrainedPaths;
+  private readonly shapes: PathTrainingGraph['parameters'];
+  private readonly session: Session;
+  private readonly forward: Session;
+  private readonly gradients: ReadonlyMap<string, FloatTensor>;
+
+  private constructor(
+    config: T5Config,
+    state: TrainingState,
+    paths: TrainedPaths,
+    options: PathTrainerOptions,
+    shapes: PathTrainingGraph['parameters'],
+    sessions: readonly [Session, Session],
+  ) {
+    this.config = config;
+    this.options = options;
+    this.state = state;
+    this.paths = paths;
+    this.shapes = shapes;
+    [this.session, this.forward] = sessions;
+    const buffer = (shape: readonly number[]): FloatTensor =>
+      tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
+    this.gradients = new Map([...shapes].map(([name, shape]) => [name, buffer(shape)] as const));
+  }
+
+  /**
+   * @param config  of the model; logits are not scaled here, `rows` and `state` are as they are multiplied
+   * @param state   rows: of the codes, float32 [E, D]
+   */
+  static async open(
+    config: T5Config,
+    state: TrainingState,
+    paths: TrainedPaths,
+    options: PathTrainerOptions,
+  ): Promise<PathTrainer> {
+    const { threads } = options;
+    const { graph, parameters } = pathTrainingGraph(config, { gradients: true });
+    const session = await Session.open(graph, { threads });
+    try {
+      const forward = await Session.open(pathTrainingGraph(config, { gradients: false }).graph, { threads });
+      return new PathTrainer(config, state, paths, options, parameters, [session, forward]);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.session.release();
+    } finally {
+      await this.forward.release();
+    }
+  }
+
+  /** One optimiser step, number `step` from 0. @returns the loss before it, a sum over the steps of a path */
+  async step(examples: Pick<Examples, 'batch'>, step: number): Promise<number> {
+    const { batchSize, steps, warmup, rates, dropout, seed, wordScale } = this.options;
+    const { d_model: d } = this.config;
+    const { state, paths } = this;
+    const batch = examples.batch(2, step, batchSize);
+    const read = this.steps(batch.targets.map(({ rows }) => rows[0]));
+    const T = read.length;
+    const own = new Set(paths.wordIds);
+    const others = wordScale > 0 ? distinctIds(batch).filter((id) => !own.has(id)) : new Int32Array(0);
+    const A = paths.tokens + others.length;
+
+    const embedded = gather(state.embeddings.data, batch.ids, d);
+    const kept =
+      dropout > 0
+        ? dropEntries(embedded, new Float32Array(embedded.length), dropout, dropoutSeed(seed, step))
+        : undefined;
+    const targets = new Float32Array(batch.size * T * A);
+    const weights = new Float32Array(batch.size * T);
+    batch.targets.forEach((target, b) =>
+      paths.targets(target).forEach((shares, t) => {
+        weights[b * T + t] = 1 / batch.size;
+        for (const [place, share] of shares) targets[(b * T + t) * A + place] = share;
+      }),
+    );
+    const outputs: Record<string, FloatTensor> = {
+      loss: tensor(new Float32Array(1), []),
+      [gradientOutput('embedded')]: tensor(new Float32Array(embedded.length), [batch.size, batch.length, d]),
+      [gradientOutput('decoder_embedded')]: tensor(new Float32Array(batch.size * T * d), [batch.size, T, d]),
+      [gradientOutput('rows')]: tensor(new Float32Array(A * d), [A, d]),
+    };
+    for (const [name, gradient] of this.gradients) outputs[gradientOutput(name)] = gradient;
+    await this.session.run(
+      {
+        ...this.feeds(batch, embedded, read, others),
+        targets: tensor(targets, [batch.size * T, A]),
+        weights: tensor(weights, [batch.size * T]),
+      },
+      outputs,
+    );
+
+    const t = step + 1;
+    const rate = cosineSchedule(t, { steps, warmup, floor: FLOOR });
+    const gradient = (name: string): Float32Array => outputs[gradientOutput(name)].data;
+    const linear = [...state.weights.keys()].filter((name) => this.shapes.get(name)!.length === 2);
+    const scale = Math.min(1, CLIP / (globalNorm(linear.map(gradient)) + 1e-6));
+    for (const [name, p] of state.weights) {
+      const isMap = this.shapes.get(name)!.length === 2;
+      const lr = rate * rates.weights * (isMap ? 1 : 3);
+      adamStep(p, gradient(name), { lr, step: t, scale: isMap ? scale : 1 });
+    }
+    const ofRows = gradient('rows');
+    const ofStart = new Float32Array(d);
+    const words = new Map<number, Float32Array>();
+    const ofWord = (id: number): Float32Array => {
+      let sum = words.get(id);
+      if (!sum) words.set(id, (sum = new Float32Array(d)));
+      return sum;
+    };
+    const add = (to: Float32Array, from: Float32Array, at: number, factor: number): void => {
+      for (let j = 0; j < d; j++) to[j] += factor * from[at + j];
+    };
+    // The embedding of a code is its row over the scale.
+    read.ids.forEach((id, i) => {
+      const from = gradient('decoder_embedded');
+      if (id < 0) add(ofStart, from, i * d, 1);
+      else if (weights[i] === 0) return;
+      else if (id < paths.words) add(ofWord(id), from, i * d, 1);
+      else add(ofRows.subarray((id - paths.words) * d, (id - paths.words + 1) * d), from, i * d, 1 / this.rowScale);
+    });
+    adamStep(state.start, ofStart, { lr: rate * rates.weights * 3, step: t });
+    if (paths.codes) adamStep(state.rows, ofRows.subarray(0, paths.codes * d), { lr: rate * rates.rows, step: t });
+
+    const back = gradient('embedded');
+    if (kept) for (let i = 0; i < back.length; i++) back[i] *= kept[i];
+    const used = scatterGradients(batch, back, d);
+    used.ids.forEach((id, i) => add(ofWord(id), used.gradients, i * d, 1));
+    if (wordScale > 0)
+      [...paths.wordIds, ...others].forEach((id, i) => add(ofWord(id), ofRows, (paths.codes + i) * d, wordScale));
+    const gradients = new Float32Array(words.size * d);
+    [...words.values()].forEach((sum, i) => gradients.set(sum, i * d));
+    adamRowsStep(state.embeddings, Int32Array.from(words.keys()), gradients, {
+      ...{ width: d, lr: rate * rates.embeddings, step: t },
+    });
+    return outputs.loss.data[0];
+  }
+
+  /**
+   * Success@1 of greedy decoding on held-out queries: at each step of a relevant document's path its token is the best one
+   * that may follow. Undefined without queries.
+   */
+  async success(batches: readonly HeldOutBatch[]): Promise<Measured | undefined> {
+    let [right, all] = [0, 0];
+    for (const { batch, relevant } of batches) {
+      all += batch.size;
+      const found = new Uint8Array(batch.size);
+      const most = Math.max(...relevant.map((rows) => rows.length));
+      for (let turn = 0; turn < most; turn++) {
+        const documents = relevant.map((rows) => rows[Math.min(turn, rows.length - 1)]);
+        const logits = await this.logits(batch, documents);
+        const T = logits.length / batch.size / this.paths.tokens;
+        documents.forEach((document, b) => {
+          if (this.isGreedy(document, (t) => logits.subarray((b * T + t) * this.paths.tokens))) found[b] = 1;
+        });
+      }
+      right += found.reduce((sum, x) => sum + x, 0);
+    }
+    return all ? { success: right / all } : undefined;
+  }
+
+  private isGreedy(document: number, logitsAt: (t: number) => Float32Array): boolean {
+    return this.paths.paths[document].every((id, t) => {
+      const logits = logitsAt(t);
+      const own = logits[this.paths.place(id)];
+      for (const place of this.paths.following(document, t)) if (logits[place] > own) return false;
+      return true;
+    });
+  }
+
+  /** Logits of the steps of a document's path for each query, float32 [B, T, A]. */
+  private async logits(batch: Batch, documents: readonly number[]): Promise<Float32Array> {
+    const embedded = gather(this.state.embeddings.data, batch.ids, this.config.d_model);
+    const out = await this.forward.run(this.feeds(batch, embedded, this.steps(documents), new Int32Array(0)));
+    return out.logits.data as Float32Array;
+  }
+
+  /** The decoder's tokens before each step of the documents' paths. */
+  private steps(documents: readonly number[]): Steps {
+    const own = documents.map((document) => this.paths.paths[document]);
+    const length = Math.max(...own.map((path) => path.length));
+    const ids = new Int32Array(own.length * length);
+    own.forEach((path, b) => {
+      ids[b * length] = -1;
+      ids.set(path.subarray(0, -1), b * length + 1);
+    });
+    return { length, ids };
+  }
+
+  /** A tied model's row is its embedding times this. */
+  private get rowScale(): number {
+    return this.options.wordScale || 1;
+  }
+
+  /** @param others  words that compete beside the tokens of paths */
+  private feeds(batch: Batch, embedded: Float32Array, read: Steps, others: Int32Array): Feeds {
+    const { d_model: d } = this.config;
+    const { embeddings, start, rows: codes, weights } = this.state;
+    const { words } = this.paths;
+    const shape = [batch.size, batch.length];
+    const x = new Float32Array(read.ids.length * d);
+    read.ids.forEach((id, i) => {
+      const at = (id - words) * d;
+      if (id < 0) x.set(start.data, i * d);
+      else if (id < words) x.set(embeddings.data.subarray(id * d, (id + 1) * d), i * d);
+      else for (let j = 0; j < d; j++) x[i * d + j] = codes.data[at + j] / this.rowScale;
+    });
+    const competing = [...this.paths.wordIds, ...others];
+    const rows = new Float32Array((this.paths.codes + competing.length) * d);
+    rows.set(codes.data);
+    const behind = gather(embeddings.data, competing, d, rows.subarray(codes.data.length));
+    for (let i = 0; i < behind.length; i++) behind[i] *= this.rowScale;
+    const fed = Object.fromEntries(
+      [...weights].map(([name, { data }]) => [name, tensor(data, this.shapes.get(name)!)]),
+    );
+    return {
+      ...fed,
+      embedded: tensor(embedded, [...shape, d]),
+      attention_mask: tensor(batch.mask, shape),
+      decoder_embedded: tensor(x, [batch.size, read.length, d]),
+      rows: tensor(rows, [rows.length / d, d]),
+    };
+  }
+}

@@ -1,0 +1,91 @@
+import { clusterHierarchy } from '../../../corpus/docids/cluster.ts';
+import { semanticPaths } from '../../../corpus/docids/semantic.ts';
+import type { Tokenizer } from '../../tokenizer.ts';
+import type { Parameter } from '../adam.ts';
+import { expanded, type Examples } from '../examples.ts';
+import { measureSuccess } from '../held-out.ts';
+import { weightedTokens, type WeightedTokens } from '../text-rows.ts';
+import {
+  impactsByRow,
+  PathBagEvaluator,
+  randomSeeds,
+  seedRows,
+  startPathBag,
+  trainPathBag,
+  type PathBag,
+} from './bag.ts';
+import { pathLayout } from './layout.ts';
+import { placePathBag } from './place.ts';
+import type { PathStart, StartInput } from './start.ts';
+
+/** Paths of a cluster and a document: a token for each cluster and one for each document. */
+export async function semanticStart(input: StartInput): Promise<PathStart> {
+  const { documents, train, examples, dev, tokenizer, config, settings, seed, threads } = input;
+  const layout = pathLayout(config, documents.length);
+  const { d_kv: K, eos_token_id: end } = config;
+  const names = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.token(id) ?? `${id}`);
+  const random = randomSeeds(names, K, layout.classes, seed);
+  const weighted = tokensOf(expanded(documents, train), examples, tokenizer);
+  const rows = seedRows(weighted, random, K, layout.classes);
+  const clusters = clusterHierarchy(rows, K * layout.classes, {
+    branching: Math.max(2, layout.clusters),
+    leafSize: Math.ceil(documents.length / layout.clusters),
+    depth: 1,
+    seed,
+  });
+  const { clusterOf, count } = numbered(clusters.map((place) => place[0] ?? 0));
+  const paths = semanticPaths(Array.from(clusterOf, (c) => [c]));
+  let bag = startPathBag(weighted, clusterOf, random, rows, { ...layout, clusters: count }, end);
+  const evaluator = await PathBagEvaluator.open(bag, end, threads);
+  return {
+    paths,
+    codes: [...namesOfClusters(paths, clusterOf, count), ...paths.map((path) => path.at(-1)!)],
+    record: { layout: bag.layout },
+    words: {
+      steps: settings.words.steps,
+      parameters: () => new Map(PARTS.map((part) => [part, bag[part]])),
+      restore: (parameters) => (bag = { ...bag, ...partsFrom(parameters) }),
+      train: (from, onStep) => trainPathBag(bag, examples, end, { ...settings.words, threads }, from, onStep),
+      measure: () => measureSuccess(dev, documents.length, (batch) => evaluator.logits(bag, batch)),
+      close: () => evaluator.close(),
+    },
+    place: (whole, shapes, sample) => placePathBag(bag, whole, shapes, sample, seed),
+  };
+}
+
+/** Each document as the tokens of its words, with what BM25 gives them. */
+function tokensOf(
+  documents: readonly { title: string; text: string }[],
+  examples: Examples,
+  tokenizer: Tokenizer,
+): WeightedTokens[] {
+  const impacts = impactsByRow(examples.teacher);
+  const pieces = new Map<string, readonly number[]>();
+  const encode = (word: string): readonly number[] => {
+    let known = pieces.get(word);
+    if (!known) pieces.set(word, (known = tokenizer.encode(word).slice(0, -1)));
+    return known;
+  };
+  return documents.map((document, row) => weightedTokens(document, (name) => impacts.get(name)?.get(row) ?? 0, encode));
+}
+
+/** Clusters by numbers from 0 without gaps. */
+function numbered(places: readonly number[]): { clusterOf: Int32Array; count: number } {
+  const numbers = new Map([...new Set(places)].sort((a, b) => a - b).map((place, i) => [place, i]));
+  return { clusterOf: Int32Array.from(places, (place) => numbers.get(place)!), count: numbers.size };
+}
+
+function namesOfClusters(
+  paths: readonly (readonly string[])[],
+  clusterOf: Int32Array,
+  count: number,
+): readonly string[] {
+  const names = new Array<string>(count);
+  clusterOf.forEach((c, row) => (names[c] = paths[row][0]));
+  return names;
+}
+
+const PARTS = ['topics', 'seeds', 'importance', 'rows'] as const;
+
+const partsFrom = (parameters: ReadonlyMap<string, Parameter>): Pick<PathBag, (typeof PARTS)[number]> =>
+  Object.fromEntries(PARTS.map((part) => [part, parameters.get(part)!])) as Pick<PathBag, (typeof PARTS)[number]>;
