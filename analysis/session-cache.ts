@@ -1,7 +1,7 @@
 import type { Graph } from '../models/onnx/graph.ts';
 import { Session } from '../models/session.ts';
 
-/** Sessions kept open (an edit uses seven), and the weights in them: what a session holds of a large model it holds for itself. */
+/** Sessions kept open (an edit uses eight), and the weights in them: what a session holds of a large model it holds for itself. */
 const MAX_SESSIONS = 8;
 const MAX_SESSION_BYTES = 3 * 2 ** 30;
 

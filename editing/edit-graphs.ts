@@ -42,6 +42,13 @@ export function bestGraph({ d_model: D }: T5Config): Graph {
   return g;
 }
 
+/** states float32 [Q, D, 1], rows float32 [Q, k, D], other ones for each query → scores float32 [Q, k, 1] */
+export function nearGraph({ d_model: D }: T5Config): Graph {
+  const g = new Graph();
+  g.output('scores', op.MatMul(g.input('rows', 'float32', ['Q', 'k', D]), g.input('states', 'float32', ['Q', D, 1])));
+  return g;
+}
+
 /** residual float32 [Q, D], keys float32 [Q, F] → stream float32 [Q, D]: what the last MLP makes of them. */
 export function streamGraph(config: T5Config, weights: WeightSource): Graph {
   const g = new Graph();

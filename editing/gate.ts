@@ -7,6 +7,7 @@ import { bestRows, type BestRows } from './best-rows.ts';
 import type { EditModel, Observed } from './edit-model.ts';
 import type { EditState } from './edited-model.ts';
 import { trialVersion } from './edited-version.ts';
+import { NearRows } from './near-rows.ts';
 import { observeHeldOut, type DocumentEntry, type Entry } from './entry.ts';
 import { sliceObserved, type Answered, type QueryBank } from './query-bank.ts';
 
@@ -108,8 +109,8 @@ export async function bestDocuments(model: EditModel, state: EditState, observed
   return base.rivals.map((row, q) => (added.best[q] > base.best[q] ? N + added.rivals[q] : row));
 }
 
-/** Of states without deltas: as long as no base document goes, edits of rows change nothing here. */
-const unedited = new WeakMap<Observed, { readonly dead: string; readonly found: BestRows }>();
+/** What is known of queries while no base document goes: the best rows of their states without deltas, and those near. */
+const unedited = new WeakMap<Observed, { readonly dead: string; found?: BestRows; near?: NearRows }>();
 
 async function bestBase(
   model: EditModel,
@@ -118,11 +119,15 @@ async function bestBase(
   states: FloatTensor,
 ): Promise<BestRows> {
   const which = [...dead].sort((a, b) => a - b).join();
-  const known = deltas.length ? undefined : unedited.get(observed);
-  if (known?.dead === which) return known.found;
-  const found = await bestRows(model, states, model.rows, model.without(dead));
-  if (!deltas.length) unedited.set(observed, { dead: which, found });
-  return found;
+  let known = unedited.get(observed);
+  const isNew = known?.dead !== which;
+  if (!known || isNew) unedited.set(observed, (known = { dead: which }));
+  const bias = model.without(dead);
+  if (!deltas.length) return (known.found ??= await bestRows(model, states, model.rows, bias));
+  // What is asked for once is sooner found than what would be near.
+  if (isNew) return bestRows(model, states, model.rows, bias);
+  known.near ??= await NearRows.of(model, observed.states, bias);
+  return known.near.best(states);
 }
 
 /** float32 [M, D] */

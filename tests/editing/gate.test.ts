@@ -34,6 +34,17 @@ describe('the gate', () => {
       assert.deepEqual([...(await bestDocuments(model, state, observed))], await served(state, observed.texts));
   });
 
+  it('finds them too where it looks at the same queries again, moved a little or far', async () => {
+    const { observed } = bank;
+    for (const scale of [0, 0.01, 1, 40]) {
+      const state = await edited.trial({ add: [entries[2]] });
+      const deltas = state.deltas.map(({ weight, delta }) => ({ weight, delta: delta.map((x) => scale * x) }));
+      const moved = { ...state, deltas };
+      for (let again = 0; again < 2; again++)
+        assert.deepEqual([...(await bestDocuments(model, moved, observed))], await served(moved, observed.texts));
+    }
+  });
+
   it('counts canaries and held-out queries before and after', async () => {
     const add = [entries[2], entries[3], removal];
     const after = await edited.trial({ add });
