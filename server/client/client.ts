@@ -1,5 +1,6 @@
 import { Documents } from './documents.ts';
 import { Edits } from './edits.ts';
+import { Exports } from './exports.ts';
 import { Keys } from './keys.ts';
 import { unreachable } from './repeat.ts';
 import { Snapshots } from './snapshots.ts';
@@ -41,6 +42,7 @@ export class PalimpsestClient {
   readonly tasks: Tasks;
   readonly keys: Keys;
   readonly snapshots: Snapshots;
+  readonly exports: Exports;
   private readonly transport: Transport;
 
   constructor(options: ClientOptions) {
@@ -50,6 +52,7 @@ export class PalimpsestClient {
     this.edits = new Edits(this.transport, this.tasks);
     this.keys = new Keys(this.transport);
     this.snapshots = new Snapshots(this.transport, this.tasks);
+    this.exports = new Exports(this.transport, this.tasks);
   }
 
   /** Documents that answer a query, best first; of several queries one list each, in order. @throws PalimpsestError */
@@ -84,6 +87,12 @@ export class PalimpsestClient {
   /** What the last analysis found. @throws PalimpsestError */
   async analysis(options: CallOptions = {}): Promise<Analysis> {
     return (await dataOf(this.transport.api.GET('/analysis/latest', withSignal(options)))) as Analysis;
+  }
+
+  /** Folds all edits into the base model: they cannot be undone any more. @throws PalimpsestError */
+  async compact(request: { readonly removeTraces?: boolean } = {}, options: WaitOptions = {}): Promise<void> {
+    const { id } = await dataOf(this.transport.api.POST('/compact', { body: request, ...withSignal(options) }));
+    await this.tasks.result(id, options);
   }
 
   /** Who did what, newest first. @throws PalimpsestError */

@@ -1,5 +1,5 @@
 import { editParams, outcomeOf, type DocumentEditOptions, type ExpectingOptions } from './edit-call.ts';
-import { importDocuments, type ImportOptions } from './import.ts';
+import { importDocuments, importInTask, type ImportOptions } from './import.ts';
 import type { Tasks } from './tasks.ts';
 import { dataAndHeader, dataOf, withSignal, type CallOptions, type Transport } from './transport.ts';
 import type {
@@ -86,6 +86,19 @@ export class Documents {
     options: ImportOptions = {},
   ): AsyncGenerator<ImportLine, void, undefined> {
     return importDocuments(this.transport, documents, options);
+  }
+
+  /**
+   * Sends all documents first; a task adds them then, and goes on where it stopped when the server is started again.
+   * `tasks.results` tells what became of each.
+   *
+   * @throws PalimpsestError; what `documents` throws
+   */
+  importInTask(
+    documents: AsyncIterable<NewDocument> | Iterable<NewDocument>,
+    options: ImportOptions = {},
+  ): Promise<Task> {
+    return importInTask(this.transport, documents, options);
   }
 
   private outcome(answer: Promise<EditOutcome | Task>, options: DocumentEditOptions): Promise<EditOutcome> {

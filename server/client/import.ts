@@ -1,7 +1,7 @@
 import { errorOf } from './error.ts';
 import { unreachable } from './repeat.ts';
 import type { CallOptions, Transport } from './transport.ts';
-import type { ImportLine, NewDocument, Parameters } from './types.ts';
+import type { ImportLine, NewDocument, Parameters, Task } from './types.ts';
 
 export type ImportOptions = CallOptions & Omit<Parameters<'post_documents_import'>, 'task'>;
 
@@ -9,10 +9,32 @@ const path = '/documents/import';
 
 /** Sends documents as lines of JSON while it reads the lines that come back. @throws PalimpsestError */
 export async function* importDocuments(
+  transport: Transport,
+  documents: AsyncIterable<NewDocument> | Iterable<NewDocument>,
+  options: ImportOptions,
+): AsyncGenerator<ImportLine, void, undefined> {
+  yield* sendDocuments(transport, documents, options, (response) => readLines(response.body!));
+}
+
+/** The same, of which the server makes a task when all have come. @throws PalimpsestError */
+export async function importInTask(
+  transport: Transport,
+  documents: AsyncIterable<NewDocument> | Iterable<NewDocument>,
+  options: ImportOptions,
+): Promise<Task> {
+  const answer = sendDocuments(transport, documents, { ...options, task: true }, async function* (response) {
+    yield (await response.json()) as Task;
+  });
+  for await (const task of answer) return task;
+  throw new Error('import: expected a task, got none');
+}
+
+async function* sendDocuments<T>(
   { url, headers, fetch: ask }: Transport,
   documents: AsyncIterable<NewDocument> | Iterable<NewDocument>,
-  { signal, ...parameters }: ImportOptions,
-): AsyncGenerator<ImportLine, void, undefined> {
+  { signal, ...parameters }: ImportOptions & { readonly task?: boolean },
+  read: (response: Response) => AsyncGenerator<T, void, undefined>,
+): AsyncGenerator<T, void, undefined> {
   const stop = new AbortController();
   const abort = (): void => stop.abort(signal?.reason);
   if (signal?.aborted) abort();
@@ -28,7 +50,7 @@ export async function* importDocuments(
       signal: stop.signal,
     });
     if (!response.ok) throw errorOf(response, await response.json().catch(() => undefined));
-    yield* readLines(response);
+    yield* read(response);
   } catch (error) {
     if (body.failure) throw body.failure.error;
     signal?.throwIfAborted();
@@ -38,6 +60,9 @@ export async function* importDocuments(
     stop.abort(); // Where the caller has read enough, nothing more is sent.
   }
 }
+
+/** A source that never waits lets others have their turn after so many. */
+const documentsInTurn = 256;
 
 interface Lines {
   readonly stream: ReadableStream<Uint8Array>;
@@ -51,9 +76,11 @@ function linesOf(documents: AsyncIterable<NewDocument> | Iterable<NewDocument>, 
     yield* documents;
   })();
   const encoder = new TextEncoder();
+  let asked = 0;
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
+        if (++asked % documentsInTurn === 0) await nextTurn();
         const { done, value } = signal.aborted ? await source.return() : await source.next();
         if (done) controller.close();
         else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
@@ -68,8 +95,11 @@ function linesOf(documents: AsyncIterable<NewDocument> | Iterable<NewDocument>, 
   return lines;
 }
 
-async function* readLines(response: Response): AsyncGenerator<ImportLine, void, undefined> {
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+
+/** What each line of an answer says, as soon as it comes. */
+export async function* readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<ImportLine, void, undefined> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (let piece; !(piece = await reader.read()).done;) {
     const lines = (rest + piece.value).split('\n');

@@ -17,9 +17,16 @@ export class Snapshots {
     return (await dataOf(this.transport.api.GET('/snapshots', withSignal(options)))).snapshots;
   }
 
-  /** Takes one, and waits for it. @throws PalimpsestError */
-  async create(options: WaitOptions = {}): Promise<Snapshot> {
-    const { id } = await dataOf(this.transport.api.POST('/snapshots', withSignal(options)));
+  /** Takes one, and waits for it. @param keep  all but the newest so many are removed then @throws PalimpsestError */
+  async create({ keep, ...options }: WaitOptions & { readonly keep?: number } = {}): Promise<Snapshot> {
+    const params = { query: keep === undefined ? {} : { keep } };
+    const { id } = await dataOf(this.transport.api.POST('/snapshots', { params, ...withSignal(options) }));
     return (await this.tasks.result(id, options)) as Snapshot;
+  }
+
+  /** @throws PalimpsestError */
+  async delete(name: string, options: CallOptions = {}): Promise<void> {
+    const init = { params: { path: { name } }, ...withSignal(options) };
+    await dataOf(this.transport.api.DELETE('/snapshots/{name}', init));
   }
 }

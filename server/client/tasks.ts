@@ -1,6 +1,7 @@
 import { PalimpsestError } from './error.ts';
+import { readLines } from './import.ts';
 import { dataOf, withSignal, type CallOptions, type Transport } from './transport.ts';
-import type { Parameters, Task, TasksResponse } from './types.ts';
+import type { ImportLine, Parameters, Task, TasksResponse } from './types.ts';
 
 export interface WaitOptions extends CallOptions {
   /** Told of the task each second or so until its end, and then. */
@@ -54,6 +55,17 @@ export class Tasks {
   cancel(id: number, options: CallOptions = {}): Promise<Task> {
     const init = { params: { path: { id: String(id) } }, ...withSignal(options) };
     return dataOf(this.transport.api.POST('/tasks/{id}/cancel', init));
+  }
+
+  /** What became of each line of an import, as far as its task has come. @throws PalimpsestError */
+  async *results(
+    id: number,
+    query: Parameters<'get_tasks_id_results'> = {},
+    options: CallOptions = {},
+  ): AsyncGenerator<ImportLine, void, undefined> {
+    const init = { params: { path: { id: String(id) }, query }, parseAs: 'stream' as const, ...withSignal(options) };
+    const body = await dataOf(this.transport.api.GET('/tasks/{id}/results', init));
+    if (body) yield* readLines(body);
   }
 
   private look(id: number, wait: number, options: CallOptions): Promise<Task> {

@@ -16,6 +16,7 @@ export type EditOutcome = Schemas['EditOutcome'];
 export type EditsResponse = Schemas['EditsResponse'];
 export type Evaluation = Schemas['Evaluation'];
 export type EvaluationRequest = Schemas['EvaluationRequest'];
+export type Export = Schemas['Export'];
 export type ImportLine = Schemas['ImportLine'];
 export type Info = Schemas['Info'];
 export type Key = Schemas['Key'];

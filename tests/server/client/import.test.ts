@@ -55,6 +55,19 @@ describe('an import', () => {
     assert.deepEqual(known, ['first 201', 'second 201', 'third 201']);
   });
 
+  it('is made a task, which tells of each document too', async () => {
+    const { id } = await client.documents.importInTask([document('cup'), document('d2'), document('jug')], anyCost);
+    assert.equal((await client.tasks.wait(id)).state, 'succeeded');
+    const told = (lines: readonly ImportLine[]): unknown[] => lines.map(({ docid, status }) => [docid, status]);
+    assert.deepEqual(told(await all(client.tasks.results(id))), [
+      ['cup', 201],
+      ['d2', 409],
+      ['jug', 201],
+    ]);
+    assert.deepEqual(told(await all(client.tasks.results(id, { failed: true }))), [['d2', 409]]);
+    await assert.rejects(all(client.tasks.results(999)), { code: 'task_not_found' });
+  });
+
   it('of nothing is nothing', async () => {
     assert.deepEqual(await all(client.documents.import([])), []);
   });
