@@ -3,12 +3,14 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useKey } from './key.ts';
 import { to, usePlace, type Place } from './router.ts';
 import { AnalysisView } from './views/analysis.tsx';
+import { AuditView } from './views/audit.tsx';
 import { ComparisonView } from './views/comparison.tsx';
 import { DocumentsView } from './views/documents.tsx';
 import { DocumentView, NewDocumentView } from './views/document.tsx';
 import { EditsView } from './views/edits.tsx';
 import { ImportView } from './views/import.tsx';
 import { KeysView } from './views/keys.tsx';
+import { MetricsView } from './views/metrics.tsx';
 import { SearchView } from './views/search.tsx';
 import { StatusView } from './views/status.tsx';
 import { TasksView } from './views/tasks.tsx';
@@ -21,6 +23,8 @@ const views = {
   analysis: { name: 'Analysis', view: AnalysisView },
   tasks: { name: 'Tasks', view: TasksView },
   status: { name: 'Status', view: StatusView },
+  metrics: { name: 'Metrics', view: MetricsView },
+  audit: { name: 'Audit log', view: AuditView },
   keys: { name: 'Keys', view: KeysView },
 } satisfies Record<string, { name: string; view: (place: Place) => JSX.Element }>;
 type ViewName = keyof typeof views;
@@ -75,7 +79,7 @@ export function App(): JSX.Element {
 function viewOf(current: ViewName, place: Place): JSX.Element {
   const [first, second] = place.path;
   if (first === 'add') return <NewDocumentView />;
-  if (first === 'import') return <ImportView />;
+  if (first === 'import') return <ImportView {...place} />;
   if (current === 'documents' && second) return <DocumentView key={second} docid={second} />;
   const View = views[current].view;
   return <View {...place} />;

@@ -63,6 +63,15 @@ export async function call<T>(path: string, wish?: Wish): Promise<T> {
   return (await (await send(path, wish)).json()) as T;
 }
 
+/** The JSON of each line of an answer. @throws Refusal, or the reason of `signal` */
+export async function callLines<T>(path: string, wish?: Wish): Promise<T[]> {
+  const text = await (await send(path, wish)).text();
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T);
+}
+
 /** Parameters as a query string, without those that are undefined or empty. */
 export function query(parameters: Readonly<Record<string, string | number | boolean | undefined>>): string {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '');

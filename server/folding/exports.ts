@@ -4,12 +4,10 @@ import { join } from 'node:path';
 import type { Genir } from '../../models/folder.ts';
 import type { IndexService } from '../index-service.ts';
 import type { Report } from '../tasks/task.ts';
+import { exportName } from './export-name.ts';
 import { writeInThread } from './model-thread.ts';
 
 export const exportsFolder = 'exports';
-
-/** The name of a folder: no path leads out. */
-export const exportName = /^[A-Za-z0-9][\w.-]{0,63}$/;
 
 /** Ends the name of what is not whole yet, which no export may be called. */
 const unfinished = '.unfinished';

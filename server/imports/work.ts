@@ -1,6 +1,5 @@
 /** @file The task of adding documents that lie on the disk, which goes on where it stopped. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
 import type { EditOutcome } from '../../editing/operations.ts';
 import { addition } from '../document-edits.ts';
 import type { EditService } from '../edits.ts';
@@ -10,25 +9,8 @@ import type { TaskRegistry, Work } from '../tasks/registry.ts';
 import { addLines } from './add-lines.ts';
 import { failuresInRow, ImportStoppedError } from './errors.ts';
 import type { ReadDocument } from './lines.ts';
+import { importInput, type Imported, type ImportInput } from './input.ts';
 import { ImportFiles, tidyImports, type ResultsFile } from './spool.ts';
-
-/** What the task shows, and what it goes on by. */
-export const importInput = z.object({
-  file: z.uuid(),
-  bytes: z.int(),
-  lines: z.int(),
-  faults: z.int(),
-  batch: z.int().min(1),
-  budget: z.number().optional(),
-});
-export type ImportInput = z.output<typeof importInput>;
-
-/** What became of an import. */
-export interface Imported {
-  readonly lines: number;
-  readonly added: number;
-  readonly failed: number;
-}
 
 const askAgainMs = 200;
 
@@ -64,7 +46,11 @@ export function importWork(input: ImportInput, { dataDir, edits, log }: ImportPl
     try {
       const failures = new FailuresInRow();
       const tell = (): void =>
-        report({ done: results.lines, total: input.lines, message: `${input.lines} lines, ${results.failed} failed` });
+        report({
+          done: results.lines,
+          total: input.lines,
+          message: `${results.lines} of ${input.lines} lines, ${results.failed} failed`,
+        });
       tell();
       let first = 0;
       for await (const { author, reads } of files.groups(batch)) {

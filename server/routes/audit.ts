@@ -1,5 +1,5 @@
-import * as schemas from '../admin-schemas.ts';
 import { AuditLog } from '../audit/audit-log.ts';
+import * as schemas from '../audit/audit-schemas.ts';
 import { operation, type Route } from '../route.ts';
 
 export const auditRoute: Route = {

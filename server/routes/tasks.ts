@@ -3,7 +3,7 @@ import { actorOf } from '../audit/actor.ts';
 import { AuditLog } from '../audit/audit-log.ts';
 import { importLine, resultsParameters } from '../edit-schemas.ts';
 import { ImportFiles } from '../imports/spool.ts';
-import type { ImportInput } from '../imports/work.ts';
+import type { ImportInput } from '../imports/input.ts';
 import { operation, type Route } from '../route.ts';
 import * as schemas from '../schemas.ts';
 import { accepted } from '../tasks/accepted.ts';

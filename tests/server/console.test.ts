@@ -233,13 +233,75 @@ describe('the console', { skip }, () => {
     await page.getByText('What the others would do together:').waitFor();
     await inspect('import');
     await button('Import 3 documents').click();
-    await page.getByText(/of 3 documents added, [23] refused/).waitFor();
+    await page.waitForURL(/import\?task=\d+$/);
+    await said(/^[01] of 3 documents added, [23] refused\.$/);
     await page.getByText(/^Line 2: d1/).waitFor();
+    await page.getByText(/^Line 4: kite: .*extra/).waitFor();
+    await inspect('import-task');
+    await page.getByRole('link', { name: 'Import another file' }).click();
+    await page.getByLabel('File of documents').waitFor();
+  });
+
+  it('stops an import, shows it again after the page was left, and finds it among the tasks', async () => {
+    const file = join(tempFolder(), 'many.json');
+    const rows = Array.from({ length: 400 }, (_, i) => ({ docid: `rope${i}`, text: `A rope of ${i} yards is long.` }));
+    writeFileSync(file, JSON.stringify(rows));
+    await open('import');
+    await page.getByLabel('File of documents').setInputFiles(file);
+    await page.getByText('What the first 64 of them would do together:').waitFor({ timeout: 30_000 });
+    await button('Import 400 documents').click();
+    await page.getByRole('progressbar').waitFor();
+    await open('tasks');
+    await page
+      .getByRole('link', { name: /^Its lines \(task \d+\)/ })
+      .first()
+      .click();
+    await inspect('import-running');
+    await button('Stop').click();
+    await said(/^It ended after \d+ of 400 lines; what was added before stays\.$/);
+    await page.locator('.tag.cancelled').waitFor();
+  });
+
+  it('shows who did what, by key and by document', async () => {
+    await open('audit');
+    const entries = page.getByRole('list', { name: 'Entries' }).getByRole('listitem');
+    await entries.first().waitFor();
+    await page.getByText('Details of import.start').first().waitFor({ state: 'attached' });
+    await page.getByLabel('Document').fill('lantern');
+    await button('Show').click();
+    await page.waitForURL(/docid=lantern/);
+    await page.getByText('Details of import.start').first().waitFor({ state: 'detached' });
+    await entries.filter({ hasText: 'renamed lamp' }).first().waitFor();
+    assert.equal(await entries.count(), 3); // added, changed, renamed
+    await entries.first().getByText('Details').click();
+    await page.getByText(/"renamedTo": "lamp"/).waitFor();
+    await inspect('audit');
+    await page.getByLabel('Document').fill('');
+    await page.getByLabel('What').selectOption('key.rotate');
+    await button('Show').focus();
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/action=key.rotate/);
+    await entries.getByText('robot').first().waitFor();
+    await page.getByLabel('Key', { exact: true }).fill('nobody-of-that-name');
+    await page.keyboard.press('Enter');
+    await page.getByText('Nobody did anything like that.').waitFor();
+  });
+
+  it('shows metrics as they change', async () => {
+    await open('metrics');
+    await page.getByText('Since the start').waitFor();
+    await page.getByRole('img', { name: /^Memory: from .* to .*, now .* MB$/ }).waitFor({ timeout: 15_000 });
+    const requests = page.locator('.card').first().locator('.value');
+    assert.match(await requests.innerText(), /^\d+\.\d$/);
+    await page.getByRole('img', { name: /^p99 latency/ }).waitFor();
+    await page.getByRole('img', { name: /^Success@1 of old documents/ }).waitFor();
+    await page.getByText(/\d+ committed/).waitFor();
+    await inspect('metrics');
   });
 
   it('shows documents by page, by words, and one', async () => {
     await open('documents');
-    await said(/^1–1\d of 1\d documents$/);
+    await said(/^1–20 of \d+ documents$/);
     await page.getByRole('searchbox').fill('title');
     await button('Find').click();
     await page.waitForURL(/q=title/);
@@ -287,8 +349,8 @@ describe('the console', { skip }, () => {
       .waitFor();
     await inspect('analysis');
     await page.getByRole('link', { name: 'Tasks' }).click();
-    await page.locator('.tag.cancelled').waitFor();
-    await page.locator('.tag.succeeded').waitFor();
+    await page.locator('.tag.cancelled').first().waitFor();
+    await page.locator('.tag.succeeded').first().waitFor();
     await inspect('tasks');
   });
 

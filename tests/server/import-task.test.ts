@@ -10,7 +10,7 @@ import { openStore } from '../../corpus/store.ts';
 import { storeFile } from '../../server/data-folder.ts';
 import type { EditsResponse, ImportLine } from '../../server/edit-schemas.ts';
 import { importsFolder } from '../../server/imports/spool.ts';
-import type { Imported, ImportInput } from '../../server/imports/work.ts';
+import type { Imported, ImportInput } from '../../server/imports/input.ts';
 import { limits } from '../../server/limits.ts';
 import type { Problem, TaskView } from '../../server/schemas.ts';
 import { editableWorld, startEditServer, type EditableWorld } from '../support/edit-server.ts';

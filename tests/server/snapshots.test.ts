@@ -3,7 +3,8 @@ import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSyn
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { modelVersion } from '../../models/model-version.ts';
-import type { AuditResponse, MadeKeyView, SnapshotsResponse, SnapshotView } from '../../server/admin-schemas.ts';
+import type { MadeKeyView, SnapshotsResponse, SnapshotView } from '../../server/admin-schemas.ts';
+import type { AuditResponse } from '../../server/audit/audit-schemas.ts';
 import { storeFile } from '../../server/data-folder.ts';
 import type { Problem, TaskView } from '../../server/schemas.ts';
 import { createSnapshot, listSnapshots } from '../../server/snapshots/create.ts';

@@ -102,7 +102,7 @@ function One({ operation: { kind, docid, renamedTo, seq, forget } }: { readonly 
 }
 
 /** What an edit did, in one line. */
-export function summary({ operations }: EditView): string {
+export function summary({ operations }: Pick<EditView, 'operations'>): string {
   const [first] = operations;
   if (!first) return '';
   const others = operations.length > 1 ? ` and ${plural(operations.length - 1, 'more')}` : '';

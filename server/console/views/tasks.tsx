@@ -41,7 +41,9 @@ export function TasksView({ parameters }: Place): JSX.Element {
       </div>
       <Wrong error={error ?? list.error} />
       <Status>{list.data && plural(list.data.total, 'task')}</Status>
-      {list.data?.total === 0 && <Empty>Analyses, comparisons and edits that take their time appear here.</Empty>}
+      {list.data?.total === 0 && (
+        <Empty>Imports, analyses, comparisons, exports, snapshots and edits that take their time appear here.</Empty>
+      )}
       <ul class="rows" aria-label="Tasks">
         {list.data?.tasks.map((task) => (
           <One key={task.id} task={task} onCancel={() => cancel(task.id)} />
@@ -70,6 +72,13 @@ function One({ task, onCancel }: { readonly task: Task; readonly onCancel: () =>
       </div>
       {!finishedAt && <TaskProgress task={task} />}
       {error && <p class="notice bad">{error.message}</p>}
+      {kind === 'import' && (
+        <p class="facts">
+          <a href={to(['import'], { task: String(id) })}>
+            Its lines<span class="unseen"> (task {number(id)})</span>
+          </a>
+        </p>
+      )}
       <p class="facts">
         <span>{when(createdAt)}</span>
         {seconds !== null && <span>took {duration(seconds)}</span>}
