@@ -72,7 +72,10 @@ export const readinessResponse = named(
     status: z
       .enum(['ready', 'loading', 'closing', 'failing'])
       .describe('failing: the data folder is not as it should be.'),
-    checks: z.strictObject({ model: check, store: check, version: check } satisfies Record<ReadinessCheck, z.ZodType>),
+    checks: z.strictObject({ model: check, store: check, version: check, replica: check } satisfies Record<
+      ReadinessCheck,
+      z.ZodType
+    >),
   }),
 );
 export type ReadinessResponse = z.output<typeof readinessResponse>;
