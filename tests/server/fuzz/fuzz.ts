@@ -29,6 +29,8 @@ export interface FuzzReport {
   readonly findings: readonly Finding[];
   /** After a tenth of the requests, and after all; both with all edits taken back and garbage collected. */
   readonly memory: { readonly before: Omit<Memory, 'lines'>; readonly after: Omit<Memory, 'lines'> };
+  /** After each twentieth of the requests, as it is then. */
+  readonly residentMb: readonly number[];
   readonly log: readonly string[];
   readonly alive: boolean;
 }
@@ -37,6 +39,12 @@ export interface FuzzReport {
 const deadlineMs = 30_000;
 const batch = 50;
 const keptLines = 500;
+
+export interface RunOptions {
+  /** Ends it earlier. @default Infinity */
+  readonly seconds?: number;
+  readonly note?: (sent: number) => void;
+}
 
 export class Fuzzer {
   readonly url: string;
@@ -49,6 +57,7 @@ export class Fuzzer {
   private readonly operations: Record<string, Record<string, number>> = {};
   private readonly statuses: Record<string, number> = {};
   private readonly log: string[] = [];
+  private readonly residentMb: number[] = [];
   private sent = 0;
   private slowestMs = 0;
   /** Newest edit and task that were heard of. */
@@ -74,15 +83,23 @@ export class Fuzzer {
     return new Fuzzer(child, started, document);
   }
 
-  /** So many requests at least. The same seed makes the same requests. */
-  async run(requests: number, seed: number, note: (sent: number) => void = () => {}): Promise<FuzzReport> {
+  /** So many requests at least, as far as the time goes. The same seed makes the same requests. */
+  async run(
+    requests: number,
+    seed: number,
+    { seconds = Infinity, note = () => {} }: RunOptions = {},
+  ): Promise<FuzzReport> {
     const startMs = performance.now();
     const lanes = lanesOf(this.document, this.adminKey);
     let before: Memory | undefined;
-    for (let round = 0; this.sent < requests; round++) {
+    const isTime = (): boolean => performance.now() - startMs < seconds * 1000;
+    for (let round = 0; this.sent < requests && isTime(); round++) {
       for (const run of fc.sample(lanes, { numRuns: batch, seed: seed + round }))
         await Promise.all(run.map((lane) => this.inTurn(lane)));
-      this.note(await this.tell('tidy'));
+      const now = await this.tell('tidy');
+      this.note(now);
+      if (this.sent >= (1 + this.residentMb.length) * (requests / 20))
+        this.residentMb.push(Math.round(now.rss / 2 ** 20));
       if (!before && this.sent >= requests / 10) before = await this.settled();
       note(this.sent);
     }
@@ -92,7 +109,8 @@ export class Fuzzer {
       ...{ requests: this.sent, seed, seconds: Math.round((performance.now() - startMs) / 1000), alive },
       ...{ statuses: this.statuses, operations: this.operations, slowestMs: Math.round(this.slowestMs) },
       findings: [...this.findings.values()],
-      memory: { before: bytesOf(before!), after: bytesOf(after) },
+      memory: { before: bytesOf(before ?? after), after: bytesOf(after) },
+      residentMb: this.residentMb,
       log: this.log,
     };
   }

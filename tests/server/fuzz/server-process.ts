@@ -33,9 +33,9 @@ async function memory(): Promise<Memory> {
 }
 
 /** Snapshots and exports would fill the disk. */
-function tidy(): Pick<Memory, 'lines'> {
+function tidy(): Pick<Memory, 'lines' | 'rss'> {
   for (const folder of large) rmSync(folder, { recursive: true, force: true });
-  return { lines: server.lines.splice(0) };
+  return { lines: server.lines.splice(0), rss: process.memoryUsage.rss() };
 }
 
 process.on('message', (wish: 'memory' | 'tidy' | 'close') => {
