@@ -1,7 +1,7 @@
 /**
  * @file Searches go before edits: the thread that edits pauses between two stretches of its work while searches are under
- * way, since on few cores they would wait for the end of its time slices. It pauses as long as it has worked at most, so that
- * under searches without end an edit still comes to its own.
+ * way, since on few cores they would wait for the end of its time slices. It pauses as long as it has worked at most, and
+ * where pauses do not see the end of the searches, since they come without end, it works on for a while.
  */
 
 /** Searches of this process that are under way. */
@@ -16,12 +16,19 @@ export function searchEnds(): void {
   if (Atomics.sub(underWay, 0, 1) === 1) Atomics.notify(underWay, 0);
 }
 
-/** Pauses that were earned by work and not taken, in milliseconds, at most. */
-const MOST_MS = 50;
+/** Pauses in which searches did not end, at most: few take longer. */
+const PATIENCE_MS = 15;
+/** Of work without a pause afterwards. */
+const STUBBORN_MS = 50;
 
 let searches: Int32Array | undefined;
+/** Milliseconds of pauses that were earned by work and not taken. */
 let earnedMs = 0;
+/** When the last pause ended. */
 let sinceMs = 0;
+/** Pauses since the last one that saw the end of the searches. */
+let inVainMs = 0;
+let stubbornUntilMs = 0;
 
 /** From now on this thread pauses for those searches where it says `giveWay`. */
 export function giveWayTo(shared: SharedArrayBuffer): void {
@@ -33,12 +40,19 @@ export function giveWayTo(shared: SharedArrayBuffer): void {
 export function giveWay(): void {
   if (!searches) return;
   const fromMs = performance.now();
-  earnedMs = Math.min(MOST_MS, earnedMs + fromMs - sinceMs);
-  const untilMs = fromMs + earnedMs;
+  if (fromMs < stubbornUntilMs) return;
+  earnedMs = Math.min(PATIENCE_MS, earnedMs + fromMs - sinceMs);
   sinceMs = fromMs;
-  for (let n = Atomics.load(searches, 0); n > 0 && sinceMs < untilMs; n = Atomics.load(searches, 0)) {
+  const untilMs = fromMs + earnedMs;
+  let n = Atomics.load(searches, 0);
+  for (; n > 0 && sinceMs < untilMs; n = Atomics.load(searches, 0)) {
     Atomics.wait(searches, 0, n, untilMs - sinceMs);
     sinceMs = performance.now();
   }
-  earnedMs -= sinceMs - fromMs;
+  const pausedMs = sinceMs - fromMs;
+  earnedMs -= pausedMs;
+  inVainMs = n > 0 ? inVainMs + pausedMs : 0;
+  if (inVainMs < PATIENCE_MS) return;
+  inVainMs = 0;
+  stubbornUntilMs = sinceMs + STUBBORN_MS;
 }
