@@ -164,6 +164,26 @@ describe('POST /documents/import?task=true', () => {
     assert.equal((await get(`${server.url}/documents/broken0`)).status, 404);
   });
 
+  it('ends where the server, not the lines, is at fault, and the file can be sent again', async () => {
+    const own = await startEditServer();
+    const { database } = own.index.store;
+    const full = `BEFORE INSERT ON documents WHEN new.docid = 'fault4' BEGIN SELECT raise(FAIL, 'database or disk is full'); END`;
+    for (const name of ['fault4', 'fault5', 'fault6'])
+      database.exec(`CREATE TRIGGER ${name} ${full.replace('fault4', name)}`);
+    const body = many('fault', 12);
+    const first = await begin(own.url, body, 'batch=3');
+    const { state, error, progress } = await ended(own.url, first.id);
+    assert.deepEqual([state, error?.code, progress?.done], ['failed', 'import_stopped', 7]);
+    assert.match(error!.message, /3 in a row .* line 7 .*send the file again/);
+    const statuses = (await results(own.url, first.id)).map(({ status }) => (status >= 500 ? 'fault' : status));
+    assert.deepEqual(statuses, [201, 201, 201, 201, 'fault', 'fault', 'fault']);
+    for (const name of ['fault4', 'fault5', 'fault6']) database.exec(`DROP TRIGGER ${name}`);
+    const second = await begin(own.url, body, 'batch=3');
+    assert.deepEqual((await ended(own.url, second.id)).result, { lines: 12, added: 8, failed: 4 });
+    assert.deepEqual(addedDocids(own.dataDir), docids('fault', 12));
+    assert.equal((await results(own.url, second.id, 'failed=true'))[3].code, 'docid_taken');
+  });
+
   it('has results for an import alone', async () => {
     const other = server.tasks.start('evaluation', null, async () => null);
     const { status, body } = await get<Problem>(`${server.url}/tasks/${other.id}/results`, { headers: asAdmin });
