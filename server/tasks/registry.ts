@@ -1,5 +1,5 @@
 import type { Store } from '../../corpus/store.ts';
-import { faultOf } from '../http-error.ts';
+import { faultOf, lineFaultOf } from '../http-error.ts';
 import { TaskEndedError, TaskNotFoundError, TaskQueueFullError, TasksClosedError } from './errors.ts';
 import { interruption, TaskStoppedError } from './errors.ts';
 import { Pace } from './pace.ts';
@@ -205,7 +205,9 @@ export class TaskRegistry {
       this.end(entry, succeeded(result));
     } catch (error) {
       if (entry.controller.signal.aborted) return this.stopped(entry);
-      this.log(`task ${id} (${kind}): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      // What the caller got wrong is told by the task, and no news to whoever runs the server.
+      if (lineFaultOf(error).status >= 500)
+        this.log(`task ${id} (${kind}): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       this.end(entry, { state: 'failed', error: faultOf(error) });
     }
   }

@@ -100,7 +100,9 @@ describe('a task', () => {
     const known = server.tasks.start('analysis', null, async () => {
       throw new QueueFullError(3);
     });
+    const lines = server.lines.length;
     assert.equal((await look(known.id, '?wait=60')).body.error?.code, 'queue_full');
+    assert.equal(server.lines.length, lines, 'whoever asked is told, not whoever runs the server');
     const cyclic: unknown[] = [];
     cyclic.push(cyclic);
     const circular = server.tasks.start('analysis', null, async () => cyclic);
