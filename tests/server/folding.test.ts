@@ -35,7 +35,7 @@ async function done<T>(path: string, body: object, at = url): Promise<T> {
   assert.equal(state, 'succeeded', JSON.stringify(error));
   return result as T;
 }
-const add = (docid: string, text: string) => post(`${url}/documents?budget=1`, { docid, text }, asAdmin);
+const add = (docid: string, text: string) => post(`${url}/documents?budget=1&wait=60`, { docid, text }, asAdmin);
 const ask = async (query: string, at = url): Promise<RetrieveResponse> =>
   (await post<RetrieveResponse>(`${at}/retrieve`, { query, k: 30 })).body;
 /** Docids and scores of the answers, scores to what sums in another order leave equal. */
@@ -101,6 +101,41 @@ describe('POST /compact', () => {
     assert.deepEqual(await answers(), expected);
   });
 
+  it('waits for what reads the model, and what comes later waits for it', async () => {
+    await add('n5', 'A fifth kettle boils.');
+    const order: string[] = [];
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const first = server.tasks.start('analysis', null, async () => (await held, order.push('analysis')));
+    const { body: compaction } = await post<TaskView>(`${url}/compact`, {}, asAdmin);
+    const last = server.tasks.start('evaluation', null, async () => order.push('evaluation'));
+    const other = server.tasks.start('import', null, async () => order.push('import'));
+    const states = () => [first, compaction, last].map(({ id }) => server.tasks.get(id).state);
+    await ended(other.id);
+    assert.deepEqual([states(), order], [['running', 'queued', 'queued'], ['import']]);
+    release();
+    assert.equal((await ended(compaction.id)).state, 'succeeded');
+    await ended(last.id);
+    assert.deepEqual(order, ['import', 'analysis', 'evaluation']);
+    const [, compacted, evaluated] = [first, compaction, last].map(({ id }) => server.tasks.get(id));
+    assert.ok(evaluated.startedAt! >= compacted.finishedAt!);
+  });
+
+  it('that is cancelled has folded everything or nothing, and edits go on', async () => {
+    await add('n6', 'A sixth kettle boils.');
+    const expected = await answers();
+    const { body } = await post<TaskView>(`${url}/compact`, {}, asAdmin);
+    while (server.tasks.get(body.id).state === 'queued') await new Promise((resolve) => setTimeout(resolve, 1));
+    await post(`${url}/tasks/${body.id}/cancel`, {}, asAdmin);
+    const { state } = await ended(body.id);
+    assert.ok(state === 'cancelled' || state === 'succeeded', state);
+    const { folded } = server.state.edits.log;
+    assert.equal(folded === server.state.index.editSeq, state === 'succeeded');
+    assert.deepEqual(await answers(), expected);
+    assert.equal((await add('n7', 'A seventh kettle boils.')).status, 201);
+    assert.deepEqual(server.lines, []);
+  });
+
   it('needs the scope admin, and refuses what it does not know', async () => {
     const { secret } = (await post<{ secret: string }>(`${url}/keys`, { name: 'editor', scope: 'edit' }, asAdmin)).body;
     for (const path of ['/compact', '/exports']) {
@@ -115,7 +150,7 @@ describe('POST /exports', () => {
     const made = await done<ExportView>('/exports', { name: 'mine' });
     const { exports } = (await get<ExportsResponse>(`${url}/exports`, { headers: asAdmin })).body;
     assert.deepEqual(exports, [made]);
-    assert.equal(made.editSeq, server.index.editSeq);
+    assert.equal(made.editSeq, server.state.index.editSeq);
     const dir = join(tempFolder(), 'fetched');
     mkdirSync(dir);
     for (const { path, bytes } of made.files) {
