@@ -290,6 +290,27 @@ interface FileIdentity {
   readonly mtimeMs: number;
 }
 
+/**
+ * The values of a place, some at a time.
+ *
+ * @param buffer  where they are read to, again and again
+ */
+export function* piecesOf(
+  { file, offset, byteLength }: FilePlace,
+  buffer: Float32Array<ArrayBuffer>,
+): Generator<{ readonly at: number; readonly values: Float32Array }> {
+  const fd = open(file);
+  try {
+    for (let at = 0; 4 * at < byteLength; at += buffer.length) {
+      const values = buffer.subarray(0, Math.min(buffer.length, byteLength / 4 - at));
+      readFully(file, fd, new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset + 4 * at);
+      yield { at, values };
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** @returns float32 [sizeBytes / element size] */
 function readTensor(
   file: string,

@@ -29,18 +29,25 @@ export class ConstantFile {
   private readonly fd = openSync(this.file, 'w');
   private end = 0;
 
-  /** @throws ConstantFileError */
-  append({ buffer, byteOffset, byteLength }: Float32Array | Uint8Array): FilePlace {
+  /** A place for a constant, to be written in pieces. */
+  reserve(byteLength: number): FilePlace {
     const offset = Math.ceil(this.end / ALIGNMENT) * ALIGNMENT;
+    this.end = offset + byteLength;
+    return { file: this.file, offset, byteLength };
+  }
+
+  /**
+   * @param at  byte of the place where the piece begins
+   * @throws ConstantFileError
+   */
+  write({ offset }: FilePlace, at: number, { buffer, byteOffset, byteLength }: Float32Array | Uint8Array): void {
     const bytes = new Uint8Array(buffer, byteOffset, byteLength);
     try {
       for (let done = 0; done < byteLength;)
-        done += writeSync(this.fd, bytes, done, Math.min(byteLength - done, 1 << 30), offset + done);
+        done += writeSync(this.fd, bytes, done, byteLength - done, offset + at + done);
     } catch (cause) {
       throw new ConstantFileError(this.file, byteLength, cause);
     }
-    this.end = offset + byteLength;
-    return { file: this.file, offset, byteLength };
   }
 
   remove(): void {

@@ -6,6 +6,7 @@ import {
   ftruncateSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -142,6 +143,23 @@ describe('a large model', () => {
     const live = new Uint8Array(10).fill(1);
     for (const decoder of [few, many]) await decoder.publish({ editSeq: 1, live, rows, deltas: [{ weight, delta }] });
     await same();
+  });
+
+  it('answers in eight bits as the same model does from memory, and leaves no file behind', async (t) => {
+    const place = mkdtempSync(join(root, 'temporary-'));
+    const usual = process.env.TMPDIR;
+    process.env.TMPDIR = place;
+    const [few, many] = await Promise.all([small, large].map((folder) => DocidDecoder.open(folder, { int8: true })));
+    if (usual === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = usual;
+    t.after(() => Promise.all([few.close(), many.close()]));
+    assert.deepEqual(readdirSync(place), []);
+    const ask = queries.map((query) => ({ query, k: 10 }));
+    const [expected, actual] = [await few.retrieve(ask), await many.retrieve(ask)];
+    expected.forEach(({ rows, scores }, q) => {
+      assert.deepEqual(actual[q].rows, rows);
+      actual[q].scores.forEach((score, i) => assert.ok(Math.abs(score - scores[i]) < 1e-5));
+    });
   });
 
   it('is analysed as the same model is from memory', async (t) => {
