@@ -49,6 +49,8 @@ export type EditRate = 'back-to-back' | number;
 export interface Edits {
   /** What each took, in milliseconds, without the first. */
   readonly times: readonly number[];
+  /** How many were made in a second of `until`. */
+  readonly perSecond: number;
   one(): Promise<void>;
   until(signal: AbortSignal, every: EditRate): Promise<void>;
   close(): void;
@@ -59,6 +61,7 @@ export function editsAt(url: string, key: string, documents: readonly Addition[]
   const agent = new Agent({ keepAlive: true });
   const times: number[] = [];
   let next = 0;
+  let spentMs = 0;
   const add = async (): Promise<void> => {
     const fromMs = performance.now();
     const round = Math.floor(next / documents.length);
@@ -69,17 +72,22 @@ export function editsAt(url: string, key: string, documents: readonly Addition[]
   };
   return {
     times,
+    get perSecond() {
+      return round((1000 * times.length) / spentMs);
+    },
     async one() {
       await add();
       times.length = 0;
     },
     async until(signal, every) {
-      for (let due = performance.now(); !signal.aborted;) {
+      const fromMs = performance.now();
+      for (let due = fromMs; !signal.aborted;) {
         await add();
         if (every === 'back-to-back') continue;
         due += 1000 / every;
         await sleep(Math.max(0, due - performance.now()));
       }
+      spentMs += performance.now() - fromMs;
     },
     close: () => agent.destroy(),
   };

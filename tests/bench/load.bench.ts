@@ -101,7 +101,7 @@ async function main(): Promise<void> {
       withoutEdits: summary(idle),
       withEdits: {
         ...summary(editing),
-        editsPerSecond: { asked: rate, made: round(edits.times.length / (rounds * seconds)) },
+        editsPerSecond: { asked: rate, made: edits.perSecond },
         editMs: quantilesOf(edits.times),
       },
       kept: round(perSecond(editing) / perSecond(idle)),

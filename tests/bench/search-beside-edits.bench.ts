@@ -88,7 +88,7 @@ async function compare(every: EditRate): Promise<object> {
     return {
       ...{ edits: every, idle, editing },
       ratio: { p50: round(editing.p50 / idle.p50), p95: round(editing.p95 / idle.p95) },
-      editsPerSecond: round(edits.times.length / (rounds * seconds)),
+      editsPerSecond: edits.perSecond,
       editMs: quantilesOf(edits.times),
     };
   } finally {
