@@ -143,17 +143,17 @@ export class SharedStore {
     }
   }
 
-  /** Records that are not in the store yet, oldest first, as many as are read at once. @throws ForeignStreamError */
+  /** Records that are not in the store yet, oldest first, as many as are read at once. */
   async missing(head: StreamHead): Promise<StreamRecord[]> {
-    this.check(head);
     return head.position > this.place.position ? this.stream.after(this.place.position, readBytes) : [];
   }
 
   /** @returns whether anything was missing. @throws ForeignStreamError, StreamUnavailableError */
   async catchUp(): Promise<boolean> {
     for (let moved = false; ; moved = true) {
+      const { place } = this;
       const head = await this.stream.head();
-      this.check(head);
+      this.check(head, place);
       if (this.needsCheckpoint(head)) await this.loadCheckpoint();
       else {
         const records = await this.missing(head);
@@ -182,9 +182,11 @@ export class SharedStore {
     }
   }
 
-  /** @throws ForeignStreamError where the store is not of the stream, or ahead of it */
-  check(head: StreamHead): void {
-    const { id, position, hash } = this.place;
+  /**
+   * @param place  of the store before the head was asked for: another thread may have gone on since
+   * @throws ForeignStreamError where the store is not of the stream, or ahead of it
+   */
+  check(head: StreamHead, { id, position, hash }: StreamPlace): void {
     const where = this.store.database.name;
     if (id !== head.id)
       throw new ForeignStreamError(where, `a data folder of stream ${head.id}`, `one of stream ${id}`, diverged);

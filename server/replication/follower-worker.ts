@@ -98,7 +98,8 @@ async function bring(head: StreamHead): Promise<void> {
 }
 
 async function write(): Promise<void> {
-  const { head, records } = step!;
+  if (!step) return send({ kind: 'stepped', version: undefined });
+  const { head, records } = step;
   const before = log.last;
   try {
     if (shared.needsCheckpoint(head)) await shared.loadCheckpoint();
@@ -125,8 +126,9 @@ let tidied = performance.now();
 let lackedAt = NaN;
 
 async function look(): Promise<void> {
+  const { place } = shared;
   const head = await stream.head();
-  shared.check(head);
+  shared.check(head, place);
   const now = performance.now();
   const { holder } = shared;
   if (edits && (now - held.at > holdMs || held.id !== holder.id)) held = { at: now, ...(await stream.hold(holder)) };

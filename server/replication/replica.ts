@@ -40,6 +40,10 @@ export class Replica {
   /** When nothing was missing last. */
   private completeMs: number | undefined;
   private readonly openedMs = performance.now();
+  /** While the index is opened, nothing is written that it would not know of. */
+  private opening: Promise<void> | undefined;
+  private opened = (): void => undefined;
+  private stepping: Promise<void> = Promise.resolve();
   private stepped: ((message: Extract<FromFollower, { kind: 'stepped' | 'failed' }>) => void) | undefined;
   private readonly exit: Promise<void>;
   private closed = false;
@@ -74,11 +78,14 @@ export class Replica {
       if (this.completeMs !== undefined || (mayAnswer && this.lost !== undefined)) break;
       await new Promise<void>((resolve) => (this.changed = resolve));
     }
+    this.opening = new Promise((resolve) => (this.opened = resolve));
+    await this.stepping;
   }
 
   /** From now on, what comes is published. */
   publishTo(index: IndexService): void {
     this.index = index;
+    this.opened();
   }
 
   /** Waits until this server may edit, or another one does. */
@@ -124,13 +131,14 @@ export class Replica {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.opened();
     this.worker.postMessage({ kind: 'close' } satisfies ToFollower);
     await this.exit;
   }
 
   private receive(message: FromFollower): void {
     if (message.kind === 'behind') {
-      void this.step(message.forgets);
+      this.stepping = this.step(message.forgets);
     } else if (message.kind === 'stepped' || message.kind === 'failed') {
       this.stepped?.(message);
     } else if (message.kind === 'foreign') {
@@ -150,6 +158,7 @@ export class Replica {
 
   /** One after the other with edits, so that searches see a version whole. Never rejects. */
   private async step(forgets: boolean): Promise<void> {
+    await this.opening;
     if (this.closed) return;
     const commit = async () => ({ result: undefined, version: await this.write() });
     try {

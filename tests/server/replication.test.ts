@@ -49,11 +49,14 @@ describe('an editor and searchers', { skip: noPostgres }, () => {
   before(async () => {
     [postgres, world] = await Promise.all([startPostgres(), editableWorld()]);
     databaseUrl = await postgres.database();
+    const reading = `CREATE ROLE reader LOGIN PASSWORD '${passwordOfTests}'`;
+    await query(databaseUrl, `${reading}; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader`);
     wire = await Wire.open(postgres.port);
     const dir = tempFolder();
     const { modelDir, dataDir } = world;
     editor = new Member({ role: 'editor', modelDir, dataDir, databaseUrl });
-    const urls = [databaseUrl, databaseUrl, wire.through(databaseUrl)];
+    // Searchers need not be allowed to write.
+    const urls = [databaseUrl, databaseUrl.replace('tests:', 'reader:'), wire.through(databaseUrl)];
     searchers = urls.map(
       (url, i) => new Member({ role: 'searcher', modelDir, dataDir: join(dir, `searcher ${i}`), databaseUrl: url }),
     );

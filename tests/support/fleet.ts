@@ -102,7 +102,11 @@ export class Member {
 
   /** Waits until searches know of an edit. */
   async has(seq: number, limitMs = 20_000): Promise<void> {
-    await eventually(async () => (await this.info()).editSeq >= seq, `edit ${seq} on ${this.options.dataDir}`, limitMs);
+    const has = async (): Promise<boolean> => (await this.info()).editSeq >= seq;
+    await eventually(has, `edit ${seq} on ${this.options.dataDir}`, limitMs).catch(async (error: Error) => {
+      const info = await this.info().catch(String);
+      throw new Error(`${error.message}: ${JSON.stringify(info)}\n${this.said.slice(0, 6000)}`, { cause: error });
+    });
   }
 }
 

@@ -199,9 +199,9 @@ for (const [name, { skip, url }] of Object.entries(databases))
       );
       assert.throws(() => behind.follow({ ...last, position: last.position + 1 }), StreamConflictError);
       assert.deepEqual(sharedTables(behind.store), before);
-      assert.throws(() => shared.check({ ...head, position: head.position - 1 }), ForeignStreamError);
-      assert.throws(() => shared.check({ ...head, hash: 'another' }), ForeignStreamError);
-      assert.throws(() => shared.check({ ...head, id: 'another' }), ForeignStreamError);
+      assert.throws(() => shared.check({ ...head, position: head.position - 1 }, shared.place), ForeignStreamError);
+      assert.throws(() => shared.check({ ...head, hash: 'another' }, shared.place), ForeignStreamError);
+      assert.throws(() => shared.check({ ...head, id: 'another' }, shared.place), ForeignStreamError);
       await close();
     });
 
