@@ -11,7 +11,7 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -32,9 +32,10 @@ interface Engine {
 interface Settings {
   readonly corpus: string;
   readonly model: string;
-  readonly queries: number;
   readonly scratch: string;
 }
+
+const contentFile = ({ scratch }: Settings): string => join(scratch, 'content.json');
 
 type Open = (documents: readonly Document[], settings: Settings) => Promise<Engine>;
 
@@ -121,7 +122,7 @@ async function residentMb(): Promise<number> {
 }
 
 async function measure(system: System, settings: Settings): Promise<Measured> {
-  const { documents, queries } = read(settings);
+  const { documents, queries } = JSON.parse(readFileSync(contentFile(settings), 'utf8')) as Content;
   const before = await residentMb();
   const startMs = performance.now();
   const start: Open = engines[system];
@@ -158,7 +159,13 @@ async function measure(system: System, settings: Settings): Promise<Measured> {
   };
 }
 
-function read({ corpus, queries: most }: Settings): { documents: Document[]; queries: readonly JudgedQuery[] } {
+interface Content {
+  readonly documents: readonly Document[];
+  readonly queries: readonly JudgedQuery[];
+}
+
+/** Read once, so that no process has more in memory than the documents themselves before it begins. */
+function read(corpus: string, most: number): Content {
   const store = openStore(':memory:');
   importCorpus(store, corpus);
   const documents = allDocuments(store);
@@ -195,8 +202,9 @@ async function main(): Promise<void> {
   const { corpus } = values;
   const model = values.model ?? (corpus === builtinCorpus ? builtinModel : undefined);
   const scratch = mkdtempSync(join(tmpdir(), 'palimpsest-peers-'));
-  const settings = { corpus, model: model ?? '', queries: Number(values.queries), scratch };
+  const settings = { corpus, model: model ?? '', scratch };
   try {
+    writeFileSync(contentFile(settings), JSON.stringify(read(corpus, Number(values.queries))));
     const results: Record<string, unknown> = {};
     for (const system of values.systems.split(',') as System[]) {
       const isOurs = system === 'genir' || system === 'hybrid';
