@@ -1,6 +1,7 @@
 /**
  * @file Training of all weights on docids that are paths: each step learns to choose behind the right tokens before it.
  */
+import { createRng, type Rng } from '../../../corpus/random.ts';
 import type { T5Config } from '../../config.ts';
 import { gradientOutput } from '../../graphs.ts';
 import { Session, tensor, type Feeds, type FloatTensor } from '../../session.ts';
@@ -11,6 +12,9 @@ import { distinctIds, gather, scatterGradients } from '../lookup.ts';
 import { CLIP, dropEntries, dropoutSeed, FLOOR, type TrainerOptions, type TrainingState } from '../trainer.ts';
 import { pathTrainingGraph, type PathTrainingGraph } from './training-graph.ts';
 import type { TrainedPaths } from './trained-paths.ts';
+
+/** Share of the queries whose last step is learned behind another document's tokens, where documents have tokens of their own. */
+const ASTRAY = 0.5;
 
 export type PathTrainerOptions = Omit<TrainerOptions, 'textRowShare'>;
 
@@ -87,7 +91,10 @@ export class PathTrainer {
     const { d_model: d } = this.config;
     const { state, paths } = this;
     const batch = examples.batch(2, step, batchSize);
-    const read = this.steps(batch.targets.map(({ rows }) => rows[0]));
+    const right = batch.targets.map(({ rows }) => rows[0]);
+    const rng = createRng(seed * 1_000_003 + step * 101 + 7);
+    const astray = batch.targets.map(({ rows }) => (rng.next() < ASTRAY ? this.otherPath(rows, rng) : rows[0]));
+    const read = this.steps(astray);
     const T = read.length;
     const own = new Set(paths.wordIds);
     const others = wordScale > 0 ? distinctIds(batch).filter((id) => !own.has(id)) : new Int32Array(0);
@@ -102,6 +109,7 @@ export class PathTrainer {
     const weights = new Float32Array(batch.size * T);
     batch.targets.forEach((target, b) =>
       paths.targets(target).forEach((shares, t) => {
+        if (t > 0 && astray[b] !== right[b] && !paths.isOwn(right[b], t)) return;
         weights[b * T + t] = 1 / batch.size;
         for (const [place, share] of shares) targets[(b * T + t) * A + place] = share;
       }),
@@ -166,6 +174,15 @@ export class PathTrainer {
       ...{ width: d, lr: rate * rates.embeddings, step: t },
     });
     return outputs.loss.data[0];
+  }
+
+  /** Another document that may answer, with as many tokens and one of its own: a beam may go its way and be wrong. */
+  private otherPath(rows: ArrayLike<number>, rng: Rng): number {
+    const { paths } = this.paths;
+    const last = paths[rows[0]].length - 1;
+    if (!this.paths.isOwn(rows[0], last)) return rows[0];
+    const others = Array.from(rows).filter((row) => paths[row].length - 1 === last);
+    return others[rng.int(others.length)];
   }
 
   /**

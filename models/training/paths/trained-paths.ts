@@ -12,6 +12,8 @@ export class TrainedPaths {
   readonly codes: number;
   /** Ids of the words that paths are made of, ascending. */
   readonly wordIds: Int32Array;
+  /** Of each document, whether its last token is in no other path. */
+  private readonly hasOwn: readonly boolean[];
   private readonly placeOf = new Map<number, number>();
   private readonly children = new Map<string, Set<number>>();
 
@@ -19,6 +21,9 @@ export class TrainedPaths {
     this.paths = paths;
     this.words = words;
     this.codes = codes;
+    const uses = new Map<number, number>();
+    for (const path of paths) for (const id of path) uses.set(id, (uses.get(id) ?? 0) + 1);
+    this.hasOwn = paths.map((path) => uses.get(path.at(-1)!) === 1);
     this.depth = paths.reduce((depth, path) => Math.max(depth, path.length), 0);
     const used = new Set(paths.flatMap((path) => Array.from(path.filter((id) => id < words))));
     this.wordIds = Int32Array.from(used).sort();
@@ -49,21 +54,30 @@ export class TrainedPaths {
 
   /**
    * What each step of a query's right path should choose: the shares of the documents whose paths begin as the right one
-   * does so far, by their next tokens. Steps × (place, share).
+   * does so far, by their next tokens. Where that is a document's own token, all documents' own tokens have their shares,
+   * whatever their paths begin with: so the last step judges the whole corpus once more, and a path's score is a product of
+   * two judgements. Steps × (place, share).
    */
   targets({ rows, shares }: Batch['targets'][number]): ReadonlyMap<number, number>[] {
     const right = this.paths[rows[0]];
-    let alive = Array.from({ length: rows.length }, (_, i) => i);
+    const all = Array.from({ length: rows.length }, (_, i) => i);
+    let alive = all;
     return Array.from(right, (id, t) => {
+      const isOwn = this.isOwn(rows[0], t);
+      const chosen = isOwn ? all.filter((i) => this.hasOwn[rows[i]]) : alive;
       const step = new Map<number, number>();
-      let sum = 0;
-      for (const i of alive) sum += shares[i];
-      for (const i of alive) {
-        const place = this.place(this.paths[rows[i]][t]);
+      const sum = chosen.reduce((sum, i) => sum + shares[i], 0);
+      for (const i of chosen) {
+        const place = this.place(this.paths[rows[i]].at(isOwn ? -1 : t)!);
         step.set(place, (step.get(place) ?? 0) + shares[i] / sum);
       }
       alive = alive.filter((i) => this.paths[rows[i]][t] === id);
       return step;
     });
+  }
+
+  /** Whether a document's token at position t is in no other path. */
+  isOwn(document: number, t: number): boolean {
+    return this.hasOwn[document] && t === this.paths[document].length - 1;
   }
 }

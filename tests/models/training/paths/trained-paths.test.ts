@@ -22,17 +22,44 @@ describe('the paths of a model in training', () => {
   });
 
   it('share a target among the documents that begin as the right one does', () => {
-    const shares = [0.5, 0.1, 0.3, 0.1];
-    const steps = paths.targets({ rows: [0, 1, 2, 3], shares });
-    const close = (step: ReadonlyMap<number, number>, wanted: readonly (readonly [number, number])[]): void => {
-      assert.deepEqual(
-        [...step.keys()],
-        wanted.map(([place]) => place),
-      );
-      for (const [place, share] of wanted) assert.ok(Math.abs(step.get(place)! - share) < 1e-12);
-    };
-    assert.equal(steps.length, 2);
-    close(steps[0], [[0, 0.6], [1, 0.3], [2, 0.1]]); // prettier-ignore
-    close(steps[1], [[4, 0.5 / 0.6], [3, 0.1 / 0.6]]); // prettier-ignore
+    const shared = new TrainedPaths(
+      [
+        [10, 7, 4],
+        [10, 4, 7],
+        [11, 7, 4],
+        [11, 4, 7],
+      ].map((path) => Int32Array.from(path)),
+      10,
+      3,
+    );
+    const steps = shared.targets({ rows: [0, 1, 2, 3], shares: [0.5, 0.1, 0.3, 0.1] });
+    close(steps, [[[0, 0.6], [1, 0.4]], [[4, 0.5 / 0.6], [3, 0.1 / 0.6]], [[3, 1]]]); // prettier-ignore
+  });
+
+  it("share a document's own token among all documents that have one", () => {
+    const own = new TrainedPaths(
+      [
+        [10, 7],
+        [10, 4],
+        [11, 8],
+        [11, 9],
+      ].map((path) => Int32Array.from(path)),
+      10,
+      3,
+    );
+    assert.deepEqual([own.isOwn(0, 0), own.isOwn(0, 1)], [false, true]);
+    // Words 4, 7, 8, 9 stand at places 3 to 6.
+    const steps = own.targets({ rows: [0, 1, 2, 3], shares: [0.5, 0.1, 0.3, 0.1] });
+    close(steps, [[[0, 0.6], [1, 0.4]], [[4, 0.5], [3, 0.1], [5, 0.3], [6, 0.1]]]); // prettier-ignore
   });
 });
+
+function close(
+  steps: readonly ReadonlyMap<number, number>[],
+  wanted: readonly (readonly (readonly [number, number])[])[],
+) {
+  assert.deepEqual(
+    steps.map((step) => [...step].map(([place, share]) => [place, Number(share.toFixed(9))])),
+    wanted.map((step) => step.map(([place, share]) => [place, Number(share.toFixed(9))])),
+  );
+}
