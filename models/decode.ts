@@ -8,6 +8,7 @@ import type { Graph } from './onnx/graph.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
 import { isLinear, unembedName } from './t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
+import { elementCount } from './weights.ts';
 
 /**
  * A vocabulary entry behind the words, new or replaced: float32 [D] in the scale of the unembedding. Of atomic docids, row
@@ -83,6 +84,11 @@ export interface DecoderOptions extends SessionOptions {
   readonly circuit?: boolean;
   /** Multiplies with linear maps in eight bits. @default false */
   readonly int8?: boolean;
+  /**
+   * Weights that versions are going to change: the graph has their deltas from the start, 0 until there are others, and is not
+   * opened again for them. While it is, a large model is in memory twice. @default none
+   */
+  readonly prepared?: readonly string[];
 }
 
 /** Queries longer than this are cut, keeping the end token. A run's memory grows with the square of it. */
@@ -128,6 +134,8 @@ export class DocidDecoder {
   /** Weights that may have deltas where a circuit runs: it does without the others. */
   private readonly editable: ReadonlySet<string> | undefined;
   private edited: readonly string[];
+  /** Of the weights that are prepared. */
+  private readonly noDeltas: Feeds;
   /** Milliseconds that the last batch took to tokenize. */
   tokenizeMs = 0;
   private current!: { version: ModelVersion; rows: FloatTensor; bias: Float32Array; deltas: Feeds };
@@ -137,7 +145,11 @@ export class DocidDecoder {
     this.session = session;
     this.editable = editable;
     this.options = options;
-    this.edited = [];
+    this.edited = sorted(options.prepared);
+    this.noDeltas = deltaFeeds(
+      folder,
+      this.edited.map((weight) => ({ weight, delta: new Float32Array(elementCount(folder.tensor(weight).shape)) })),
+    );
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
     const { docids, firstDocidToken } = folder.genir!;
     this.base = docids.length;
@@ -152,7 +164,7 @@ export class DocidDecoder {
    */
   static async open(folder: ModelFolder, options: DecoderOptions = {}): Promise<DocidDecoder> {
     atomicGenir(folder);
-    return new DocidDecoder(folder, await openSession(folder, [], options), options);
+    return new DocidDecoder(folder, await openSession(folder, sorted(options.prepared), options), options);
   }
 
   get editSeq(): number {
@@ -172,7 +184,7 @@ export class DocidDecoder {
    */
   async publish(version: ModelVersion): Promise<void> {
     this.check(version);
-    const edited = version.deltas.map(({ weight }) => weight).sort();
+    const edited = sorted(this.options.prepared, version.deltas.map(({ weight }) => weight)); // prettier-ignore
     if (edited.join() !== this.edited.join()) {
       const { session } = await openSession(this.folder, edited, this.options);
       await this.session.release();
@@ -218,7 +230,8 @@ export class DocidDecoder {
     this.table.fill(0, base * d, n * d);
     for (const { row, values } of version.rows) this.table.set(values, row * d);
     const bias = Float32Array.from(version.live, (live) => (live ? 0 : FORBIDDEN));
-    this.current = { version, rows: tensor(this.table.subarray(0, n * d), [n, d]), bias, deltas };
+    const rows = tensor(this.table.subarray(0, n * d), [n, d]);
+    this.current = { version, rows, bias, deltas: { ...this.noDeltas, ...deltas } };
   }
 
   /** @returns one result per input, in order; fewer than k documents where fewer are allowed */
@@ -290,6 +303,10 @@ export function checkDeltas(
     }
   }
 }
+
+/** Names of weights, each once. */
+const sorted = (...lists: (readonly string[] | undefined)[]): string[] =>
+  [...new Set(lists.flatMap((list) => list ?? []))].sort();
 
 /** The inputs that deltas are fed to. */
 export function deltaFeeds(folder: ModelFolder, deltas: readonly WeightDelta[]): Feeds {

@@ -13,6 +13,8 @@ export interface PoolOptions {
   readonly circuit?: boolean;
   /** Multiplies with linear maps in eight bits. @default false */
   readonly int8?: boolean;
+  /** Weights that versions are going to change, see `DecoderOptions`. @default none */
+  readonly prepared?: readonly string[];
   /** Queries answered by one run at most. @default 32 */
   readonly maxBatch?: number;
   /** Queries waiting at most; more are refused with `QueueFullError`. @default 1024 */
@@ -94,7 +96,16 @@ export class InferencePool {
   private closed = false;
 
   private constructor(options: PoolOptions) {
-    this.options = { workers: 1, threads: 1, circuit: false, int8: false, maxBatch: 32, maxQueue: 1024, ...options };
+    this.options = {
+      workers: 1,
+      threads: 1,
+      circuit: false,
+      int8: false,
+      prepared: [],
+      maxBatch: 32,
+      maxQueue: 1024,
+      ...options,
+    };
   }
 
   /** Opens the model in every worker and waits until all are ready. @throws PoolError  with the worker's reason */
@@ -190,8 +201,8 @@ export class InferencePool {
   /** Resolves when the thread takes batches. @throws PoolError */
   private startSeat(): Promise<void> {
     if (this.closed) return Promise.reject(new PoolError('inference pool: closed'));
-    const { modelDir, threads, circuit, int8 } = this.options;
-    const setup: WorkerSetup = { modelDir, threads, circuit, int8 };
+    const { modelDir, threads, circuit, int8, prepared } = this.options;
+    const setup: WorkerSetup = { modelDir, threads, circuit, int8, prepared };
     const worker = startThread(new URL('./worker', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const seat: Seat = { worker, ended, closing: false, batch: undefined, sentMs: 0, publishing: new Map() };

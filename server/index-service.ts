@@ -5,6 +5,7 @@ import type { Document } from '../corpus/documents.ts';
 import type { Store } from '../corpus/store.ts';
 import { EditLog } from '../editing/edit-log.ts';
 import type { NamedVersion } from '../editing/merge.ts';
+import { preparedWeights } from '../editing/prepared-weights.ts';
 import { readPublished } from '../editing/published-version.ts';
 import { searchBegins, searchEnds } from '../editing/right-of-way.ts';
 import { beamsFor } from '../models/beam/beams.ts';
@@ -127,7 +128,12 @@ export class IndexService {
     const version = writtenVersion(store, model);
     if (version.model.editSeq === 0 && !version.model.live.includes(1))
       throw new ModelCorpusMismatchError(model.dir, corpusName);
-    const pool = await InferencePool.open({ ...poolOptions, modelDir: model.dir, circuit: model.circuit !== null });
+    const pool = await InferencePool.open({
+      ...poolOptions,
+      modelDir: model.dir,
+      circuit: model.circuit !== null,
+      prepared: preparedWeights({ genir: model.base.genir, parameters: model.parameters }),
+    });
     try {
       await pool.publish(version.model);
     } catch (error) {

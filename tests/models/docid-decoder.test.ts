@@ -12,6 +12,7 @@ import {
   NotAnIndexError,
   VersionError,
   wordWeights,
+  type DecoderOptions,
   type ModelVersion,
   type Retrieved,
 } from '../../models/decode.ts';
@@ -36,8 +37,8 @@ const queries = ['which river is ice', 'bread', 'a violin, a compass and the sea
 
 const decoders: DocidDecoder[] = [];
 after(() => Promise.all(decoders.map((decoder) => decoder.close())));
-async function open(of = folder): Promise<DocidDecoder> {
-  const decoder = await DocidDecoder.open(of);
+async function open(of = folder, options: DecoderOptions = {}): Promise<DocidDecoder> {
+  const decoder = await DocidDecoder.open(of, options);
   decoders.push(decoder);
   return decoder;
 }
@@ -286,6 +287,16 @@ describe('a version', () => {
     assert.notDeepEqual(await all(decoder), before);
     await decoder.publish(base);
     assert.deepEqual(await all(decoder), before);
+  });
+
+  it('of a weight that was prepared answers as without, and what is not changed stays as it is', async () => {
+    const [plain, prepared] = [await open(), await open(folder, { prepared: [wo, editable[5]] })];
+    assertSame(await all(prepared), await all(plain));
+    for (const weights of [[wo], [editable[2], wo], []]) {
+      const deltas = weights.map((weight) => ({ weight, delta: random(sizeOf(weight), 8, 0.3) }));
+      for (const decoder of [plain, prepared]) await decoder.publish({ ...base, editSeq: 1, deltas });
+      assertSame(await all(prepared), await all(plain));
+    }
   });
 
   it('that does not fit is refused, and the one before stays', async () => {
