@@ -128,6 +128,8 @@ export class EditedModel {
   private changed({ add = [], remove = [] }: EditChange): Changed {
     const entries = new Map(this.current.entries);
     const links = new Map(this.current.links);
+    /** Lists of this change alone, which others may be added to. */
+    const fresh = new Map<string, Neighbour[]>();
     const moved = new Map<string, readonly Neighbour[]>();
     const added = new Set<string>();
     for (const id of remove) {
@@ -148,9 +150,14 @@ export class EditedModel {
       if (entry.kind === 'document') {
         const found = this.linked(entry, entries);
         links.set(entry.id, found);
+        fresh.set(entry.id, found);
         for (const { id: other, strength } of found) {
           const list = links.get(other);
-          if (list) links.set(other, [...list, { id: entry.id, strength }]);
+          if (list && fresh.get(other) !== list) {
+            fresh.set(other, [...list]);
+            links.set(other, fresh.get(other)!);
+          }
+          if (list) fresh.get(other)!.push({ id: entry.id, strength });
           moved.set(other, moved.get(other) ?? []);
         }
         added.add(entry.id);

@@ -1,7 +1,7 @@
 import { products } from './methods/rows/passes.ts';
 import { dotAt } from './methods/rows/problem.ts';
 import type { DocumentEntry } from './entry.ts';
-import { prefixKey } from './reading.ts';
+import { prefixKey, type Prefix } from './reading.ts';
 import type { FurtherQueries, OwnQueries } from './solve-row.ts';
 
 /** Another added document, and how strongly the two compete. */
@@ -16,7 +16,9 @@ export interface Neighbour {
  * under one prefix are compared: what is under another was observed elsewhere.
  */
 export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number =>
-  prefixKey(a.prefix) === prefixKey(b.prefix) ? Math.max(taken(a, b), taken(b, a)) : 0;
+  isSamePrefix(a.prefix, b.prefix) ? Math.max(taken(a, b), taken(b, a)) : 0;
+
+const isSamePrefix = (a: Prefix, b: Prefix): boolean => a === b || prefixKey(a) === prefixKey(b);
 
 /** Queries that tell of the others: pseudo-queries are drawn alike, and given ones stand before them. */
 const SAMPLE = 16;
@@ -24,7 +26,9 @@ const SAMPLE = 16;
 /** The share of a's queries that go to b where only the base rows and these two are. */
 function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
   const mine = ownScores(provisional, own);
-  const theirs = scoresOf(b.provisional, own.states.data, Math.min(SAMPLE, mine.length));
+  // Every document that comes is compared with all that are there: nothing is allocated for a pair.
+  const theirs = sampled[Math.min(SAMPLE, mine.length)];
+  products(doublesOf(b.provisional), 0, b.provisional.length, own.states.data, theirs);
   let [sum, weight] = [0, 0];
   for (let q = 0; q < theirs.length; q++) {
     weight += own.weights[q];
@@ -32,6 +36,18 @@ function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
     if (rest < FAR) sum += own.weights[q] / (1 + Math.exp(rest) + Math.exp(mine[q] - theirs[q]));
   }
   return sum / weight;
+}
+
+/** To write scores of so many queries into, until the next pair. */
+const sampled = Array.from({ length: SAMPLE + 1 }, (_, count) => new Float64Array(count));
+
+const doubles = new WeakMap<Float32Array, Float64Array>();
+
+/** A provisional row in the precision that is reckoned in. */
+function doublesOf(row: Float32Array): Float64Array {
+  let known = doubles.get(row);
+  if (!known) doubles.set(row, (known = new Float64Array(row)));
+  return known;
 }
 
 const known = new WeakMap<Float32Array, Float64Array>();
@@ -46,16 +62,28 @@ function ownScores(provisional: Float32Array, { states, weights }: OwnQueries): 
 /** Of a row for so many queries. */
 function scoresOf(row: Float32Array, states: Float32Array, count: number): Float64Array {
   const scores = new Float64Array(count);
-  products(new Float64Array(row), 0, row.length, states, scores);
+  products(doublesOf(row), 0, row.length, states, scores);
   return scores;
 }
 
 /** e⁻¹⁰ of a query is nothing beside the least strength that makes neighbours. */
 const FAR = 10;
 
-/** Strongest first; of equal ones by id. */
-export const strongest = (neighbours: readonly Neighbour[], most: number): Neighbour[] =>
-  [...neighbours].sort((a, b) => b.strength - a.strength || (a.id < b.id ? -1 : 1)).slice(0, most);
+/** Strongest first; of equal ones by id. Few of many: they are not sorted all. */
+export function strongest(neighbours: readonly Neighbour[], most: number): Neighbour[] {
+  const best: Neighbour[] = [];
+  for (const neighbour of neighbours) {
+    let at = best.length;
+    while (at > 0 && isStronger(neighbour, best[at - 1])) at--;
+    if (at === most) continue;
+    best.splice(at, 0, neighbour);
+    if (best.length > most) best.pop();
+  }
+  return best;
+}
+
+const isStronger = (a: Neighbour, b: Neighbour): boolean =>
+  a.strength > b.strength || (a.strength === b.strength && a.id < b.id);
 
 /** What the base rows without some, and the neighbours' provisional rows make of an entry's queries. */
 export function ownAmong(
