@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { openStore } from '../../corpus/store.ts';
 import { commandLine } from '../audit/audit-log.ts';
-import { storeFile } from '../data-folder.ts';
+import { readPlace } from '../../editing/stream/shared-store.ts';
+import { FollowingDataFolderError, storeFile } from '../data-folder.ts';
 import { DataFolderInUseError, lockDataFolder } from '../data-lock.ts';
 import { keyName, Keys, type KeyRecord, type MadeKey } from '../keys/keys.ts';
 import { scopes, type Scope } from '../keys/scope.ts';
@@ -122,13 +123,14 @@ function storeOf(dir: string): string {
   throw new UsageError(`--data ${dir}: expected a data folder, got none there; start a server once to make it`);
 }
 
-/** @throws UsageError, ServedDataFolderError */
+/** @throws UsageError, ServedDataFolderError, FollowingDataFolderError */
 async function withKeys<T>(dir: string, use: (keys: Keys) => T): Promise<T> {
   const file = storeOf(dir);
   const unlock = claim(dir);
   try {
     const store = openStore(file);
     try {
+      if (readPlace(store)) throw new FollowingDataFolderError(dir);
       return use(new Keys(store));
     } finally {
       store.close();
