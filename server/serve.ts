@@ -14,7 +14,7 @@ import { jsonLog, textLog, type LogFormat } from './log.ts';
 import { watchState } from './metrics/watch-state.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { checkRole, type Role } from './replication/role.ts';
-import { beginSharing, Sharing } from './replication/sharing.ts';
+import { beginSharing, orLeave, Sharing } from './replication/sharing.ts';
 import { ServerState } from './route.ts';
 import { tidySnapshots } from './snapshots/remove.ts';
 import { foundIn } from './tasks/left-behind.ts';
@@ -115,7 +115,9 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     const withOthers =
       databaseUrl === undefined ? undefined : { role, databaseUrl, model, dataDir: options.dataDir, log };
     const beginning = withOthers && (await beginSharing(withOthers));
-    data = openDataFolder({ ...dataOptions(options, model), follows: beginning?.follows });
+    data = await orLeave(beginning, () =>
+      openDataFolder({ ...dataOptions(options, model), follows: beginning?.follows }),
+    );
     const opened = data;
     tidy(opened);
     if (withOthers) state.sharing = sharing = await Sharing.open(withOthers, beginning!, opened);

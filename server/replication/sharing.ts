@@ -29,6 +29,16 @@ export async function beginSharing({ role, databaseUrl, model, dataDir, log }: S
   return { joined, follows: joined === 'unreachable' ? joined : joined.identity };
 }
 
+/** Lets the database go where what comes next fails. */
+export async function orLeave<T>(beginning: Beginning | undefined, body: () => T): Promise<T> {
+  try {
+    return body();
+  } catch (error) {
+    if (beginning && beginning.joined !== 'unreachable') await beginning.joined.stream.close();
+    throw error;
+  }
+}
+
 /** The part of a server that it has in common with others: a stream that it follows, and appends to where it is the editor. */
 export class Sharing {
   readonly replica: Replica;

@@ -160,6 +160,9 @@ describe('an editor and searchers', { skip: noPostgres }, () => {
     const other = writeTinyModel(join(dir, 'model'), { seed: 99 });
     const wrong = new Member({ role: 'searcher', modelDir: other, dataDir: join(dir, 'other'), databaseUrl });
     await assert.rejects(wrong.start(), /of model [0-9a-f]{12}, got one of model [0-9a-f]{12}/);
+    const { dataDir } = await editableWorld();
+    const own = new Member({ role: 'searcher', modelDir, dataDir, databaseUrl });
+    await assert.rejects(own.start(), /got one with documents of its own/);
   });
 
   it('have lost and changed nothing in the end, and said no secrets', async () => {
