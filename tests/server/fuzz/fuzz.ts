@@ -194,11 +194,8 @@ function decoded(body: Buffer, encoding: string | undefined): string {
 }
 
 /** @throws Error where nothing comes in time */
-function ask(
-  url: string,
-  agent: Agent,
-  { method, path, headers, body, waitSeconds }: FuzzRequest,
-): Promise<FuzzAnswer> {
+function ask(url: string, agent: Agent | false, request: FuzzRequest): Promise<FuzzAnswer> {
+  const { method, path, headers, body, waitSeconds } = request;
   return new Promise((resolve, reject) => {
     const start = performance.now();
     const { hostname, port } = new URL(url);
@@ -219,9 +216,11 @@ function ask(
       },
     );
     const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeout} ms`)), timeout);
-    call.on('error', (error) => {
+    call.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
-      reject(error);
+      // The server has closed the idle connection in the same moment: nothing was asked yet.
+      if (call.reusedSocket && error.code === 'ECONNRESET' && agent) resolve(ask(url, false, request));
+      else reject(error);
     });
     call.end(body);
   });
