@@ -96,7 +96,7 @@ function constants(g: Graph, weights: WeightSource): Applied {
 }
 
 /** Weights as inputs of the same names, for training. Linear maps are fed as [in, out]. */
-function inputs(g: Graph): { parameters: Parameters; fed: Map<string, Value> } {
+export function fedWeights(g: Graph): { parameters: Parameters; fed: Map<string, Value> } {
   const fed = new Map<string, Value>();
   const parameters: Parameters = (name, shape) => {
     let value = fed.get(name);
@@ -376,7 +376,7 @@ export interface TrainingGraph {
  */
 export function trainingGraph(config: T5Config, { gradients }: { gradients: boolean }): TrainingGraph {
   const g = new Graph();
-  const { parameters, fed } = inputs(g);
+  const { parameters, fed } = fedWeights(g);
   const p: T5Parts = {
     config,
     parameters,

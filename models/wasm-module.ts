@@ -36,6 +36,8 @@ export const get = (i: number): number[] => [0x20, i];
 export const set = (i: number): number[] => [0x21, i];
 export const tee = (i: number): number[] => [0x22, i];
 export const simd = (opcode: number): number[] => [0xfd, ...leb(opcode)];
+/** A SIMD instruction that reads or writes memory, `align` being a power of two. */
+export const at = (opcode: number, offset: number, align = 3): number[] => [...simd(opcode), align, ...leb(offset)];
 
 export interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };

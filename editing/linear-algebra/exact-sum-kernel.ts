@@ -7,20 +7,7 @@
  *
  * A term is a float64 factor and where its row of `right` begins, 16 bytes apart.
  */
-import {
-  func,
-  get,
-  I32,
-  leb,
-  section,
-  set,
-  simd,
-  sleb,
-  tee,
-  text,
-  V128,
-  wasmModule,
-} from '../../models/wasm-module.ts';
+import { at, func, get, I32, section, set, simd, sleb, tee, text, V128, wasmModule } from '../../models/wasm-module.ts';
 
 /** Terms that are added at a time: parts of so many stay far below 2^51 q. */
 export const MOST_TERMS = 128;
@@ -38,7 +25,6 @@ const I64 = 0x7e;
 const PAIRS = [0, 1, 2];
 const BLOCK = 2 * PAIRS.length;
 
-const at = (opcode: number, offset: number): number[] => [...simd(opcode), 3, ...leb(offset)];
 const [LOAD, SPLAT, STORE] = [0, 10, 11];
 const [ADD, SUB, MUL, ADD_INTEGERS] = [240, 241, 242, 206].map(simd);
 const PLUS = 0x6a;

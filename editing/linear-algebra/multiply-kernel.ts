@@ -8,20 +8,7 @@
  * adds to four columns of c, from the row at `c` to the one before `end`, the products of the strips of `left`, one for
  * every four rows, with the one of `right`. A strip is four numbers for each inner index.
  */
-import {
-  func,
-  get,
-  I32,
-  leb,
-  section,
-  set,
-  simd,
-  sleb,
-  tee,
-  text,
-  V128,
-  wasmModule,
-} from '../../models/wasm-module.ts';
+import { at, func, get, I32, section, set, simd, sleb, tee, text, V128, wasmModule } from '../../models/wasm-module.ts';
 
 /** Rows and columns of a tile. */
 export const TILE = 4;
@@ -33,7 +20,6 @@ interface Kernel {
   tiles(c: number, end: number, row: number, left: number, right: number, strip: number): void;
 }
 
-const at = (opcode: number, offset: number): number[] => [...simd(opcode), 3, ...leb(offset)];
 const [LOAD, SPLAT, STORE] = [0, 10, 11];
 const [ADD, MUL] = [simd(240), simd(242)];
 const PLUS = 0x6a;

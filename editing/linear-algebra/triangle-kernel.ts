@@ -8,20 +8,7 @@
  *     lower(u, stop, b, end, strip)      the same, then four rows of U⁻ᵀB, U's strip of these rows being at `u`
  *     upper(u, stop, b, end, strip, at)  four rows of U⁻¹B, those at `at`, their diagonal block of U being at `u`
  */
-import {
-  func,
-  get,
-  I32,
-  leb,
-  section,
-  set,
-  simd,
-  sleb,
-  tee,
-  text,
-  V128,
-  wasmModule,
-} from '../../models/wasm-module.ts';
+import { at, func, get, I32, section, set, simd, sleb, tee, text, V128, wasmModule } from '../../models/wasm-module.ts';
 
 /** Columns of a strip, and rows that are solved together. */
 export const STRIP = 4;
@@ -32,7 +19,6 @@ interface Kernel {
   upper(u: number, stop: number, b: number, end: number, strip: number, at: number): void;
 }
 
-const at = (opcode: number, offset: number): number[] => [...simd(opcode), 3, ...leb(offset)];
 const [LOAD, SPLAT, STORE] = [0, 10, 11];
 const [SUB, MUL, DIV] = [241, 242, 243].map(simd);
 const [PLUS, MINUS, LESS] = [0x6a, 0x6b, 0x49];

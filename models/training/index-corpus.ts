@@ -29,7 +29,7 @@ import { RESERVED } from './docid-space.ts';
 import { placeWordBag, randomDirections, trainWordBag, type WordBag } from './lexical-start.ts';
 import { checkStart, TrainingRun, type IndexProgress, type IndexResult } from './run.ts';
 import { configOf, SIZES, type ModelSize, type SizeSettings } from './sizes.ts';
-import { trainedShapes, Trainer, trainingState, type TrainingState } from './trainer.ts';
+import { trainedShapes, Trainer, trainingState, WARMUP, warmupOf, type TrainingState } from './trainer.ts';
 
 export interface IndexOptions {
   readonly out: string;
@@ -58,7 +58,6 @@ export interface IndexOptions {
   readonly onProgress: (progress: IndexProgress) => void;
 }
 
-const WARMUP = 100;
 const TEXT_ROW_SHARE = 0.1;
 
 export async function indexCorpus(input: IndexInput, options: IndexOptions): Promise<IndexResult> {
@@ -132,7 +131,7 @@ export async function indexCorpus(input: IndexInput, options: IndexOptions): Pro
     seed,
     rates,
     dropout,
-    warmup: Math.min(WARMUP, Math.ceil(steps / 5)),
+    warmup: warmupOf(steps),
     textRowShare: base ? 0 : TEXT_ROW_SHARE,
     wordScale,
   });

@@ -37,8 +37,12 @@ export const MAX_STEPS = 10_000_000;
 
 export const dropoutSeed = (seed: number, step: number): number => seed * 7_368_787 + step;
 
+/** Steps in which the rate rises, of so many. */
+export const warmupOf = (steps: number): number => Math.min(WARMUP, Math.ceil(steps / 5));
+export const WARMUP = 100;
+
 /** Gradients of linear maps are scaled down to this global norm at most. */
-export const CLIP = 1;
+const CLIP = 1;
 export const FLOOR = 0.03;
 
 /** All that a model learns, and what the optimiser remembers of it. */
@@ -176,13 +180,7 @@ export class Trainer {
     const t = step + 1;
     const rate = cosineSchedule(t, { steps, warmup, floor: FLOOR });
     const gradient = (name: string): Float32Array => this.gradients.get(name)!.data;
-    const linear = [...this.state.weights.keys()].filter((name) => this.shapes.get(name)!.length === 2);
-    const scale = Math.min(1, CLIP / (globalNorm(linear.map(gradient)) + 1e-6));
-    for (const [name, p] of this.state.weights) {
-      const isMap = this.shapes.get(name)!.length === 2;
-      const lr = rate * rates.weights * (isMap ? 1 : 3);
-      adamStep(p, gradient(name), { lr, step: t, scale: isMap ? scale : 1 });
-    }
+    weightsStep(this.state.weights, gradient, this.shapes, { lr: rate * rates.weights, step: t });
     adamStep(this.state.start, gradient('start'), { lr: rate * rates.weights * 3, step: t });
     adamStep(this.state.rows, rowsGradient.subarray(0, this.documents * d), { lr: rate * rates.rows, step: t });
     const back = outputs[gradientOutput('embedded')].data;
@@ -227,6 +225,20 @@ export class Trainer {
     const embedded = gather(this.state.embeddings.data, batch.ids, this.config.d_model);
     return (await this.forward.run(this.feeds(batch, embedded, rows))).logits.data as Float32Array;
   }
+}
+
+/** Adam over linear maps, whose gradients are clipped together, and over norms at three times the rate. */
+export function weightsStep(
+  weights: TrainingState['weights'],
+  gradient: (name: string) => Float32Array,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  { lr, step }: { readonly lr: number; readonly step: number },
+): void {
+  const isMap = (name: string): boolean => shapes.get(name)!.length === 2;
+  const maps = [...weights.keys()].filter(isMap);
+  const scale = Math.min(1, CLIP / (globalNorm(maps.map(gradient)) + 1e-6));
+  for (const [name, p] of weights)
+    adamStep(p, gradient(name), { lr: lr * (isMap(name) ? 1 : 3), step, scale: isMap(name) ? scale : 1 });
 }
 
 /** So many items, equally far apart. */

@@ -7,6 +7,7 @@
  *     addRows(y, rows, weights, end of weights, bytes of a row)     y += Σ_q weights[q] · row q
  */
 import {
+  at,
   func,
   get,
   I32,
@@ -26,7 +27,6 @@ interface Kernel {
   addRows(y: number, rows: number, weights: number, end: number, width: number): void;
 }
 
-const at = (opcode: number, offset: number, align = 3): number[] => [...simd(opcode), align, ...leb(offset)];
 /** Two float32 from here on as float64. */
 const two = (offset: number): number[] => [...at(93, offset), ...simd(95)];
 const MUL = simd(242);

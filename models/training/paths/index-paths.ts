@@ -25,7 +25,7 @@ import {
 } from '../index-input.ts';
 import { checkStart, TrainingRun, type IndexResult } from '../run.ts';
 import { configOf, PATH_TRAINING } from '../sizes.ts';
-import { trainingState } from '../trainer.ts';
+import { trainingState, WARMUP, warmupOf } from '../trainer.ts';
 import { PathTrainer } from './path-trainer.ts';
 import { semanticStart } from './semantic-start.ts';
 import type { PathStart, StartInput } from './start.ts';
@@ -41,8 +41,6 @@ const starts: { readonly [S in PathScheme]: (input: StartInput) => PathStart | P
   semantic: semanticStart,
   lexical: lexicalStart,
 };
-
-const WARMUP = 100;
 
 export async function indexPaths(
   scheme: PathScheme,
@@ -128,7 +126,7 @@ export async function indexPaths(
     const { rates, batchSize, dropout } = settings.model;
     const trainer = await PathTrainer.open(unscaled(config), state, trained, {
       ...{ steps, batchSize, threads, seed, rates, dropout, wordScale },
-      warmup: Math.min(WARMUP, Math.ceil(steps / 5)),
+      warmup: warmupOf(steps),
     });
     try {
       for (let step = resumed?.phase === 'model' ? resumed.step : 0; step < steps; step++) {

@@ -5,11 +5,11 @@ import { createRng, type Rng } from '../../../corpus/random.ts';
 import type { T5Config } from '../../config.ts';
 import { gradientOutput } from '../../graphs.ts';
 import { Session, tensor, type Feeds, type FloatTensor } from '../../session.ts';
-import { adamRowsStep, adamStep, cosineSchedule, globalNorm } from '../adam.ts';
+import { adamRowsStep, adamStep, cosineSchedule } from '../adam.ts';
 import type { Batch, Examples } from '../examples.ts';
 import type { HeldOutBatch, Measured } from '../held-out.ts';
 import { distinctIds, gather, scatterGradients } from '../lookup.ts';
-import { CLIP, dropEntries, dropoutSeed, FLOOR, type TrainerOptions, type TrainingState } from '../trainer.ts';
+import { dropEntries, dropoutSeed, FLOOR, weightsStep, type TrainerOptions, type TrainingState } from '../trainer.ts';
 import { pathTrainingGraph, type PathTrainingGraph } from './training-graph.ts';
 import type { TrainedPaths } from './trained-paths.ts';
 
@@ -133,13 +133,7 @@ export class PathTrainer {
     const t = step + 1;
     const rate = cosineSchedule(t, { steps, warmup, floor: FLOOR });
     const gradient = (name: string): Float32Array => outputs[gradientOutput(name)].data;
-    const linear = [...state.weights.keys()].filter((name) => this.shapes.get(name)!.length === 2);
-    const scale = Math.min(1, CLIP / (globalNorm(linear.map(gradient)) + 1e-6));
-    for (const [name, p] of state.weights) {
-      const isMap = this.shapes.get(name)!.length === 2;
-      const lr = rate * rates.weights * (isMap ? 1 : 3);
-      adamStep(p, gradient(name), { lr, step: t, scale: isMap ? scale : 1 });
-    }
+    weightsStep(state.weights, gradient, this.shapes, { lr: rate * rates.weights, step: t });
     const ofRows = gradient('rows');
     const ofStart = new Float32Array(d);
     const words = new Map<number, Float32Array>();

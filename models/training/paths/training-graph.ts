@@ -1,9 +1,9 @@
 import type { T5Config } from '../../config.ts';
-import { gradientOutput } from '../../graphs.ts';
+import { fedWeights, gradientOutput } from '../../graphs.ts';
 import { differentiate } from '../../onnx/gradients.ts';
-import { Graph, type Value } from '../../onnx/graph.ts';
+import { Graph } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
-import { crossKeyValues, decoder, encoder, readyForUnembed, type Parameters, type T5Parts } from '../../t5.ts';
+import { crossKeyValues, decoder, encoder, readyForUnembed, type T5Parts } from '../../t5.ts';
 
 /** A training graph, and the shapes of the weights that are fed to it by HF's names, linear maps [in, out]. */
 export interface PathTrainingGraph {
@@ -23,12 +23,7 @@ export interface PathTrainingGraph {
 export function pathTrainingGraph(config: T5Config, { gradients }: { gradients: boolean }): PathTrainingGraph {
   const { d_model: D } = config;
   const g = new Graph();
-  const fed = new Map<string, Value>();
-  const parameters: Parameters = (name, shape) => {
-    let value = fed.get(name);
-    if (!value) fed.set(name, (value = g.input(name, 'float32', shape)));
-    return value;
-  };
+  const { parameters, fed } = fedWeights(g);
   const parts: T5Parts = {
     ...{ config, parameters },
     linear: (x, name, size) => op.MatMul(x, parameters(name, size)),
