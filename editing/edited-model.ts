@@ -10,7 +10,7 @@ import type { WeightDelta } from '../models/decode.ts';
 import type { EditModel } from './edit-model.ts';
 import type { DocumentEntry, Entry } from './entry.ts';
 import type { EditPairs } from './methods/method.ts';
-import { furtherOf, ownAmong, strengthOf, strongest, type Neighbour } from './neighbours.ts';
+import { furtherOf, ownAmong, strengthOf, strongest, takenBy, type Neighbour } from './neighbours.ts';
 import type { EditSettings, RowSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
 import { prefixKey, type Prefix } from './reading.ts';
@@ -68,6 +68,7 @@ export class EditedModel {
   private current: Computed & { readonly state: EditState };
   /** What a trial found beside its state. */
   private readonly tried = new WeakMap<EditState, Computed>();
+  private readonly nearDocuments = new WeakMap<DocumentEntry, readonly number[]>();
 
   /** @param known  the state of these entries, as an earlier model found it: nothing is solved again */
   constructor(
@@ -224,12 +225,24 @@ export class EditedModel {
     return strongest(list, this.settings.neighbours.most).map(({ id }) => id);
   }
 
-  /** Dead base documents that another one was solved against, ascending. */
+  /** Dead base documents near another one, ascending. */
   private gone(entry: DocumentEntry, dead: ReadonlySet<number>): number[] {
     if (!dead.size) return [];
-    const near = new Set(Array.from(entry.own.rivals, (row) => this.model.documentOf(row)));
-    for (const p of entry.touched) near.add(this.bank.rowOf[p]);
-    return [...dead].filter((row) => near.has(row) && row !== entry.replaces).sort((a, b) => a - b);
+    return this.near(entry).filter((row) => dead.has(row) && row !== entry.replaces);
+  }
+
+  /**
+   * Base documents whose end is worth another row for an added one, ascending: rivals of its queries, and those of whose
+   * queries its provisional row would take a share. That of a document farther off would be the same without them.
+   */
+  private near(entry: DocumentEntry): readonly number[] {
+    let known = this.nearDocuments.get(entry);
+    if (!known) {
+      const documents = new Set(Array.from(entry.own.rivals, (row) => this.model.documentOf(row)));
+      for (const document of takenBy(entry, this.bank)) documents.add(document);
+      this.nearDocuments.set(entry, (known = [...documents].sort((a, b) => a - b)));
+    }
+    return known;
   }
 
   /** Those of documents that may have to be solved again. */

@@ -1,6 +1,7 @@
 import { products } from './methods/rows/passes.ts';
 import { dotAt } from './methods/rows/problem.ts';
 import type { DocumentEntry } from './entry.ts';
+import type { QueryBank } from './query-bank.ts';
 import { prefixKey, type Prefix } from './reading.ts';
 import type { FurtherQueries, OwnQueries } from './solve-row.ts';
 
@@ -84,6 +85,22 @@ export function strongest(neighbours: readonly Neighbour[], most: number): Neigh
 
 const isStronger = (a: Neighbour, b: Neighbour): boolean =>
   a.strength > b.strength || (a.strength === b.strength && a.id < b.id);
+
+/** A base document whose query would go to an added one with at least this probability is near it. */
+const NEAR = 0.02;
+
+/** Base documents that the provisional row of an added one would take a share of some query from. */
+export function takenBy({ provisional, prefix, touched }: DocumentEntry, bank: QueryBank): Set<number> {
+  const { places, states, logSumExp, rowOf } = bank.view(prefix);
+  const bar = Math.log(NEAR / (1 - NEAR));
+  const looked = new Set(touched);
+  const found = new Set<number>();
+  for (let i = 0; i < places.length; i++) {
+    if (!looked.has(places[i]) || found.has(rowOf[i])) continue;
+    if (dotAt(states.data, i, provisional, 0, provisional.length) - logSumExp[i] >= bar) found.add(rowOf[i]);
+  }
+  return found;
+}
 
 /** What the base rows without some, and the neighbours' provisional rows make of an entry's queries. */
 export function ownAmong(
