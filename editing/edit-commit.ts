@@ -74,10 +74,10 @@ export function commitEdit(
     }
     let bytes = 0;
     const fresh = trial.entries.map(({ entry, docid }): ActiveEntry => {
-      const written = newEntry({ entry, docid }, store.numberOf(docid)!);
-      log.writeEntry(written);
-      bytes += written.payload.length;
-      return { ...written, row: null };
+      const { payload, ...about } = newEntry({ entry, docid }, store.numberOf(docid)!);
+      log.writeEntry({ ...about, payload });
+      bytes += payload.length;
+      return { ...about, row: null }; // without the payload, which is many times as large
     });
     for (const entry of placed([...plan.begins, ...fresh], next.values(), baseRows)) {
       log.begin(seq, entry.id, entry.row);

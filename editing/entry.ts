@@ -165,20 +165,21 @@ export async function makeDocumentEntry(
   return entry;
 }
 
-/** Of entries of this process: their held-out queries were observed with the others. */
+/** Of entries that were just made: their held-out queries were observed with the others. */
 const seen = new WeakMap<DocumentEntry, Observed>();
 
-/** What the base weights make of an entry's held-out queries. */
+/** What the base weights make of an entry's held-out queries. It is not kept: an edit is judged by them once. */
 export async function observeHeldOut(model: EditModel, entry: DocumentEntry): Promise<Observed> {
   const { heldOut, prefix } = entry;
-  const observed =
-    seen.get(entry) ??
-    (await model.observe(
+  const observed = seen.get(entry);
+  seen.delete(entry);
+  return (
+    observed ??
+    model.observe(
       heldOut,
       heldOut.map(() => prefix),
-    ));
-  seen.set(entry, observed);
-  return observed;
+    )
+  );
 }
 
 /** A document that was changed before has taken the place of its base row already. */

@@ -47,11 +47,8 @@ export async function measure(
   };
   const documents = entries.filter((entry): entry is DocumentEntry => entry.kind === 'document');
   const count = documents.reduce((sum, { heldOut }) => sum + heldOut.length, 0);
-  const heldOut = {
-    count,
-    before: count ? (await heldOutRight(model, before, documents)) / count : 0,
-    after: count ? (await heldOutRight(model, after, documents)) / count : 0,
-  };
+  const found = count ? await heldOutRight(model, [before, after], documents) : [0, 0];
+  const heldOut = { count, before: found[0] / Math.max(1, count), after: found[1] / Math.max(1, count) };
   return { canaries, heldOut, drift: { before: before.drift, after: after.drift } };
 }
 
@@ -155,16 +152,22 @@ async function canariesRight(model: EditModel, { observed, rowOf }: Answered, st
   return right;
 }
 
-/** How many of the documents' held-out queries lead to them, or to the one that they take the place of. */
-async function heldOutRight(model: EditModel, state: EditState, documents: readonly DocumentEntry[]): Promise<number> {
-  const N = model.documents;
-  const places = new Map([...state.rows.keys()].map((id, i) => [id, N + i]));
-  let right = 0;
+/** How many of the documents' held-out queries lead to them in each state, or to the one that they take the place of. */
+async function heldOutRight(
+  model: EditModel,
+  states: readonly EditState[],
+  documents: readonly DocumentEntry[],
+): Promise<number[]> {
+  const places = states.map(({ rows }) => new Map([...rows.keys()].map((id, i) => [id, model.documents + i])));
+  const right = states.map(() => 0);
   for (const entry of documents) {
-    const document = places.get(entry.id) ?? entry.replaces;
-    if (document < 0 || !entry.heldOut.length) continue;
-    const found = await bestDocuments(model, state, await observeHeldOut(model, entry));
-    for (const best of found) if (best === document) right++;
+    if (!entry.heldOut.length) continue;
+    const observed = await observeHeldOut(model, entry);
+    for (const [i, state] of states.entries()) {
+      const document = places[i].get(entry.id) ?? entry.replaces;
+      if (document < 0) continue;
+      for (const best of await bestDocuments(model, state, observed)) if (best === document) right[i]++;
+    }
   }
   return right;
 }

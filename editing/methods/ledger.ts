@@ -71,7 +71,7 @@ export class Ledger {
   }
 
   /**
-   * Copies the pairs: what the caller does with them later changes nothing.
+   * Keeps the pairs, which must not change afterwards: as they were, they are taken back.
    *
    * @throws InvalidEditError
    * @throws LedgerEntryError  when there is an entry of this id
@@ -79,11 +79,7 @@ export class Ledger {
   add(id: string, pairs: EditPairs): void {
     if (this.entries.has(id)) throw new LedgerEntryError(id, 'a new id', 'in the ledger');
     const count = this.checkFits(pairs);
-    const entry = {
-      keys: pairs.keys.slice(),
-      residuals: pairs.residuals.slice(),
-      weights: pairs.weights ? Float64Array.from(pairs.weights) : new Float64Array(count).fill(1),
-    };
+    const entry = { ...pairs, weights: pairs.weights ?? new Float64Array(count).fill(1) };
     this.entries.set(id, entry);
     this.sum(entry, 1);
   }
