@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { giveWay, giveWayTo, searchBegins, searchEnds, searchesUnderWay } from '../../editing/right-of-way.ts';
 
@@ -19,5 +20,13 @@ describe('the right of way', () => {
     work(10);
     assert.ok(paused() >= 9);
     searchEnds();
+  });
+
+  it('lowers the priority of the thread that gives it', { skip: process.platform !== 'linux' && 'Linux alone' }, () => {
+    giveWayTo(searchesUnderWay);
+    const fields = readFileSync('/proc/thread-self/stat', 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    assert.equal(fields[19 - 3], '5'); // nice, proc_pid_stat(5)
   });
 });
