@@ -33,3 +33,51 @@ export function scatterGradients(
   }
   return { ids: distinct, gradients };
 }
+
+/** Row `to` of `into` += factor · row i of `from`, rows of so many numbers. */
+export function addRow(
+  into: Float32Array,
+  to: number,
+  from: Float32Array,
+  i: number,
+  width: number,
+  factor: number,
+): void {
+  for (let j = 0; j < width; j++) into[to * width + j] += factor * from[i * width + j];
+}
+
+/** Gradients of looked-up rows from several places, summed by token. */
+export class TokenGradients {
+  private readonly width: number;
+  private readonly sums = new Map<number, Float32Array>();
+
+  constructor(width: number) {
+    this.width = width;
+  }
+
+  /** Adds `factor` times the i-th row of `from`, float32 [n, width]. */
+  add(id: number, from: Float32Array, i: number, factor = 1): void {
+    let sum = this.sums.get(id);
+    if (!sum) this.sums.set(id, (sum = new Float32Array(this.width)));
+    addRow(sum, 0, from, i, this.width, factor);
+  }
+
+  /** Removes a token's sum: float32 [width], zeros where there is none. */
+  take(id: number): Float32Array {
+    const sum = this.sums.get(id) ?? new Float32Array(this.width);
+    this.sums.delete(id);
+    return sum;
+  }
+
+  /** In order of appearance. */
+  get ids(): Int32Array {
+    return Int32Array.from(this.sums.keys());
+  }
+
+  /** float32 [ids.length, width] */
+  get gradients(): Float32Array {
+    const all = new Float32Array(this.sums.size * this.width);
+    [...this.sums.values()].forEach((sum, i) => all.set(sum, i * this.width));
+    return all;
+  }
+}

@@ -8,7 +8,7 @@ import { Session, tensor, type Feeds, type FloatTensor } from '../../session.ts'
 import { adamRowsStep, adamStep, cosineSchedule } from '../adam.ts';
 import type { Batch, Examples } from '../examples.ts';
 import type { HeldOutBatch, Measured } from '../held-out.ts';
-import { distinctIds, gather, scatterGradients } from '../lookup.ts';
+import { addRow, distinctIds, gather, TokenGradients } from '../lookup.ts';
 import { dropEntries, dropoutSeed, FLOOR, weightsStep, type TrainerOptions, type TrainingState } from '../trainer.ts';
 import { pathTrainingGraph, type PathTrainingGraph } from './training-graph.ts';
 import type { TrainedPaths } from './trained-paths.ts';
@@ -22,8 +22,21 @@ export type PathTrainerOptions = Omit<TrainerOptions, 'textRowShare'>;
 interface Steps {
   /** T */
   readonly length: number;
-  /** [B·T] token ids; −1 the start token, and 0 with weight 0 behind a path's end */
+  /** [B·T] token ids; `START` the start token, and 0 with weight 0 behind a path's end */
   readonly ids: Int32Array;
+}
+
+/** In place of a token id: no token, but a vector of its own. */
+const START = -1;
+
+/** What a step of the optimiser is about. */
+interface Asked {
+  readonly batch: Batch;
+  readonly read: Steps;
+  /** [B·T] 0 where nothing is asked for */
+  readonly weights: Float32Array;
+  /** Words that competed beside the tokens of paths. */
+  readonly others: Int32Array;
 }
 
 export class PathTrainer {
@@ -87,33 +100,20 @@ export class PathTrainer {
 
   /** One optimiser step, number `step` from 0. @returns the loss before it, a sum over the steps of a path */
   async step(examples: Pick<Examples, 'batch'>, step: number): Promise<number> {
-    const { batchSize, steps, warmup, rates, dropout, seed, wordScale } = this.options;
+    const { batchSize, dropout, seed, wordScale } = this.options;
     const { d_model: d } = this.config;
-    const { state, paths } = this;
+    const { paths } = this;
     const batch = examples.batch(2, step, batchSize);
-    const right = batch.targets.map(({ rows }) => rows[0]);
-    const rng = createRng(seed * 1_000_003 + step * 101 + 7);
-    const astray = batch.targets.map(({ rows }) => (rng.next() < ASTRAY ? this.otherPath(rows, rng) : rows[0]));
-    const read = this.steps(astray);
-    const T = read.length;
     const own = new Set(paths.wordIds);
     const others = wordScale > 0 ? distinctIds(batch).filter((id) => !own.has(id)) : new Int32Array(0);
     const A = paths.tokens + others.length;
-
-    const embedded = gather(state.embeddings.data, batch.ids, d);
+    const { read, weights, targets } = this.question(batch, A, createRng(seed * 1_000_003 + step * 101 + 7));
+    const T = read.length;
+    const embedded = gather(this.state.embeddings.data, batch.ids, d);
     const kept =
       dropout > 0
         ? dropEntries(embedded, new Float32Array(embedded.length), dropout, dropoutSeed(seed, step))
         : undefined;
-    const targets = new Float32Array(batch.size * T * A);
-    const weights = new Float32Array(batch.size * T);
-    batch.targets.forEach((target, b) =>
-      paths.targets(target).forEach((shares, t) => {
-        if (t > 0 && astray[b] !== right[b] && !paths.isOwn(right[b], t)) return;
-        weights[b * T + t] = 1 / batch.size;
-        for (const [place, share] of shares) targets[(b * T + t) * A + place] = share;
-      }),
-    );
     const outputs: Record<string, FloatTensor> = {
       loss: tensor(new Float32Array(1), []),
       [gradientOutput('embedded')]: tensor(new Float32Array(embedded.length), [batch.size, batch.length, d]),
@@ -129,45 +129,65 @@ export class PathTrainer {
       },
       outputs,
     );
+    const back = outputs[gradientOutput('embedded')].data;
+    if (kept) for (let i = 0; i < back.length; i++) back[i] *= kept[i];
+    this.learn({ batch, read, weights, others }, (name) => outputs[gradientOutput(name)].data, step);
+    return outputs.loss.data[0];
+  }
 
+  /**
+   * What is read and should be answered at each step.
+   *
+   * @param A  tokens that compete
+   * @returns  weights float32 [B·T], targets float32 [B·T, A]
+   */
+  private question(
+    batch: Batch,
+    A: number,
+    rng: Rng,
+  ): { readonly read: Steps; readonly weights: Float32Array; readonly targets: Float32Array } {
+    const { paths } = this;
+    const right = batch.targets.map(({ rows }) => rows[0]);
+    const astray = batch.targets.map(({ rows }) => (rng.next() < ASTRAY ? this.otherPath(rows, rng) : rows[0]));
+    const read = this.steps(astray);
+    const T = read.length;
+    const targets = new Float32Array(batch.size * T * A);
+    const weights = new Float32Array(batch.size * T);
+    batch.targets.forEach((target, b) =>
+      paths.targets(target).forEach((shares, t) => {
+        if (t > 0 && astray[b] !== right[b] && !paths.isOwn(right[b], t)) return;
+        weights[b * T + t] = 1 / batch.size;
+        for (const [place, share] of shares) targets[(b * T + t) * A + place] = share;
+      }),
+    );
+    return { read, weights, targets };
+  }
+
+  /** Moves all that was asked for by its gradients. */
+  private learn({ batch, read, weights, others }: Asked, gradient: (name: string) => Float32Array, step: number): void {
+    const { steps, warmup, rates, wordScale } = this.options;
+    const { d_model: d } = this.config;
+    const { state, paths } = this;
     const t = step + 1;
     const rate = cosineSchedule(t, { steps, warmup, floor: FLOOR });
-    const gradient = (name: string): Float32Array => outputs[gradientOutput(name)].data;
     weightsStep(state.weights, gradient, this.shapes, { lr: rate * rates.weights, step: t });
     const ofRows = gradient('rows');
-    const ofStart = new Float32Array(d);
-    const words = new Map<number, Float32Array>();
-    const ofWord = (id: number): Float32Array => {
-      let sum = words.get(id);
-      if (!sum) words.set(id, (sum = new Float32Array(d)));
-      return sum;
-    };
-    const add = (to: Float32Array, from: Float32Array, at: number, factor: number): void => {
-      for (let j = 0; j < d; j++) to[j] += factor * from[at + j];
-    };
-    // The embedding of a code is its row over the scale.
+    const ofRead = gradient('decoder_embedded');
+    const ofWords = new TokenGradients(d);
     read.ids.forEach((id, i) => {
-      const from = gradient('decoder_embedded');
-      if (id < 0) add(ofStart, from, i * d, 1);
-      else if (weights[i] === 0) return;
-      else if (id < paths.words) add(ofWord(id), from, i * d, 1);
-      else add(ofRows.subarray((id - paths.words) * d, (id - paths.words + 1) * d), from, i * d, 1 / this.rowScale);
+      if (id !== START && weights[i] === 0) return;
+      if (id < paths.words) ofWords.add(id, ofRead, i);
+      else addRow(ofRows, id - paths.words, ofRead, i, d, 1 / this.rowScale); // a code's embedding is its row over the scale
     });
-    adamStep(state.start, ofStart, { lr: rate * rates.weights * 3, step: t });
+    adamStep(state.start, ofWords.take(START), { lr: rate * rates.weights * 3, step: t });
     if (paths.codes) adamStep(state.rows, ofRows.subarray(0, paths.codes * d), { lr: rate * rates.rows, step: t });
-
-    const back = gradient('embedded');
-    if (kept) for (let i = 0; i < back.length; i++) back[i] *= kept[i];
-    const used = scatterGradients(batch, back, d);
-    used.ids.forEach((id, i) => add(ofWord(id), used.gradients, i * d, 1));
-    if (wordScale > 0)
-      [...paths.wordIds, ...others].forEach((id, i) => add(ofWord(id), ofRows, (paths.codes + i) * d, wordScale));
-    const gradients = new Float32Array(words.size * d);
-    [...words.values()].forEach((sum, i) => gradients.set(sum, i * d));
-    adamRowsStep(state.embeddings, Int32Array.from(words.keys()), gradients, {
-      ...{ width: d, lr: rate * rates.embeddings, step: t },
+    batch.ids.forEach((id, i) => {
+      if (batch.mask[i]) ofWords.add(id, gradient('embedded'), i);
     });
-    return outputs.loss.data[0];
+    if (wordScale > 0)
+      [...paths.wordIds, ...others].forEach((id, i) => ofWords.add(id, ofRows, paths.codes + i, wordScale));
+    const { ids, gradients } = ofWords;
+    adamRowsStep(state.embeddings, ids, gradients, { width: d, lr: rate * rates.embeddings, step: t });
   }
 
   /** Another document that may answer, with as many tokens and one of its own: a beam may go its way and be wrong. */
@@ -224,7 +244,7 @@ export class PathTrainer {
     const length = Math.max(...own.map((path) => path.length));
     const ids = new Int32Array(own.length * length);
     own.forEach((path, b) => {
-      ids[b * length] = -1;
+      ids[b * length] = START;
       ids.set(path.subarray(0, -1), b * length + 1);
     });
     return { length, ids };
@@ -244,7 +264,7 @@ export class PathTrainer {
     const x = new Float32Array(read.ids.length * d);
     read.ids.forEach((id, i) => {
       const at = (id - words) * d;
-      if (id < 0) x.set(start.data, i * d);
+      if (id === START) x.set(start.data, i * d);
       else if (id < words) x.set(embeddings.data.subarray(id * d, (id + 1) * d), i * d);
       else for (let j = 0; j < d; j++) x[i * d + j] = codes.data[at + j] / this.rowScale;
     });
