@@ -1,5 +1,6 @@
 import * as schemas from '../admin-schemas.ts';
 import { actorOf } from '../audit/actor.ts';
+import type { EventAction } from '../audit/actions.ts';
 import { AuditLog } from '../audit/audit-log.ts';
 import { operation, type Route } from '../route.ts';
 import { taskView, type TaskView } from '../schemas.ts';
@@ -30,16 +31,18 @@ export const snapshotsRoute: Route = {
       problems: [429, 503],
       handle(call): TaskView {
         const { state, response, query } = call;
-        const { index, tasks, dataDir } = state;
-        const log = new AuditLog(index.store);
+        const { tasks, dataDir } = state;
         const actor = actorOf(call);
+        // A compaction gives the server another store while tasks wait.
+        const audit = (action: EventAction, subject: string): void =>
+          new AuditLog(state.index.store).write(actor, action, subject);
         const task = tasks.start('snapshot', query, async (signal, report) => {
-          const taken = snapshotView(await createSnapshot(index.store, dataDir, signal, report));
+          const taken = snapshotView(await createSnapshot(state.index.store, dataDir, signal, report));
           if (query.keep !== undefined)
-            for (const name of keepSnapshots(dataDir, query.keep)) log.write(actor, 'snapshot.delete', name);
+            for (const name of keepSnapshots(dataDir, query.keep)) audit('snapshot.delete', name);
           return taken;
         });
-        log.write(actor, 'snapshot.create', String(task.id));
+        audit('snapshot.create', String(task.id));
         return accepted(response, task);
       },
     }),

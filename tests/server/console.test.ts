@@ -1,30 +1,16 @@
 /** The console in a real browser: its flows against a real server with an editor, and what axe says of every view. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
+import { openPage, skip, takePicture } from '../support/browser.ts';
 import { startEditServer } from '../support/edit-server.ts';
 import { adminKey, asAdmin, bearer, get, tempFolder, type TestServer } from '../support/server.ts';
 
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-const skip = existsSync(executablePath) ? false : `needs Chromium at ${executablePath} (or CHROMIUM_PATH)`;
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-/** Pictures to look at go into this folder, if there is one. */
-const pictures = process.env.PALIMPSEST_PICTURES;
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 interface Violation {
@@ -37,26 +23,15 @@ describe('the console', { skip }, () => {
   let server: TestServer;
   let browser: Browser;
   let page: Page;
-  const complaints: string[] = [];
-  const foreign: string[] = [];
+  let complaints: readonly string[];
+  let requests: readonly string[];
 
   before(async () => {
     const configFile = fileURLToPath(new URL('../../server/console/vite.config.ts', import.meta.url));
     await build({ configFile, logLevel: 'warn' });
     server = await startEditServer();
-    browser = await chromium.launch({ executablePath, args });
-    page = await browser.newPage({ viewport: { width: 1200, height: 900 }, reducedMotion: 'reduce' });
-    page.setDefaultTimeout(8_000);
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('console', (message) => {
-      // That an answer is 401 or 404 is no mistake of the page.
-      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-        complaints.push(message.text());
-    });
-    page.on('request', (request) => {
-      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(server.url)) foreign.push(request.url());
-      assert.ok(!request.url().includes(adminKey), 'a key in an address');
-    });
+    const size = { width: 1200, height: 900 };
+    ({ browser, page, complaints, requests } = await openPage({ viewport: size, reducedMotion: 'reduce' }));
   });
   after(async () => {
     await browser?.close();
@@ -102,7 +77,7 @@ describe('the console', { skip }, () => {
         [],
         `${name}, ${kind}`,
       );
-      if (pictures) await page.screenshot({ path: join(pictures, `console-${name}-${kind}.png`), fullPage: true });
+      await takePicture(page, `console-${name}-${kind}`, true);
     }
     await page.setViewportSize({ width: 1200, height: 900 });
     await page.emulateMedia({ colorScheme: 'light' });
@@ -363,6 +338,9 @@ describe('the console', { skip }, () => {
 
   it('asks nobody else, and breaks no policy', () => {
     assert.deepEqual(complaints, []);
-    assert.deepEqual(foreign, []);
+    for (const url of requests) {
+      assert.ok(url.startsWith(server.url), url);
+      assert.ok(!url.includes(adminKey), 'a key in an address');
+    }
   });
 });

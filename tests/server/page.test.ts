@@ -1,59 +1,25 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { openPage, skip, takePicture } from '../support/browser.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-const skip = existsSync(executablePath) ? false : `needs Chromium at ${executablePath} (or CHROMIUM_PATH)`;
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-/** Pictures to look at go into this folder, if there is one. */
-const pictures = process.env.PALIMPSEST_PICTURES;
 
 describe('the search page', { skip }, () => {
   let server: TestServer;
   let browser: Browser;
   let page: Page;
-  /** What the browser complains of: errors of scripts, breaches of the content security policy. */
-  const complaints: string[] = [];
-  /** Requests to anywhere but the server. */
-  const foreign: string[] = [];
+  let complaints: readonly string[];
+  let requests: readonly string[];
 
   before(async () => {
     server = await startTestServer();
-    browser = await chromium.launch({ executablePath, args });
-    page = await browser.newPage({ viewport: { width: 900, height: 900 } });
-    page.setDefaultTimeout(10_000);
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())));
-    page.on(
-      'request',
-      (request) =>
-        void (
-          /^(data|blob):/.test(request.url()) ||
-          request.url().startsWith(server.url) ||
-          foreign.push(request.url())
-        ),
-    );
+    ({ browser, page, complaints, requests } = await openPage({ viewport: { width: 900, height: 900 } }));
   });
   after(async () => {
     await browser?.close();
     await server?.close();
   });
 
-  const picture = async (name: string): Promise<unknown> =>
-    pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
   const titles = () => page.locator('#results h2').allTextContents();
   const tenth = () => page.locator('#results li').nth(9);
   const why = (position: number) => page.getByRole('button', { name: 'Why this document?' }).nth(position);
@@ -71,7 +37,7 @@ describe('the search page', { skip }, () => {
       .evaluateAll((meters) => (meters as unknown as { value: number }[]).map(({ value }) => value));
     assert.ok(Math.abs(bars.reduce((sum, bar) => sum + bar, 0) - 1) < 0.01, bars.join(' '));
     assert.match(page.url(), /\?q=volcano\+and\+bakery$/);
-    await picture('page');
+    await takePicture(page, 'page');
   });
 
   it('marks words of the query and shows what a document says as text', async () => {
@@ -135,7 +101,7 @@ describe('the search page', { skip }, () => {
     const read = (await panel.locator('.attention').first().textContent())!;
     assert.match(read, /river.* volcano.*\(end\)/s);
     assert.equal(await panel.locator('i').count(), 0);
-    await picture('panel');
+    await takePicture(page, 'panel');
     await page.keyboard.press('Space');
     assert.deepEqual([await isOpen(), await panel.isVisible()], ['false', false]);
   });
@@ -160,16 +126,16 @@ describe('the search page', { skip }, () => {
     await page.locator('.charts').waitFor();
     const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
     assert.ok(Number(overflow) <= 0, `${String(overflow)} pixels too wide`);
-    await picture('page-dark');
+    await takePicture(page, 'page-dark');
   });
 
   it('shows the reference without a word to the network', async () => {
     await page.setViewportSize({ width: 1000, height: 900 });
     await page.goto(`${server.url}/docs`);
     await page.getByText('Documents that answer a query').waitFor();
-    await picture('docs');
+    await takePicture(page, 'docs');
     assert.deepEqual(complaints, []);
-    assert.deepEqual(foreign, []);
+    for (const url of requests) assert.ok(url.startsWith(server.url), url);
   });
 
   it('says what is wrong when the server is', async () => {

@@ -1,31 +1,20 @@
 /** The search page over a model whose docids are paths. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import type { RetrieveResponse } from '../../server/schemas.ts';
+import { openPage, skip, takePicture } from '../support/browser.ts';
 import { startPathServer } from '../support/path-server.ts';
 import { post, type TestServer } from '../support/server.ts';
-
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-const skip = existsSync(executablePath) ? false : `needs Chromium at ${executablePath} (or CHROMIUM_PATH)`;
-
-/** Pictures to look at go into this folder, if there is one. */
-const pictures = process.env.PALIMPSEST_PICTURES;
 
 describe('the search page, where docids are paths', { skip }, () => {
   let server: TestServer;
   let browser: Browser;
   let page: Page;
-  const complaints: string[] = [];
+  let complaints: readonly string[];
   before(async () => {
     server = await startPathServer();
-    browser = await chromium.launch({ executablePath, args: ['--headless', '--no-sandbox', '--disable-gpu'] });
-    page = await browser.newPage({ viewport: { width: 900, height: 1200 } });
-    page.setDefaultTimeout(10_000);
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())));
+    ({ browser, page, complaints } = await openPage({ viewport: { width: 900, height: 1200 } }));
   });
   after(() => browser?.close());
 
@@ -58,7 +47,7 @@ describe('the search page, where docids are paths', { skip }, () => {
       assert.match((await step.locator('.attention').first().textContent())!, /river.* volcano.*\(end\)/s);
     }
     assert.equal(await panel.locator('i').count(), 0);
-    if (pictures) await page.screenshot({ path: join(pictures, 'panel-path.png'), fullPage: true });
+    await takePicture(page, 'panel-path', true);
     await page.setViewportSize({ width: 360, height: 740 });
     const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
     assert.ok(Number(overflow) <= 0, `${String(overflow)} pixels too wide`);

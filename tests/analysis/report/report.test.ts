@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { renderReport } from '../../../analysis/report/report.ts';
 import type { Section } from '../../../analysis/report/section.ts';
+import { openPage, skip, takePicture } from '../../support/browser.ts';
 import { smallFigures } from './figures.ts';
 
 const script = '<script>alert("1 & 2")</script><img src=x onerror=alert(1)>';
@@ -79,28 +80,17 @@ describe('a report', () => {
   });
 });
 
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-const skip = existsSync(executablePath) ? false : `needs Chromium at ${executablePath} (or CHROMIUM_PATH)`;
-const args = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
-const pictures = process.env.PALIMPSEST_PICTURES;
-
 describe('a report in the browser', { skip }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'report-'));
   const address = pathToFileURL(join(folder, 'report.html')).href;
   let browser: Browser;
   let page: Page;
-  const complaints: string[] = [];
-  const requests: string[] = [];
+  let complaints: readonly string[];
+  let requests: readonly string[];
 
   before(async () => {
     writeFileSync(join(folder, 'report.html'), html);
-    browser = await chromium.launch({ executablePath, args });
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-    page.setDefaultTimeout(10_000);
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('console', (message) => complaints.push(message.text()));
-    page.on('dialog', (dialog) => complaints.push(dialog.message()));
-    page.on('request', (request) => requests.push(request.url()));
+    ({ browser, page, complaints, requests } = await openPage({ viewport: { width: 1280, height: 900 } }));
     await page.goto(address);
   });
   after(async () => {
@@ -113,10 +103,7 @@ describe('a report in the browser', { skip }, () => {
 
   it('opens from a file without an error or a request', () => {
     assert.deepEqual(complaints, []);
-    assert.deepEqual(
-      requests.filter((url) => !url.startsWith('data:')),
-      [address],
-    );
+    assert.deepEqual(requests, [address]);
   });
 
   it('shows each figure once, with a name', async () => {
@@ -152,7 +139,7 @@ describe('a report in the browser', { skip }, () => {
       await page.setViewportSize({ width, height: 800 });
       assert.ok((await overflow()) <= 0, `${await overflow()} pixels too wide at ${width}`);
       assert.equal(await page.getByRole('img').count(), Object.keys(smallFigures).length);
-      if (pictures) await page.screenshot({ path: join(pictures, `report-${width}.png`), fullPage: true });
+      await takePicture(page, `report-${width}`, true);
     }
   });
 
@@ -162,6 +149,6 @@ describe('a report in the browser', { skip }, () => {
     const paper = await page.evaluate('getComputedStyle(document.body).backgroundColor');
     assert.deepEqual([color, paper], ['rgb(0, 0, 0)', 'rgb(255, 255, 255)']);
     assert.equal(await page.locator('nav').isVisible(), false);
-    if (pictures) await page.screenshot({ path: join(pictures, 'report-print.png'), fullPage: true });
+    await takePicture(page, 'report-print', true);
   });
 });
