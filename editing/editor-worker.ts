@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openStore, type Store } from '../corpus/store.ts';
 import { readModelFolder } from '../models/folder.ts';
+import { inSharedMemory } from '../models/shared-version.ts';
 import { sendable, type CrossingError } from './crossing-errors.ts';
 import { ForeignEditError } from './edit-commit.ts';
 import { Editor, type RunOptions, type UndoOptions } from './editor.ts';
@@ -116,7 +117,8 @@ async function run(task: EditTask): Promise<void> {
       return once();
     });
     const { version } = editor!;
-    send({ kind: 'done', outcome, version: version === sent ? undefined : version });
+    const published = version === sent ? undefined : { ...version, model: inSharedMemory(version.model) };
+    send({ kind: 'done', outcome, version: published });
     sent = version;
   } catch (error) {
     send({ kind: 'failed', error: sendable(error) });

@@ -6,6 +6,7 @@ import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
 import { openWith } from './int8.ts';
 import type { Graph } from './onnx/graph.ts';
 import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
+import { inOwnMemory } from './shared-version.ts';
 import { isLinear, unembedName } from './t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
 import { elementCount } from './weights.ts';
@@ -313,7 +314,7 @@ export function deltaFeeds(folder: ModelFolder, deltas: readonly WeightDelta[]):
   return Object.fromEntries(
     deltas.map(({ weight, delta }) => {
       const { shape } = folder.weights.get(weight)!;
-      return [deltaInput(weight), tensor(delta, isLinear(weight) ? [...shape].reverse() : shape)];
+      return [deltaInput(weight), tensor(inOwnMemory(delta), isLinear(weight) ? [...shape].reverse() : shape)];
     }),
   );
 }
