@@ -15,12 +15,21 @@ export interface ServerProcess {
   kill(): Promise<void>;
 }
 
-const running = new Set<ServerProcess>();
+/** A process that may not answer yet. */
+export interface BegunProcess {
+  /** When it answers. Rejects with what it said where it ends before. */
+  readonly started: Promise<ServerProcess>;
+  /** When it has ended, for whatever reason: all that it said on standard error. */
+  readonly ended: Promise<string>;
+  kill(): Promise<void>;
+}
+
+const running = new Set<BegunProcess>();
 after(async () => {
   for (const process of running) await process.kill();
 });
 
-export async function startProcess({ modelDir, dataDir }: EditableWorld): Promise<ServerProcess> {
+export function beginProcess({ modelDir, dataDir }: Pick<EditableWorld, 'modelDir' | 'dataDir'>): BegunProcess {
   const main = join(packageRoot, 'server/cli/main.ts');
   const args = ['--import', 'tsx', main, 'serve', '--model', modelDir, '--data', dataDir, '--port', '0', '--json'];
   const child = spawn(process.execPath, args, {
@@ -28,21 +37,22 @@ export async function startProcess({ modelDir, dataDir }: EditableWorld): Promis
     env: { ...process.env, [adminKeyVariable]: adminKey },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = once(child, 'exit');
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said += data.toString()));
-  const [line] = (await Promise.race([
-    once(createInterface(child.stdout), 'line'),
-    ended.then(() => Promise.reject(new Error(`the server ended: ${said}`))),
-  ])) as [string];
-  const started: ServerProcess = {
-    url: (JSON.parse(line) as { url: string }).url,
-    async kill() {
-      running.delete(started);
-      child.kill('SIGKILL');
-      await ended;
-    },
+  const ended = once(child, 'exit').then(() => said);
+  const kill = async (): Promise<void> => {
+    running.delete(begun);
+    child.kill('SIGKILL');
+    await ended;
   };
-  running.add(started);
-  return started;
+  const started = Promise.race([
+    once(createInterface(child.stdout), 'line') as Promise<[string]>,
+    ended.then(() => Promise.reject(new Error(`the server ended: ${said}`))),
+  ]).then(([line]): ServerProcess => ({ url: (JSON.parse(line) as { url: string }).url, kill }));
+  started.catch(() => undefined); // It may be killed before anybody asks.
+  const begun = { started, ended, kill };
+  running.add(begun);
+  return begun;
 }
+
+export const startProcess = (world: EditableWorld): Promise<ServerProcess> => beginProcess(world).started;
