@@ -11,7 +11,7 @@ import { EditLog, foldedKey } from './edit-log.ts';
 import { versionBase } from './edited-version.ts';
 import { baseKey, readBase } from './log-base.ts';
 import { mergeVersion } from './merge.ts';
-import { openBase } from './open-base.ts';
+import { drawBase, writeBase, type DrawnBase } from './open-base.ts';
 import { readPublished, type PublishedVersion } from './published-version.ts';
 
 /** A base model that contains all edits, beside a log that does not start from it yet. */
@@ -23,6 +23,8 @@ export interface Folding {
   readonly seq: number;
   /** Edits that it contains and the base before it did not. */
   readonly edits: number;
+  /** What the log starts from then. */
+  readonly base: DrawnBase;
 }
 
 /** The log has no edit that its base does not contain. */
@@ -60,7 +62,11 @@ export async function writeFolding(
   const published = readPublished(store, { version, base: versionBase(folder) });
   const merged = mergeVersion(folder, published, fingerprintOf(store, published));
   writeModelFolder(out, words.size ? withWords(merged, words) : merged);
-  return { folder: readModelFolder(out), version: await modelVersion(out), seq, edits: seq - folded };
+  const base = { folder: readModelFolder(out), version: await modelVersion(out) };
+  const { layers, settings } = readBase(store)!;
+  const { config, genir } = base.folder;
+  const drawn = drawBase(store, { model: base.version, config, layers, settings }, genir!.docids);
+  return { ...base, seq, edits: seq - folded, base: drawn };
 }
 
 /** What a log knows of edits by the weights of its base. */
@@ -71,13 +77,12 @@ const tables = ['edit_activations', 'edit_rows', 'edit_deltas', 'edit_entries', 
  *
  * @throws ForeignEditError  where an edit came between
  */
-export function adoptFolding(store: Store, { folder, version, seq }: Folding): void {
+export function adoptFolding(store: Store, { seq, base }: Folding): void {
   const log = new EditLog(store);
   if (log.last !== seq) throw new ForeignEditError(store.database.name, seq, log.last);
-  const { layers, settings } = readBase(store)!;
   for (const table of tables) store.database.prepare(`DELETE FROM ${table}`).run();
   store.writeMeta(baseKey, undefined);
   store.writeMeta(foldedKey, String(seq));
   store.writeMeta(driftKey, undefined);
-  openBase(store, { model: version, config: folder.config, layers, settings }, folder.genir!.docids);
+  writeBase(store, base);
 }

@@ -111,7 +111,7 @@ export class Editor {
       const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length);
       if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
       const begin = { model: version, config: folder.config, layers: model.layers, settings };
-      const base = await committed(shared, () => openBase(store, begin, docids), { kind: 'base' });
+      const base = await committed(shared, openBase(store, begin, docids), { kind: 'base' });
       const log = new EditLog(store);
       const drift = Number(store.readMeta(driftKey) ?? 0);
       const cacheFile = dataDir && join(dataDir, bankFile);
