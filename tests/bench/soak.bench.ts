@@ -70,9 +70,9 @@ function fault(what: unknown): void {
 }
 
 /** The status, or what broke. The server closes a connection that was idle for 5 s, if need be just when it is used again. */
-const ask = (body: unknown): Promise<unknown> =>
-  post(agent, `${server.url}/retrieve`, body).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ECONNRESET') return error;
+const ask = (body: unknown): Promise<number | string> =>
+  post(agent, `${server.url}/retrieve`, body).catch<number | string>((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ECONNRESET') return String(error);
     closed++;
     return post(agent, `${server.url}/retrieve`, body).catch(String);
   });
@@ -87,7 +87,7 @@ async function search(): Promise<void> {
     const body = { query: queries[(i * 7919) % queries.length], k: 10, mode: modes[i % modes.length] };
     const one = ask(body).then((status) => {
       if (status === 200) searches.push({ minute: (due - startMs) / 60_000, ms: performance.now() - due });
-      else fault(`/retrieve: ${String(status)}`);
+      else fault(`/retrieve: ${status}`);
     });
     running.add(one.finally(() => running.delete(one)));
   }

@@ -21,7 +21,7 @@ describe('the base of a log', () => {
     const base = open();
     assert.deepEqual([base.model, base.layers, base.settings.bank], ['a model', [1], fewQueries.bank]);
     const texts = bankQueries(other).map(({ text }) => text);
-    assert.equal(texts.length, fewQueries.bank.size);
+    assert.ok(texts.length >= fewQueries.bank.size);
     assert.ok(
       texts.some((text) => text.startsWith('what about')),
       'train queries that are gone by now',
