@@ -1,7 +1,7 @@
 /** @file The docid decoder of a circuit: a graph in which only the parts that work are left. */
 import { circuitParts, type Circuit, type CircuitPart } from './circuit-record.ts';
 import type { T5Config } from './config.ts';
-import { editableParts, queryInputs, scoreDocids, type WeightSource } from './graphs.ts';
+import { editableParts, queryInputs, scoreDocids, type DocidHead, type WeightSource } from './graphs.ts';
 import { Graph, type Value } from './onnx/graph.ts';
 import * as op from './onnx/ops.ts';
 import { blockPrefix, embed, encoder, mlp, norm, paddingBias, readyForUnembed, type T5Parts } from './t5.ts';
@@ -23,6 +23,7 @@ export function circuitDecoderGraph(
   weights: WeightSource,
   circuit: Circuit,
   edited: readonly string[] = [],
+  head: DocidHead = scoreDocids,
 ): CircuitGraph {
   const g = new Graph();
   const { ids, mask } = queryInputs(g);
@@ -38,7 +39,7 @@ export function circuitDecoderGraph(
     linear: (x, name, size) => live.linear(x, noted(name), size),
   };
   const encoderOut = encoder(recorded, embed(recorded, ids), mask);
-  scoreDocids(decodeCircuitStart(fixed, recorded, circuit, encoderOut, mask));
+  head(decodeCircuitStart(fixed, recorded, circuit, encoderOut, mask));
   editable.delete('shared.weight');
   return { graph: g, editable };
 }

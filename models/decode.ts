@@ -2,10 +2,13 @@ import { circuitOf, storedCircuit } from './circuit-record.ts';
 import { circuitDecoderGraph } from './circuit.ts';
 import type { ModelFolder } from './folder.ts';
 import { atomicGenir, NotAnIndexError } from './genir.ts';
-import { deltaInput, docidDecoderGraph, type WeightSource } from './graphs.ts';
+import { deltaInput, docidDecoderGraph, sampleDocids, scoreDocids, type WeightSource } from './graphs.ts';
 import { openWith } from './int8.ts';
 import type { Graph } from './onnx/graph.ts';
-import { int64, Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
+import { FORBIDDEN, mostWanted, readTop, rowFeeds, type LiveRows } from './rows/exact-rows.ts';
+import type { IndexedRows } from './rows/indexed-rows.ts';
+import type { RowShard } from './rows/shards.ts';
+import { Session, tensor, type Feeds, type FloatTensor, type SessionOptions } from './session.ts';
 import { inOwnMemory } from './shared-version.ts';
 import { isLinear, unembedName } from './t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from './tokenizer.ts';
@@ -64,7 +67,10 @@ export interface RetrieveInput {
 export interface Retrieved {
   /** Row of each document in the docid table: its number. */
   readonly rows: Int32Array;
-  /** Natural logarithm of the probability: among the allowed documents, or where docids are paths, of the whole path. */
+  /**
+   * Natural logarithm of the probability: among the allowed documents, or where docids are paths, of the whole path. Where
+   * rows are found in graphs, what all documents have together is an estimate, the same for all scores of a query.
+   */
   readonly scores: Float32Array;
 }
 
@@ -90,12 +96,12 @@ export interface DecoderOptions extends SessionOptions {
    * opened again for them. While it is, a large model is in memory twice. @default none
    */
   readonly prepared?: readonly string[];
+  /** Graphs of the folder's docid rows, which are then searched in place of all rows; of atomic docids. @default none */
+  readonly rowShards?: readonly RowShard[] | undefined;
 }
 
 /** Queries longer than this are cut, keeping the end token. A run's memory grows with the square of it. */
 export const MAX_QUERY_TOKENS = 128;
-
-const FORBIDDEN = -1e9;
 
 /** A table of rows that grows is made so many times as long as it has to be: the rows of 100,000 documents take 0.4 GB. */
 const ROOM = 1.1;
@@ -139,12 +145,20 @@ export class DocidDecoder {
   private readonly noDeltas: Feeds;
   /** Milliseconds that the last batch took to tokenize. */
   tokenizeMs = 0;
-  private current!: { version: ModelVersion; rows: FloatTensor; bias: Float32Array; deltas: Feeds };
+  private current!: { version: ModelVersion; live: LiveRows; deltas: Feeds };
+  /** Undefined where every query looks at all rows. */
+  private readonly indexed: IndexedRows | undefined;
 
-  private constructor(folder: ModelFolder, { session, editable }: Opened, options: DecoderOptions) {
+  private constructor(
+    folder: ModelFolder,
+    { session, editable }: Opened,
+    indexed: IndexedRows | undefined,
+    options: DecoderOptions,
+  ) {
     this.folder = folder;
     this.session = session;
     this.editable = editable;
+    this.indexed = indexed;
     this.options = options;
     this.edited = sorted(options.prepared);
     this.noDeltas = deltaFeeds(
@@ -162,10 +176,12 @@ export class DocidDecoder {
    * @throws NotAnIndexError  for a folder without docids
    * @throws NotAtomicError   for a folder whose docids are paths: `SequenceDecoder` opens it
    * @throws CircuitError     where a circuit is asked for and none is stored
+   * @throws RowGraphError    where a file of `rowShards` is not what it should be
    */
   static async open(folder: ModelFolder, options: DecoderOptions = {}): Promise<DocidDecoder> {
     atomicGenir(folder);
-    return new DocidDecoder(folder, await openSession(folder, sorted(options.prepared), options), options);
+    const indexed = options.rowShards && (await openIndexed(options.rowShards, folder.config.d_model));
+    return new DocidDecoder(folder, await openSession(folder, sorted(options.prepared), options), indexed, options);
   }
 
   get editSeq(): number {
@@ -232,42 +248,34 @@ export class DocidDecoder {
     for (const { row, values } of version.rows) this.table.set(values, row * d);
     const bias = Float32Array.from(version.live, (live) => (live ? 0 : FORBIDDEN));
     const rows = tensor(this.table.subarray(0, n * d), [n, d]);
-    this.current = { version, rows, bias, deltas: { ...this.noDeltas, ...deltas } };
+    this.current = { version, live: { rows, bias }, deltas: { ...this.noDeltas, ...deltas } };
+    this.indexed?.publish(this.current.live, version.rows);
   }
 
   /** @returns one result per input, in order; fewer than k documents where fewer are allowed */
   async retrieve(inputs: readonly RetrieveInput[]): Promise<Retrieved[]> {
-    const { rows, bias, deltas } = this.current;
-    const [n] = rows.shape;
-    const k = Math.min(n, Math.max(...inputs.map((input) => input.k)));
-    if (!inputs.length || !k) return inputs.map(() => ({ rows: new Int32Array(0), scores: new Float32Array(0) }));
+    const { live, deltas } = this.current;
+    if (!inputs.length || !mostWanted(inputs, live))
+      return inputs.map(() => ({ rows: new Int32Array(0), scores: new Float32Array(0) }));
     const startMs = performance.now();
     const { inputIds, mask, length } = padBatch(inputs.map(({ query }) => this.tokenizer.encode(query)));
     this.tokenizeMs = performance.now() - startMs;
-    const limited = inputs.some(({ allowed }) => allowed);
-    const feeds = {
+    const query = {
       input_ids: tensor(inputIds, [inputs.length, length]),
       attention_mask: tensor(mask, [inputs.length, length]),
-      rows,
-      bias: limited ? tensor(joinBiases(inputs, bias), [inputs.length, n]) : tensor(bias, [1, n]),
-      k: int64([k]),
       ...deltas,
     };
-    const out = await this.session.run(feeds, ['scores', 'row_indices']);
-    const scores = out.scores.data as Float32Array;
-    const indices = out.row_indices.data as BigInt64Array;
-    return inputs.map((input, b) => {
-      const permitted = (row: number): boolean => bias[row] === 0 && (!input.allowed || input.allowed[row] === 1);
-      const found = Int32Array.from(indices.subarray(b * k, b * k + Math.min(k, input.k)), Number);
-      // The top k hold a forbidden row only where fewer than k are permitted; those come last.
-      const end = found.findIndex((row) => !permitted(row));
-      const count = end < 0 ? found.length : end;
-      return { rows: found.slice(0, count), scores: scores.slice(b * k, b * k + count) };
-    });
+    if (this.indexed) {
+      const { state, sample_logits } = await this.session.run({ ...query, sample: this.indexed.sample });
+      return this.indexed.retrieve(inputs, state as FloatTensor, sample_logits as FloatTensor);
+    }
+    const out = await this.session.run({ ...query, ...rowFeeds(inputs, live) }, ['scores', 'row_indices']);
+    return readTop(out, inputs, live);
   }
 
   async close(): Promise<void> {
     await this.session.release();
+    await this.indexed?.close();
   }
 }
 
@@ -319,14 +327,10 @@ export function deltaFeeds(folder: ModelFolder, deltas: readonly WeightDelta[]):
   );
 }
 
-function joinBiases(inputs: readonly RetrieveInput[], bias: Float32Array): Float32Array {
-  const n = bias.length;
-  const joined = new Float32Array(inputs.length * n);
-  inputs.forEach(({ allowed }, b) => {
-    joined.set(bias, b * n);
-    if (allowed) for (let i = 0; i < n; i++) if (!allowed[i]) joined[b * n + i] = FORBIDDEN;
-  });
-  return joined;
+/** Loads hnswlib, which few need. */
+async function openIndexed(shards: readonly RowShard[], width: number): Promise<IndexedRows> {
+  const { IndexedRows } = await import('./rows/indexed-rows.ts');
+  return IndexedRows.open(shards, width);
 }
 
 interface Opened {
@@ -337,11 +341,12 @@ interface Opened {
 async function openSession(folder: ModelFolder, edited: readonly string[], options: DecoderOptions): Promise<Opened> {
   const words = folder.genir!.firstDocidToken;
   const config = { ...folder.config, vocab_size: words };
+  const head = options.rowShards ? sampleDocids : scoreDocids;
   let editable: ReadonlySet<string> | undefined;
   const graphOf = (weights: WeightSource): Graph => {
-    if (!options.circuit) return docidDecoderGraph(config, weights, edited);
+    if (!options.circuit) return docidDecoderGraph(config, weights, edited, head);
     const circuit = circuitOf(storedCircuit(folder.dir, folder.genir!, config));
-    const built = circuitDecoderGraph(config, weights, circuit, edited);
+    const built = circuitDecoderGraph(config, weights, circuit, edited, head);
     editable = built.editable;
     return built.graph;
   };

@@ -322,20 +322,29 @@ function docidState(p: T5Parts, x: Value, start: Value, mask: Value): Value {
 
 /**
  * The docid decoder: a query to its best documents in one run. Docid rows and edits are data, not constants.
- * input_ids, attention_mask, rows [N, D], bias [B or 1, N] (0 = may be retrieved, −1e9 = may not), k [1]
- * and a delta per edited weight → scores float32 [B, k] (log-probabilities over the allowed documents),
- * row_indices int64 [B, k], state float32 [B, D]
+ * input_ids, attention_mask, what the head is given, and a delta per edited weight → what the head makes of the state.
  */
-export function docidDecoderGraph(config: T5Config, weights: WeightSource, edited: readonly string[] = []): Graph {
+export function docidDecoderGraph(
+  config: T5Config,
+  weights: WeightSource,
+  edited: readonly string[] = [],
+  head: DocidHead = scoreDocids,
+): Graph {
   const g = new Graph();
   const { ids, mask } = queryInputs(g);
   const { live } = editableParts(config, g, weights, edited);
-  scoreDocids(docidState(live, embed(live, ids), startEmbedding(live, ids), mask));
+  head(docidState(live, embed(live, ids), startEmbedding(live, ids), mask));
   return g;
 }
 
-/** The outputs of a docid decoder, from the state that is ready for the unembedding, float32 [B, D]. */
-export function scoreDocids(state: Value): void {
+/** Ends a docid decoder, from the state that is ready for the unembedding, float32 [B, D]. */
+export type DocidHead = (state: Value) => void;
+
+/**
+ * All rows: rows [N, D], bias [B or 1, N] (0 = may be retrieved, −1e9 = may not), k [1]
+ * → scores float32 [B, k] (log-probabilities over the allowed documents), row_indices int64 [B, k], state float32 [B, D]
+ */
+export const scoreDocids: DocidHead = (state) => {
   const g = state.graph;
   const rows = g.input('rows', 'float32', ['N', state.shape[1]]);
   const bias = g.input('bias', 'float32', ['B|1', 'N']);
@@ -344,6 +353,20 @@ export function scoreDocids(state: Value): void {
   g.output('scores', scores);
   g.output('row_indices', indices);
   g.output('state', state);
+};
+
+/** Some rows: sample [M, D] → sample_logits float32 [B, M], state float32 [B, D] */
+export const sampleDocids: DocidHead = (state) => {
+  const sample = state.graph.input('sample', 'float32', ['M', state.shape[1]]);
+  state.graph.output('sample_logits', op.Gemm(state, sample, { transB: true }));
+  state.graph.output('state', state);
+};
+
+/** `scoreDocids` of states that are known: known_state float32 [B, D], and its inputs. */
+export function rowScoresGraph(width: number): Graph {
+  const g = new Graph();
+  scoreDocids(g.input('known_state', 'float32', ['B', width]));
+  return g;
 }
 
 /** input_ids, attention_mask → pooled float32 [B, D]: the mean of the encoder's states over real tokens. */

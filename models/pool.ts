@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import type { ModelVersion, Retrieved, RetrieveInput } from './decode.ts';
+import type { RowShard } from './rows/shards.ts';
 import { startThread } from './thread.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
 
@@ -15,6 +16,8 @@ export interface PoolOptions {
   readonly int8?: boolean;
   /** Weights that versions are going to change, see `DecoderOptions`. @default none */
   readonly prepared?: readonly string[];
+  /** Graphs of the docid rows, see `DecoderOptions`; each thread has them in memory. @default none */
+  readonly rowShards?: readonly RowShard[] | undefined;
   /** Queries answered by one run at most. @default 32 */
   readonly maxBatch?: number;
   /** Queries waiting at most; more are refused with `QueueFullError`. @default 1024 */
@@ -85,7 +88,8 @@ interface Seat {
  * with the load and a lone query waits for nobody (dynamic batching).
  */
 export class InferencePool {
-  private readonly options: Required<Omit<PoolOptions, 'onBatch'>> & Pick<PoolOptions, 'onBatch'>;
+  private readonly options: Required<Omit<PoolOptions, 'onBatch' | 'rowShards'>> &
+    Pick<PoolOptions, 'onBatch' | 'rowShards'>;
   private readonly seats: Seat[] = [];
   private readonly starting = new Set<Seat>();
   private readonly queue: Waiting[] = [];
@@ -201,8 +205,8 @@ export class InferencePool {
   /** Resolves when the thread takes batches. @throws PoolError */
   private startSeat(): Promise<void> {
     if (this.closed) return Promise.reject(new PoolError('inference pool: closed'));
-    const { modelDir, threads, circuit, int8, prepared } = this.options;
-    const setup: WorkerSetup = { modelDir, threads, circuit, int8, prepared };
+    const { modelDir, threads, circuit, int8, prepared, rowShards } = this.options;
+    const setup: WorkerSetup = { modelDir, threads, circuit, int8, prepared, rowShards };
     const worker = startThread(new URL('./worker', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const seat: Seat = { worker, ended, closing: false, batch: undefined, sentMs: 0, publishing: new Map() };

@@ -1,0 +1,303 @@
+import { createRng } from '../../corpus/random.ts';
+import type { Retrieved, RowChange } from '../decode.ts';
+import { rowScoresGraph } from '../graphs.ts';
+import { Session, tensor, type FloatTensor } from '../session.ts';
+import { readTop, rowFeeds, type LiveRows, type RowQuery } from './exact-rows.ts';
+import { RowGraph } from './row-graph.ts';
+import type { RowShard } from './shards.ts';
+
+/** Rows that a search keeps in view beside those that are asked for. */
+const WIDTH = 256;
+
+/** Candidates beyond those asked for whose logits are computed again: graphs tell them in float32. */
+const SPARE = 8;
+
+/** Rows that a limited search may come by in a graph; one that needs more looks at all rows. */
+const MOST_ASKED = 20_000;
+
+/** Rows that stand for all others in the sum over all documents: one of each block of like length. */
+const SAMPLE = 4096;
+const SAMPLE_SEED = 1;
+
+/** A range of rows and the graph that leads to them; the last one takes in what is added. */
+interface Range {
+  readonly from: number;
+  readonly graph: RowGraph;
+}
+
+/** Rows of a query with their logits, those of graphs as float32 tells them. */
+interface Found {
+  readonly rows: readonly number[];
+  readonly logits: readonly number[];
+}
+
+/**
+ * The best docid rows of a state without looking at all: graphs lead to candidates, whose logits are then computed as they
+ * are. Ranks and differences of scores are thus those of the candidates' own logits. What they are normalised by, the sum
+ * of e^logit over all permitted documents, is estimated: the candidates' part as it is, that of the others from a sample
+ * (Mussmann and Ermon 2016, arXiv 1610.01085, without their noise).
+ *
+ * Where few rows may come out of a range, it is those that are looked at, one by one; and where a graph leads to fewer rows than
+ * were asked for, or to none that may come out for too long, all rows are looked at.
+ */
+export class IndexedRows {
+  private readonly ranges: readonly Range[];
+  private readonly width: number;
+  /** Rows of the folder. */
+  private readonly base: number;
+  private readonly all: Session;
+  private live!: LiveRows;
+  /** Live rows of each range. */
+  private liveCounts: number[] = [];
+  /** Whether a row can come out of its graph: 1, 0; longer than there are rows where some were taken back. */
+  private shown: Uint8Array;
+  /** float32 [N]: length of each row. */
+  private norms = new Float32Array(0);
+  /** Rows that the version changes. */
+  private changed: readonly number[] = [];
+  /** Rows that do not have the folder's values in their graph. */
+  private readonly placed = new Map<number, Float32Array>();
+  /** Rows in ascending order. */
+  private sampled: number[] = [];
+  /** Their values: float32 [M, D]. */
+  sample!: FloatTensor;
+
+  private constructor(ranges: readonly Range[], rows: number, width: number, all: Session) {
+    this.ranges = ranges;
+    this.base = rows;
+    this.width = width;
+    this.all = all;
+    this.shown = new Uint8Array(rows).fill(1);
+  }
+
+  /** @param width  of a row @throws RowGraphError */
+  static async open(shards: readonly RowShard[], width: number): Promise<IndexedRows> {
+    const ranges = shards.map((shard) => ({ from: shard.from, graph: RowGraph.load(shard, width) }));
+    return new IndexedRows(ranges, shards.at(-1)?.to ?? 0, width, await Session.open(rowScoresGraph(width)));
+  }
+
+  /**
+   * Brings the graphs to the rows of a version. All of it happens before the next search, or where memory is short, an error
+   * leaves some rows as they were.
+   *
+   * @param changed  rows that differ from the folder's
+   */
+  publish(live: LiveRows, changed: readonly RowChange[]): void {
+    const { bias } = live;
+    const n = bias.length;
+    this.live = live;
+    if (n > this.shown.length) {
+      const longer = new Uint8Array(n);
+      longer.set(this.shown);
+      this.shown = longer;
+    }
+    this.measure(changed);
+    const others = new Set(changed.map(({ row }) => row));
+    for (const row of [...this.placed.keys()])
+      if (row < this.base && bias[row] === 0 && !others.has(row)) this.restore(row);
+    for (const row of others) if (bias[row] === 0) this.place(row);
+    for (let row = 0; row < this.shown.length; row++) {
+      const isLive = row < n && bias[row] === 0 ? 1 : 0;
+      if (isLive !== this.shown[row]) {
+        if (isLive) this.graphOf(row).show(row);
+        else this.graphOf(row).hide(row);
+        this.shown[row] = isLive;
+      }
+    }
+    this.liveCounts = this.ranges.map((_, i) => countOf(bias, undefined, ...this.boundsOf(i)));
+    this.drawSample(n);
+  }
+
+  /**
+   * @param states        float32 [B, D], ready for the unembedding
+   * @param sampleLogits  float32 [B, M], of `sample`
+   * @returns             one list per query, in order; fewer than k documents where fewer are allowed
+   */
+  async retrieve(queries: readonly RowQuery[], states: FloatTensor, sampleLogits: FloatTensor): Promise<Retrieved[]> {
+    const lineOf = ({ data, shape }: FloatTensor, b: number): Float32Array =>
+      data.subarray(b * shape[1], (b + 1) * shape[1]);
+    const lists = queries.map((query, b) => this.find(query, lineOf(states, b), lineOf(sampleLogits, b)));
+    const left = lists.flatMap((list, b) => (list ? [] : [b]));
+    if (left.length) {
+      const asked = left.map((b) => queries[b]);
+      const rest = new Float32Array(left.length * this.width);
+      left.forEach((b, i) => rest.set(lineOf(states, b), i * this.width));
+      const feeds = { known_state: tensor(rest, [left.length, this.width]), ...rowFeeds(asked, this.live) };
+      const out = readTop(await this.all.run(feeds, ['scores', 'row_indices']), asked, this.live);
+      left.forEach((b, i) => (lists[b] = out[i]));
+    }
+    return lists as Retrieved[];
+  }
+
+  async close(): Promise<void> {
+    await this.all.release();
+  }
+
+  /** Undefined where all rows have to be looked at. */
+  private find({ k, allowed }: RowQuery, state: Float32Array, sampleLogits: Float32Array): Retrieved | undefined {
+    const { bias } = this.live;
+    const plain = Array.from(state);
+    const length = Math.sqrt(dot(state, 0, state));
+    const found: Found[] = [];
+    let permitted = 0;
+    for (const [i, { graph }] of this.ranges.entries()) {
+      const [from, to] = this.boundsOf(i);
+      const count = allowed ? countOf(bias, allowed, from, to) : this.liveCounts[i];
+      permitted += count;
+      const isFew = count <= Math.sqrt(WIDTH * (to - from));
+      const part = isFew
+        ? this.lookAt(rowsOf(bias, allowed, from, to), state)
+        : this.follow(graph, plain, length, k, allowed);
+      if (!part || part.rows.length < Math.min(k, count)) return undefined;
+      found.push(part);
+    }
+    const all = { rows: found.flatMap(({ rows }) => rows), logits: found.flatMap(({ logits }) => logits) };
+    const total = this.logSum(all, permitted - all.rows.length, allowed, sampleLogits);
+    if (total === undefined) return undefined;
+    const exact = this.lookAt(best(all, k + SPARE), state);
+    const order = best(exact, k);
+    const scores = new Map(exact.rows.map((row, i) => [row, exact.logits[i] - total]));
+    return { rows: Int32Array.from(order), scores: Float32Array.from(order, (row) => scores.get(row)!) };
+  }
+
+  /** Candidates of a graph; undefined where it does not lead to rows that may come out. */
+  private follow(graph: RowGraph, state: number[], length: number, k: number, allowed?: Uint8Array): Found | undefined {
+    let asked = 0;
+    // Past the limit every row is let through, which ends the search.
+    const permits = allowed && ((row: number) => ++asked > MOST_ASKED || allowed[row] === 1);
+    const { rows, distances } = graph.nearest(state, WIDTH + k, permits);
+    const logits = rows.map((row, i) => length * this.norms[row] * (1 - distances[i]));
+    return asked > MOST_ASKED ? undefined : { rows, logits };
+  }
+
+  private lookAt(rows: readonly number[], state: Float32Array): Found {
+    const table = this.live.rows.data;
+    return { rows, logits: rows.map((row) => dot(table, row * this.width, state)) };
+  }
+
+  /** log Σ e^logit over what was found and `rest` rows beside; undefined where nothing is known of these. */
+  private logSum(
+    { rows, logits }: Found,
+    rest: number,
+    allowed: Uint8Array | undefined,
+    sampleLogits: Float32Array,
+  ): number | undefined {
+    const highest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
+    let sum = 0;
+    for (const logit of logits) sum += Math.exp(logit - highest);
+    if (rest === 0) return highest + Math.log(sum);
+    const known = new Set(rows);
+    let [count, others] = [0, 0];
+    this.sampled.forEach((row, i) => {
+      if (known.has(row) || !isPermitted(this.live.bias, allowed, row)) return;
+      count++;
+      others += Math.exp(sampleLogits[i] - highest);
+    });
+    return count === 0 ? undefined : highest + Math.log(sum + (others * rest) / count);
+  }
+
+  /** From a range's first row to behind its last. */
+  private boundsOf(i: number): [from: number, to: number] {
+    return [this.ranges[i].from, this.ranges[i + 1]?.from ?? this.live.bias.length];
+  }
+
+  /** Lengths of rows, at first of all, then of those that are others than before or were. */
+  private measure(changed: readonly RowChange[]): void {
+    const n = this.live.bias.length;
+    const isFirst = this.norms.length === 0;
+    const rows = new Set([...this.changed, ...changed.map(({ row }) => row)]);
+    if (n !== this.norms.length) {
+      const norms = new Float32Array(n);
+      norms.set(this.norms.subarray(0, n));
+      this.norms = norms;
+    }
+    const measure = (row: number): void => {
+      const values = this.valuesOf(row);
+      this.norms[row] = Math.sqrt(dot(values, 0, values));
+    };
+    if (isFirst) for (let row = 0; row < n; row++) measure(row);
+    for (const row of rows) if (row < n) measure(row);
+    this.changed = changed.map(({ row }) => row);
+  }
+
+  private valuesOf(row: number): Float32Array {
+    return this.live.rows.data.subarray(row * this.width, (row + 1) * this.width);
+  }
+
+  private graphOf(row: number): RowGraph {
+    return this.ranges.findLast(({ from }) => from <= row)!.graph;
+  }
+
+  /** Gives a live row its values in the graph, unless it has them. */
+  private place(row: number): void {
+    const values = this.valuesOf(row);
+    const before = this.placed.get(row);
+    if (before && isEqual(before, values)) return;
+    this.graphOf(row).put(row, values);
+    this.shown[row] = 1;
+    this.placed.set(row, values.slice());
+  }
+
+  /** Gives a live row the folder's values. */
+  private restore(row: number): void {
+    this.graphOf(row).restore(row);
+    this.shown[row] = 1;
+    this.placed.delete(row);
+  }
+
+  private drawSample(n: number): void {
+    const block = Math.max(1, Math.floor(this.base / SAMPLE));
+    const rng = createRng(SAMPLE_SEED);
+    this.sampled = [];
+    for (let first = 0; first < n; first += block) {
+      const row = first + rng.int(block);
+      if (row < n) this.sampled.push(row);
+    }
+    const values = new Float32Array(this.sampled.length * this.width);
+    this.sampled.forEach((row, i) => values.set(this.valuesOf(row), i * this.width));
+    this.sample = tensor(values, [this.sampled.length, this.width]);
+  }
+}
+
+/** Whether a row is live and, where that is limited, allowed. */
+const isPermitted = (bias: Float32Array, allowed: Uint8Array | undefined, row: number): boolean =>
+  bias[row] === 0 && (!allowed || allowed[row] === 1);
+
+function countOf(bias: Float32Array, allowed: Uint8Array | undefined, from: number, to: number): number {
+  let count = 0;
+  for (let row = from; row < to; row++) if (isPermitted(bias, allowed, row)) count++;
+  return count;
+}
+
+function rowsOf(bias: Float32Array, allowed: Uint8Array | undefined, from: number, to: number): number[] {
+  const rows = [];
+  for (let row = from; row < to; row++) if (isPermitted(bias, allowed, row)) rows.push(row);
+  return rows;
+}
+
+/** The rows of the k largest logits, best first; of equal ones the lower number first, as TopK has it. */
+function best({ rows, logits }: Found, k: number): number[] {
+  const least = rows.length > k ? Float64Array.from(logits).sort()[rows.length - k] : -Infinity;
+  const places = rows.flatMap((_, i) => (logits[i] >= least ? [i] : []));
+  return places
+    .sort((a, b) => logits[b] - logits[a] || rows[a] - rows[b])
+    .slice(0, k)
+    .map((i) => rows[i]);
+}
+
+/** Σ table[at + i] · state[i], in double precision; four sums, so that they do not wait for each other. */
+function dot(table: Float32Array, at: number, state: Float32Array): number {
+  const n = state.length;
+  let [a, b, c, d] = [0, 0, 0, 0];
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    a += table[at + i] * state[i];
+    b += table[at + i + 1] * state[i + 1];
+    c += table[at + i + 2] * state[i + 2];
+    d += table[at + i + 3] * state[i + 3];
+  }
+  for (; i < n; i++) a += table[at + i] * state[i];
+  return a + b + (c + d);
+}
+
+const isEqual = (a: Float32Array, b: Float32Array): boolean => a.every((value, i) => Object.is(value, b[i]));
