@@ -35,6 +35,9 @@ export function banner({ url, index, data, newAdminKey, state }: RunningServer):
       `${model.name} (version ${model.version}, ${number(model.docids.size)} docids, ${(model.sizeBytes / 1e6).toFixed(1)} MB)`,
     ],
     ...(model.circuit ? [['circuit', circuitLine(model.circuit)]] : []),
+    ...(index.rowSearch === 'hnsw'
+      ? [['rows', 'found by a graph (hnsw), which misses few; --rows exact misses none']]
+      : []),
     ['corpus', `${data.corpusName} (${number(documents)} documents${notes.map((note) => `; ${note}`).join('')})`],
     ['data', `${data.dir}${data.isNew ? ' (new)' : ''}`],
     ...(state.searchLocked ? [['locked', 'searches too need a key']] : []),

@@ -15,6 +15,7 @@ import { ExplainerThread } from '../analysis/explainer-thread.ts';
 import { fuse, fusionDepth, type Scored } from '../analysis/fusion.ts';
 import { IndexVersion, Pins } from './index-version.ts';
 import type { ModelInfo } from './model-info.ts';
+import type { RowSearch } from './row-graphs.ts';
 
 /** Who ranks: the model, BM25 over the same documents, or both together. */
 export const modes = ['genir', 'bm25', 'hybrid'] as const;
@@ -93,6 +94,7 @@ export class IndexService {
   readonly store: Store;
   readonly model: ModelInfo;
   readonly corpusName: string;
+  readonly rowSearch: RowSearch;
   private readonly pool: InferencePool;
   private readonly explainer: ExplainerThread;
   private readonly pins: Pins;
@@ -108,12 +110,17 @@ export class IndexService {
   /** Called when no search runs any more. */
   private onIdle: (() => void) | undefined;
 
-  private constructor(pool: InferencePool, { store, model, corpusName }: IndexOptions, version: NamedVersion) {
+  private constructor(
+    pool: InferencePool,
+    { store, model, corpusName, rowShards }: IndexOptions,
+    version: NamedVersion,
+  ) {
     this.pool = pool;
     this.explainer = new ExplainerThread({ modelDir: model.dir, circuit: model.circuit !== null });
     this.store = store;
     this.model = model;
     this.corpusName = corpusName;
+    this.rowSearch = rowShards ? 'hnsw' : 'exact';
     this.pins = new Pins(store.database.name, () => this.shortenLog());
     this.version = new IndexVersion(version, store, this.pins);
   }

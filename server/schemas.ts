@@ -13,6 +13,7 @@ import { modes } from './index-service.ts';
 import { limits } from './limits.ts';
 import { roles } from './replication/role.ts';
 import { named } from './named-schemas.ts';
+import { rowSearches } from './row-graphs.ts';
 import { taskKinds, taskLimits, taskStates } from './tasks/task.ts';
 
 /** The type of a body that is JSON by lines. */
@@ -147,7 +148,7 @@ export const candidate = named(
       .number()
       .optional()
       .describe(
-        'genir: natural logarithm of the probability, among the documents that may come out or, where docids are paths of several tokens, of the whole path over the whole vocabulary; hybrid: the same among the candidates of both lists; bm25: the BM25 score.',
+        'genir: natural logarithm of the probability, among the documents that may come out or, where docids are paths of several tokens, of the whole path over the whole vocabulary (where /info says rows: hnsw, the sum over all documents that is taken from all scores of a query is an estimate); hybrid: the same among the candidates of both lists; bm25: the BM25 score.',
       ),
     document: documentView.optional(),
     explanation: explanation
@@ -227,6 +228,9 @@ export const infoResponse = named(
       liveDocids: z.int().describe('Those of them that are in the corpus now.'),
       corpusFingerprint: z.string().nullable(),
       circuit: circuitView.nullable().describe('The part of the decoder that answers; null where all of it does.'),
+      rows: z
+        .enum(rowSearches)
+        .describe('How the best docid rows are found: all are looked at, or graphs lead to them, which miss few.'),
     }),
     corpus: z.strictObject({
       name: z.string(),

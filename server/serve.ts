@@ -10,12 +10,13 @@ import { removeOtherBases } from './folding/fold.ts';
 import { resumeImports } from './imports/work.ts';
 import { IndexService } from './index-service.ts';
 import { checkAdminKey, Keys } from './keys/keys.ts';
-import { jsonLog, textLog, type LogFormat } from './log.ts';
+import { jsonLog, textLog, type Log, type LogFormat } from './log.ts';
 import { watchState } from './metrics/watch-state.ts';
 import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { checkRole, type Role } from './replication/role.ts';
 import { beginSharing, orLeave, Sharing } from './replication/sharing.ts';
 import { ServerState } from './route.ts';
+import { removeOtherGraphs, rowGraphs, rowSearchOf, type RowSearch } from './row-graphs.ts';
 import { tidySnapshots } from './snapshots/remove.ts';
 import { foundIn } from './tasks/left-behind.ts';
 import { TaskRegistry } from './tasks/registry.ts';
@@ -36,6 +37,8 @@ export interface ServeOptions {
   readonly circuit?: boolean;
   /** Multiplies with linear maps in eight bits; edits are computed in float32 all the same. @default false */
   readonly int8?: boolean;
+  /** How the best docid rows of a query are found. @default auto: by their number */
+  readonly rows?: RowSearch | 'auto';
   /** An admin key for this run, beside those of the data folder. */
   readonly adminKey?: string | undefined;
   /** Looking needs a key too. @default false */
@@ -103,6 +106,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const { role = 'all', databaseUrl } = options;
   checkRole(role, databaseUrl);
   const model = await readModelInfo(options.modelDir, { circuit: options.circuit ?? false });
+  rowSearchOf(options.rows ?? 'auto', model); // refuses before anything is written
   if (options.adminKey !== undefined) checkAdminKey(options.adminKey);
   const state = new ServerState();
   state.searchLocked = options.lockSearch ?? false;
@@ -122,7 +126,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     tidy(opened);
     if (withOthers) state.sharing = sharing = await Sharing.open(withOthers, beginning!, opened);
     const tasks = new TaskRegistry(data.store, log, foundIn(data.store));
-    const index = await openIndex(options, model, data, state);
+    const index = await openIndex(options, model, data, state, log);
     state.current = index;
     state.registry = tasks;
     sharing?.replica.publishTo(index);
@@ -131,7 +135,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     );
     state.editor = edits;
     state.opener = async (folded) => {
-      const next = await openIndex(options, folded, opened, state);
+      const next = await openIndex(options, folded, opened, state, log);
       const before = state.index;
       state.current = next;
       await edits.replace(next, editorThread(options, folded, opened));
@@ -157,15 +161,23 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   }
 }
 
-function openIndex(options: ServeOptions, model: ModelInfo, { store, corpusName }: DataFolder, state: ServerState) {
-  const { workers = 1, threads = 1, maxQueue = 1024, int8 = false } = options;
+async function openIndex(
+  options: ServeOptions,
+  model: ModelInfo,
+  { store, corpusName, dir }: DataFolder,
+  state: ServerState,
+  log: Log,
+): Promise<IndexService> {
+  const { workers = 1, threads = 1, maxQueue = 1024, int8 = false, rows = 'auto' } = options;
   const onBatch = (times: Parameters<typeof state.metrics.batchDone>[0]): void => state.metrics.batchDone(times);
-  return IndexService.open({ store, model, corpusName, workers, threads, maxQueue, int8, onBatch });
+  const rowShards = rowSearchOf(rows, model) === 'hnsw' ? await rowGraphs(model, dir, log) : undefined;
+  return IndexService.open({ store, model, corpusName, workers, threads, maxQueue, int8, rowShards, onBatch });
 }
 
 /** Removes what a process that was killed left half made. */
 function tidy({ dir, store }: DataFolder): void {
   removeOtherBases(dir, baseOf(store).folder);
+  removeOtherGraphs(dir, baseOf(store).version);
   tidyExports(dir);
   tidySnapshots(dir);
 }

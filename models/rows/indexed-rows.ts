@@ -6,7 +6,7 @@ import { readTop, rowFeeds, type LiveRows, type RowQuery } from './exact-rows.ts
 import { RowGraph } from './row-graph.ts';
 import type { RowShard } from './shards.ts';
 
-/** Rows that a search keeps in view beside those that are asked for. */
+/** Rows that a search keeps in view beside those that are asked for: DESIGN.md has what fewer and more miss. */
 const WIDTH = 256;
 
 /** Candidates beyond those asked for whose logits are computed again: graphs tell them in float32. */
@@ -32,8 +32,8 @@ interface Found {
 }
 
 /**
- * The best docid rows of a state without looking at all: graphs lead to candidates, whose logits are then computed as they
- * are. Ranks and differences of scores are thus those of the candidates' own logits. What they are normalised by, the sum
+ * The best docid rows of a state without looking at all: graphs lead to candidates, those of the nearest directions, whose
+ * logits are then computed as they are. Ranks and differences of scores are thus those of the candidates' own logits. What they are normalised by, the sum
  * of e^logit over all permitted documents, is estimated: the candidates' part as it is, that of the others from a sample
  * (Mussmann and Ermon 2016, arXiv 1610.01085, without their noise).
  *

@@ -33,7 +33,7 @@ export interface RowShard {
 const SHARD_ROWS = 250_000;
 
 /** Rows [0, N) in ranges of like length, and where in `dir` their graphs are. */
-export function shardsOf(dir: string, rows: number, shards = Math.ceil(rows / SHARD_ROWS)): RowShard[] {
+export function shardsOf(dir: string, rows: number, shards = Math.max(1, Math.ceil(rows / SHARD_ROWS))): RowShard[] {
   return Array.from({ length: shards }, (_, i) => {
     const [from, to] = [i, i + 1].map((n) => Math.floor((n * rows) / shards));
     return { from, to, file: join(dir, `rows-${from}-${to}.hnsw`) };

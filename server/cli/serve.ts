@@ -6,6 +6,7 @@ import { limits } from '../limits.ts';
 import { logFormats, type LogFormat } from '../log.ts';
 import { builtinModel } from '../paths.ts';
 import { roles, type Role } from '../replication/role.ts';
+import { manyRows, rowSearches, type RowSearch } from '../row-graphs.ts';
 import { startServer, type RunningServer } from '../serve.ts';
 import { defineCommand, integer, oneOf, UsageError, type Note } from './command.ts';
 import { importBar } from './import-bar.ts';
@@ -21,6 +22,7 @@ interface Options {
   threads: number;
   circuit?: boolean;
   int8?: boolean;
+  rows: RowSearch | 'auto';
   lockSearch?: boolean;
   perMinute: number;
   corsOrigins?: string[];
@@ -60,6 +62,12 @@ export const serve = defineCommand<Options, RunningServer>({
       flags: '--int8',
       description:
         'multiply in eight bits: less memory, mostly faster; evaluate --int8 says what it costs. Edits are computed and measured in float32',
+    },
+    rows: {
+      flags: '--rows <how>',
+      description: `how the best of all docid rows are found: exact looks at each; hnsw follows graphs that are built at the first start, and misses few; auto: hnsw from ${manyRows.toLocaleString('en')} documents on`,
+      parse: oneOf(['auto', ...rowSearches]),
+      default: 'auto',
     },
     lockSearch: { flags: '--lock-search', description: 'answer queries only with an API key' },
     perMinute: {

@@ -905,7 +905,7 @@ export interface components {
     Candidate: {
       docid: string;
       rank: number;
-      /** @description genir: natural logarithm of the probability, among the documents that may come out or, where docids are paths of several tokens, of the whole path over the whole vocabulary; hybrid: the same among the candidates of both lists; bm25: the BM25 score. */
+      /** @description genir: natural logarithm of the probability, among the documents that may come out or, where docids are paths of several tokens, of the whole path over the whole vocabulary (where /info says rows: hnsw, the sum over all documents that is taken from all scores of a query is an estimate); hybrid: the same among the candidates of both lists; bm25: the BM25 score. */
       score?: number;
       document?: components['schemas']['Document'];
       /** @description With explain, for the first candidates, where docids are single tokens. */
@@ -981,6 +981,11 @@ export interface components {
             } | null;
           };
         } | null;
+        /**
+         * @description How the best docid rows are found: all are looked at, or graphs lead to them, which miss few.
+         * @enum {string}
+         */
+        rows: 'exact' | 'hnsw';
       };
       corpus: {
         name: string;

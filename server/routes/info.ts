@@ -18,7 +18,7 @@ export const infoRoute: Route = {
       responses: { 200: { description: 'Facts', schemas: [infoResponse] } },
       problems: [503],
       handle({ state }): InfoResponse {
-        const { model, documents: store, corpusName, editSeq, liveRows } = state.index;
+        const { model, documents: store, corpusName, editSeq, liveRows, rowSearch } = state.index;
         return {
           name: 'palimpsest',
           version: packageVersion,
@@ -32,6 +32,7 @@ export const infoRoute: Route = {
             liveDocids: liveRows,
             corpusFingerprint: model.corpusFingerprint,
             circuit: model.circuit,
+            rows: rowSearch,
           },
           corpus: {
             name: corpusName,

@@ -1,16 +1,7 @@
 /** Graphs of docid rows in files: built once, kept while they fit and are whole. */
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import {
-  openSync,
-  readFileSync,
-  closeSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { openSync, readFileSync, closeSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DocidDecoder } from '../../../models/decode.ts';
 import { readModelFolder } from '../../../models/folder.ts';
