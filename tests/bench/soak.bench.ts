@@ -158,17 +158,19 @@ async function heapBytes({ url, key }: Served): Promise<number> {
 
 const samples: Sample[] = [];
 async function sample(): Promise<void> {
+  let begin = { searches: 0, edits: 0, errors: 0 };
   for (let i = 1; !isOver(); i++) {
-    const begin = { searches: searches.length, edits, errors };
     await delay(Math.max(0, startMs + 1000 * sampleSeconds * i - performance.now()));
-    const { count, p50, p99 } = quantilesOf(searches.slice(begin.searches).map(({ ms }) => ms));
+    const now = { searches: searches.length, edits, errors };
+    const { count, p50, p99 } = quantilesOf(searches.slice(begin.searches, now.searches).map(({ ms }) => ms));
     samples.push({
       minute: round(minute()),
       residentMb: Math.round(server.residentBytes() / 1e5) / 10,
       heapMb: Math.round((await heapBytes(server)) / 1e5) / 10,
-      ...{ searches: count, p50, p99, edits: edits - begin.edits, errors: errors - begin.errors },
+      ...{ searches: count, p50, p99, edits: now.edits - begin.edits, errors: now.errors - begin.errors },
       load: round(loadavg()[0]),
     });
+    begin = now;
     console.error(JSON.stringify(samples.at(-1)));
   }
 }

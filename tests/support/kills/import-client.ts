@@ -45,8 +45,8 @@ export class ImportClient {
       text: `${randomQuery(this.rng)} ${this.imports} ${i}`,
     }));
     for (const { docid, text } of lines) if (!this.touched.has(docid)) this.touched.set(docid, text);
-    const id = await this.begin(lines);
     const { kills } = this.server;
+    const id = await this.begin(lines);
     let task: TaskView;
     do task = (await this.server.always<TaskView>({ path: `/tasks/${id}?wait=10` })).body;
     while (task.finishedAt === null);

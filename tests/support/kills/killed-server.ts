@@ -12,7 +12,7 @@ export interface Asked {
 }
 
 /** A request that takes longer is a server that hangs. */
-const patienceMs = 120_000;
+const patienceMs = 600_000;
 
 export function ask<T = Record<string, unknown>>(
   url: string,

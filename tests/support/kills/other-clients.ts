@@ -99,10 +99,10 @@ export class TaskClient {
     await delay(200 + this.rng.int(800));
     const isSnapshot = this.rng.next() < 0.5;
     const asked = isSnapshot ? { path: '/snapshots?keep=2' } : { path: '/evaluate', body: { split: 'dev' } };
+    const { kills } = this.server;
     const answer = await this.server.once<TaskView>({ method: 'POST', ...asked });
     if (!answer) return;
     assert.equal(answer.status, 202, JSON.stringify(answer.body));
-    const { kills } = this.server;
     let task: TaskView;
     do task = (await this.server.always<TaskView>({ path: `/tasks/${answer.body.id}?wait=10` })).body;
     while (task.finishedAt === null);
