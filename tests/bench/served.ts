@@ -68,7 +68,11 @@ export async function askJson<T>({ url, key }: Served, method: string, path: str
   const answer = await fetch(url + path, {
     method,
     // A connection that was idle is closed after 5 s: none is kept.
-    headers: { authorization: `Bearer ${key}`, connection: 'close', ...(body !== undefined && { 'content-type': 'application/json' }) },
+    headers: {
+      authorization: `Bearer ${key}`,
+      connection: 'close',
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await answer.text();
