@@ -21,7 +21,8 @@ export function ask<T = Record<string, unknown>>(
   const type = body === undefined ? {} : { 'content-type': 'application/json' };
   return get<T>(url + path, {
     method,
-    headers: { ...asAdmin, ...type, ...headers },
+    // The server closes a connection that was idle for 5 s, if need be just when it is used again: none is kept.
+    headers: { ...asAdmin, ...type, ...headers, connection: 'close' },
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     signal: AbortSignal.timeout(patienceMs),
   });
