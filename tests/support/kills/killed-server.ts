@@ -21,8 +21,9 @@ export function ask<T = Record<string, unknown>>(
   const type = body === undefined ? {} : { 'content-type': 'application/json' };
   return get<T>(url + path, {
     method,
-    // The server closes a connection that was idle for 5 s, if need be just when it is used again: none is kept.
-    headers: { ...asAdmin, ...type, ...headers, connection: 'close' },
+    // The server closes a connection that was idle for 5 s, if need be just when it is used again: none is kept. An answer
+    // that breaks off is told by its length, which one that is compressed does not have.
+    headers: { ...asAdmin, ...type, ...headers, connection: 'close', 'accept-encoding': 'identity' },
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     signal: AbortSignal.timeout(patienceMs),
   });
