@@ -107,10 +107,10 @@ export class Editor {
     checkModel(store, version);
     const model = await EditModel.open(folder, { threads });
     try {
-      const docids = folder.genir!.docids;
-      const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length);
+      const { docids, scheme } = folder.genir!;
+      const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length, scheme);
       if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
-      const begin = { model: version, config: folder.config, layers: model.layers, settings };
+      const begin = { model: version, config: folder.config, layers: model.layers, settings, scheme };
       const base = await committed(shared, openBase(store, begin, docids), { kind: 'base' });
       const log = new EditLog(store);
       const drift = Number(store.readMeta(driftKey) ?? 0);

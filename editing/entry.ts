@@ -108,7 +108,9 @@ export async function makeDocumentEntry(
   const kept = drawn.slice(0, Math.max(1, Math.round((drawn.length * solved) / (solved + heldOut))));
   const texts = [...real, ...kept];
   if (!texts.length) throw new NothingToIndexError(source.docid);
-  const prefix = await placeFor(model, texts);
+  const replaces = replacedRow(source.replaces);
+  const aside = new Set(replaces < 0 ? [] : [replaces]);
+  const prefix = await placeFor(model, texts, aside);
   await bank.prepare(model, [prefix]);
   const asked = [...texts, ...drawn.slice(kept.length)];
   const all = await model.observe(
@@ -116,8 +118,6 @@ export async function makeDocumentEntry(
     asked.map(() => prefix),
   );
   const observed = sliceObserved(all, 0, texts.length);
-  const replaces = replacedRow(source.replaces);
-  const aside = new Set(replaces < 0 ? [] : [replaces]);
   const { scores, reachable } = await rivalry(model, observed, prefix, aside);
   const isOut = (i: number): boolean => !reachable[i] && !settings.weights;
   const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (isOut(i) ? UNREACHED : 1));

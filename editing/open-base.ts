@@ -1,4 +1,5 @@
 import type { Store } from '../corpus/store.ts';
+import type { DocidScheme } from '../corpus/docids/scheme.ts';
 import type { T5Config } from '../models/config.ts';
 import { expectedWeights } from '../models/folder.ts';
 import { isLinear } from '../models/t5.ts';
@@ -22,6 +23,8 @@ interface BaseModel {
   /** Edited ones. */
   readonly layers: readonly number[];
   readonly settings: EditSettings | undefined;
+  /** Of its docids. @default 'atomic' */
+  readonly scheme?: DocidScheme;
 }
 
 /** Numbers in the matrices of all layers. */
@@ -49,10 +52,11 @@ export interface DrawnBase {
  */
 export function drawBase(
   store: Store,
-  { model, config, layers, settings }: BaseModel,
+  { model, config, layers, settings, scheme }: BaseModel,
   docids: readonly string[],
 ): DrawnBase {
-  const usual = (): EditSettings => withBankFor(settingsFor(DEFAULT_PRESET, docids.length), layerWeights(config));
+  const usual = (): EditSettings =>
+    withBankFor(settingsFor(DEFAULT_PRESET, docids.length, scheme), layerWeights(config));
   const written = settingsText(settings ?? usual());
   const places: [number, number][] = [];
   const documents = docids.map((docid, row): BaseDocument => {

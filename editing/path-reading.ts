@@ -22,6 +22,8 @@ export class PathReading implements Reading {
   private readonly threads: number;
   private decoder: Promise<SequenceDecoder> | undefined;
   private prefixSearch: Promise<PrefixSearch | undefined> | undefined;
+  /** The last of the searches, which come one after the other: the decoder has one version at a time. */
+  private searching: Promise<unknown> = Promise.resolve();
   readonly paths: PathSearch = {
     prefixes: (texts) => this.findPrefixes(texts),
     documents: (version, texts, k) => this.findDocuments(version, texts, k),
@@ -75,7 +77,13 @@ export class PathReading implements Reading {
     return search ? search.find(texts) : texts.map(() => new Map([['', 0]]));
   }
 
-  private async findDocuments(version: ModelVersion, texts: readonly string[], k: number): Promise<Retrieved[]> {
+  private findDocuments(version: ModelVersion, texts: readonly string[], k: number): Promise<Retrieved[]> {
+    const found = this.searching.then(() => this.search(version, texts, k));
+    this.searching = found.catch(() => undefined);
+    return found;
+  }
+
+  private async search(version: ModelVersion, texts: readonly string[], k: number): Promise<Retrieved[]> {
     const decoder = await (this.decoder ??= SequenceDecoder.open(this.lab.folder, { threads: this.threads }));
     await decoder.publish(version);
     const found: Retrieved[] = [];

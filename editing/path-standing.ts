@@ -11,6 +11,8 @@ import { noPrefix, prefixKey, type Prefix, type PrefixLogs } from './reading.ts'
 const DEPTH = 10;
 /** Queries of a document that say where it should stand, at most. */
 const SAMPLE = 16;
+/** The share of them that must be able to lead to a document under a prefix. */
+const REACHED = 0.75;
 
 /** Where a search of the base model takes a query. */
 export interface Standing {
@@ -43,17 +45,28 @@ export async function standings(
 /**
  * The prefix for a document that answers these queries, where the base model looks for most of them: that with the greatest
  * mean log-probability, of equal ones the one found first. What a query does not lead to counts as the last of what it
- * leads to.
+ * leads to. Where the prefix alone has less than the best document for too many of them, no row under it could bring them
+ * there: the document's own token is then all of its path.
+ *
+ * @param aside  base documents that are not there
  */
-export async function placeFor(model: EditModel, texts: readonly string[]): Promise<Prefix> {
+export async function placeFor(
+  model: EditModel,
+  texts: readonly string[],
+  aside: Iterable<number> = [],
+): Promise<Prefix> {
   if (!model.paths) return noPrefix;
+  const all = await standings(model, texts.slice(0, SAMPLE), aside);
   const sums = new Map<string, number>();
-  for (const logs of await model.paths.prefixes(texts.slice(0, SAMPLE))) {
-    const least = Math.min(...logs.values());
-    for (const [key, log] of logs) sums.set(key, (sums.get(key) ?? 0) + log - least);
+  for (const { prefixes } of all) {
+    const least = Math.min(...prefixes.values());
+    for (const [key, log] of prefixes) sums.set(key, (sums.get(key) ?? 0) + log - least);
   }
-  const [[best]] = [...sums].sort(([, a], [, b]) => b - a);
-  return best === '' ? noPrefix : Int32Array.from(best.split(','), Number);
+  const [[key]] = [...sums].sort(([, a], [, b]) => b - a);
+  if (key === '') return noPrefix;
+  const prefix = Int32Array.from(key.split(','), Number);
+  const reached = all.filter((one) => logOf(one, prefix) > one.best).length;
+  return reached >= REACHED * all.length ? prefix : noPrefix;
 }
 
 /** Scores of others for queries of a document under a prefix, and which queries can lead there at all. */
@@ -86,6 +99,6 @@ export async function rivalry(
   };
 }
 
-/** What the prefix has of a query: at most as much as the last of those that it leads to. */
+/** What the prefix has of a query: at most as much as the last of those that it leads to. No prefix has all. */
 export const logOf = ({ prefixes }: Standing, prefix: Prefix): number =>
-  prefixes.get(prefixKey(prefix)) ?? Math.min(...prefixes.values());
+  prefix.length ? (prefixes.get(prefixKey(prefix)) ?? Math.min(...prefixes.values())) : 0;

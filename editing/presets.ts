@@ -1,4 +1,5 @@
 /** @file How edits are made: named settings, each complete. */
+import type { DocidScheme } from '../corpus/docids/scheme.ts';
 import type { PriorOptions } from './methods/method.ts';
 import type { RowMethod, RowOptions } from './methods/rows/table.ts';
 import type { EditMethodName, EditOptions } from './methods/table.ts';
@@ -146,12 +147,29 @@ const MOST = 5;
  * documents 1 time is where a retrain stands; with 3,148 it is between 2 and 3 times.
  *
  * @param documents  of the base model
+ * @param scheme     of its docids
  */
-export function settingsFor(preset: EditMethodPreset, documents: number): EditSettings {
+export function settingsFor(preset: EditMethodPreset, documents: number, scheme: DocidScheme = 'atomic'): EditSettings {
   const { queries, rows, weights, bank, neighbours } = presets[preset];
   const factor = Math.min(MOST, Math.max(1, documents / CHOSEN_ON));
-  return withOldWeight({ queries, rows, weights, bank, neighbours }, factor);
+  const settings = withOldWeight({ queries, rows, weights, bank, neighbours }, factor);
+  return scheme === 'atomic' ? settings : forPaths(settings);
 }
+
+/**
+ * For docids that are paths: their scores are probabilities, the best document's often more than a half, so that the margins
+ * of atomic docids, whose scores differ by more, would have an added document win whatever is asked.
+ */
+function forPaths(settings: EditSettings): EditSettings {
+  const { weights } = settings;
+  if (!weights) return settings;
+  const target = { ...weights.target, margin: PATHS.margin * weights.target.margin };
+  const options = 'lambda' in weights.options ? { ...weights.options, lambda: PATHS.lambda * weights.options.lambda } : weights.options; // prettier-ignore
+  return { ...settings, weights: { ...weights, target, options } as EditSettings['weights'] };
+}
+
+/** Multiples of what atomic docids have. */
+const PATHS = { margin: 0.5, lambda: 4 } as const;
 
 /** Multiplications with weights that the queries of a bank may take, for each position of their tokens. */
 const BANK_WORK = 5e11;

@@ -10,7 +10,7 @@ import { observationKey, readObserved, writeObserved } from './bank-cache.ts';
 import { BaseCorpus } from './base-corpus.ts';
 import { CovarianceFitter, scaled, type Covariance } from './covariance.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
-import { standings, type Standing } from './path-standing.ts';
+import { logOf, standings, type Standing } from './path-standing.ts';
 import { prefixKey, type Prefix } from './reading.ts';
 import { TextRowMaker } from './text-row.ts';
 
@@ -196,7 +196,7 @@ export class QueryBank {
     const { texts } = this.observed;
     const standing = await (this.standing ??= standings(model, texts));
     const key = prefixKey(prefix);
-    const places = Int32Array.from(texts.keys()).filter((p) => standing[p].prefixes.has(key));
+    const places = Int32Array.from(texts.keys()).filter((p) => !prefix.length || standing[p].prefixes.has(key));
     const asked = Array.from(places, (p) => texts[p]);
     const { states } = await model.observe(
       asked,
@@ -205,7 +205,7 @@ export class QueryBank {
     const rowOf = places.map((p) => this.rowOf[p]);
     const { logSumExp } = await model.scores(states);
     const shifted = (of: (one: Standing, document: number) => number): Float64Array =>
-      logSumExp.map((x, i) => x + of(standing[places[i]], rowOf[i]) - standing[places[i]].prefixes.get(key)!);
+      logSumExp.map((x, i) => x + of(standing[places[i]], rowOf[i]) - logOf(standing[places[i]], prefix));
     return {
       ...{ places, states, rowOf },
       own: shifted(({ documents }, document) => documents.get(document) ?? Math.min(...documents.values())),

@@ -114,7 +114,7 @@ describe('against a document that comes under a prefix', () => {
 });
 
 describe('an added document', () => {
-  it('stands where the model looks for its queries', async () => {
+  it('stands where the model looks for its queries, or behind no prefix where that is too far from most', async () => {
     const whole = await WholeModel.open(model.folder);
     const prefixes = [...new Set(whole.paths.map((path) => path.slice(0, -1).join()))].map((key) =>
       key.split(',').map(Number),
@@ -125,9 +125,43 @@ describe('an added document', () => {
         const logs = await Promise.all(queries.map((query) => whole.score(query, one)));
         means.push(logs.reduce((a, b) => a + b, 0));
       }
-      assert.deepEqual([...prefix], prefixes[means.indexOf(Math.max(...means))]);
+      const best = prefixes[means.indexOf(Math.max(...means))];
+      let reached = 0;
+      for (const query of queries) {
+        const scores = await Promise.all(whole.paths.map((path) => whole.score(query, path)));
+        if ((await whole.score(query, best)) > Math.max(...scores)) reached++;
+      }
+      assert.deepEqual([...prefix], reached >= 0.75 * queries.length ? best : []);
     }
     await whole.release();
+  });
+
+  it('has a path of its own token alone where clusters are told apart too sharply, and is found there', async () => {
+    const bench = await openPathBench(tempFolder(), { scale: 60 });
+    const how = { ...presets.rows, ...{ queries: settings.queries, bank: settings.bank } };
+    const sharp = await Promise.all(additions.map((source) => bench.entry(source, how)));
+    const alone = sharp.filter(({ prefix }) => !prefix.length);
+    assert.ok(alone.length > 0);
+    const whole = await WholeModel.open(bench.model.folder);
+    const [{ queries, own }] = alone;
+    for (const [q, query] of queries.entries()) {
+      const best = Math.max(...(await Promise.all(whole.paths.map((path) => whole.score(query, path)))));
+      // A row that scores what the best has to be beaten with would have as much of the first token as that path has.
+      const log = await whole.after(query, []);
+      const state = own.states.data.subarray(q * 32, (q + 1) * 32);
+      const score = bench.model.rows.data.subarray(0, 32).reduce((sum, x, i) => sum + x * state[i], 0);
+      assertClose([score - own.best[q]], [log[0] - best], 'lead', 1e-3);
+    }
+    await whole.release();
+    const { rows, prefixes, dead, deltas } = new EditedModel(bench.model, bench.bank, how, [alone[0]]).state;
+    const added = [{ document: N, prefix: prefixes.get(alone[0].id)!, row: rows.get(alone[0].id)! }];
+    const live = new Uint8Array(N + 1).fill(1);
+    const base = versionBase(bench.model.folder);
+    const decoder = await SequenceDecoder.open(bench.model.folder);
+    await decoder.publish(editedVersion(base, { editSeq: 1, live, added, gone: dead, deltas }));
+    const found = await decoder.retrieve(queries.map((query) => ({ query, k: 40, beams: 40 })));
+    assert.ok(found.every((one) => one.rows.includes(N)));
+    await decoder.close();
   });
 
   it('is found by its queries, under its prefix', async () => {

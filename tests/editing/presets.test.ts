@@ -26,6 +26,14 @@ describe('settingsFor', () => {
     assert.deepEqual([10, 1043, 2500, 5000, 1_000_000].map(oldDocument), [2, 2, 4, 8, 10]);
   });
 
+  it('asks for half the margin of paths and weighs old keys four times as much, else it is the same', () => {
+    const [atomic, paths] = (['atomic', 'semantic'] as const).map((scheme) => settingsFor('ledger', 2500, scheme));
+    const { options, target } = atomic.weights as { options: { lambda: number }; target: { margin: number } };
+    const changed = { options: { ...options, lambda: 4 * options.lambda }, target: { ...target, margin: target.margin / 2 } }; // prettier-ignore
+    assert.deepEqual(paths, { ...atomic, weights: { ...atomic.weights, ...changed } });
+    assert.deepEqual(settingsFor('rows', 2500, 'lexical'), settingsFor('rows', 2500));
+  });
+
   it('has nothing of a preset but its settings', () => {
     assert.ok(!('meaning' in settingsFor('rows', 1000)));
   });

@@ -8,12 +8,15 @@ import { drawBank, QueryBank } from '../../editing/query-bank.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { documents, trainQueries, type Bench } from './edit-bank.ts';
 import { fewQueries, fillStore, writeAnalysedModel, type EditWorld } from './edit-world.ts';
-import { writePathTwin } from './path-twin.ts';
+import { writePathTwin, type PathTwinOptions } from './path-twin.ts';
 
 /** The twin of `writeAnalysedModel`, in `path`, beside that, in `atomic`. */
-export function writeAnalysedTwin(dir: string): { atomic: string; path: string } {
+export function writeAnalysedTwin(
+  dir: string,
+  options: Partial<PathTwinOptions> = {},
+): { atomic: string; path: string } {
   const atomic = writeAnalysedModel(join(dir, 'atomic'));
-  const path = writePathTwin(join(dir, 'model'), readModelFolder(atomic), { leafSize: 3 });
+  const path = writePathTwin(join(dir, 'model'), readModelFolder(atomic), { leafSize: 3, ...options });
   const stages = {
     ...({ version: 1, layers: 2, ranking: 'docids', queries: 10, priming: null, bridging: null } as const),
     interaction: {
@@ -29,8 +32,8 @@ export function writeAnalysedTwin(dir: string): { atomic: string; path: string }
 }
 
 /** Closed after the tests of the file. */
-export async function openPathBench(dir: string): Promise<Bench> {
-  const model = await EditModel.open(readModelFolder(writeAnalysedTwin(dir).path));
+export async function openPathBench(dir: string, options?: Partial<PathTwinOptions>): Promise<Bench> {
+  const model = await EditModel.open(readModelFolder(writeAnalysedTwin(dir, options).path));
   after(() => model.close());
   const bank = await QueryBank.open(model, drawBank(documents, trainQueries, [], fewQueries.bank), documents);
   return { model, bank, entry: (source, settings = fewQueries) => makeDocumentEntry(model, bank, source, settings) };
