@@ -13,7 +13,7 @@ import { tempFolder } from '../../support/corpus-temp.ts';
 import { drawTable, type DrawnRows } from '../../support/drawn-rows.ts';
 
 const D = 48;
-const N = 6000;
+const N = 4000;
 const K = 10;
 const dir = tempFolder();
 
@@ -195,11 +195,11 @@ describe('docid rows in graphs', () => {
       },
     };
     rows.publishTo(index);
-    for (let i = 0; i < 900; i++) {
+    for (let i = 0; i < 600; i++) {
       if (rng.next() < 0.25 && undo.length) undo.pop()!();
       else undo.push(Object.values(edits)[rng.int(3)]());
       if (i % 10 === 0) rows.publishTo(index); // a version may hold several edits
-      if (i % 300 === 0) assert.ok((await compare(index, rows, states)).recall >= 0.99);
+      if (i % 200 === 0) assert.ok((await compare(index, rows, states)).recall >= 0.99);
     }
     rows.publishTo(index);
     const edited = await compare(index, rows, states);

@@ -120,6 +120,8 @@ describe('a decoder with graphs', () => {
     const allowed = Uint8Array.from(live, () => Number(rng.next() < 0.3));
     await compare(asked.map((input, b) => (b % 2 ? { ...input, allowed } : input)));
     await compare([{ query: asked[0].query, k: 1000 }]);
+    const before = new Uint8Array(N).fill(1); // a mask made before documents were appended forbids them
+    await compare(asked.map((input) => ({ ...input, allowed: before })));
     const back = { editSeq: 2, live: new Uint8Array(N).fill(1), rows: [], deltas: [] };
     for (const decoder of [exact, indexed]) await decoder.publish(back);
     await compare();
