@@ -60,7 +60,7 @@ export class IndexedRows {
   /** Rows in ascending order. */
   private sampled: number[] = [];
   /** Their values: float32 [M, D]. */
-  sample!: FloatTensor;
+  sample: FloatTensor = tensor(new Float32Array(0), [0, 0]);
 
   private constructor(ranges: readonly Range[], rows: number, width: number, all: Session) {
     this.ranges = ranges;
@@ -91,8 +91,10 @@ export class IndexedRows {
       longer.set(this.shown);
       this.shown = longer;
     }
-    this.measure(changed);
-    const others = new Set(changed.map(({ row }) => row));
+    const differing = new Set([...this.changed, ...changed.map(({ row }) => row)]);
+    this.changed = changed.map(({ row }) => row);
+    this.measure(differing);
+    const others = new Set(this.changed);
     for (const row of [...this.placed.keys()])
       if (row < this.base && bias[row] === 0 && !others.has(row)) this.restore(row);
     for (const row of others) if (bias[row] === 0) this.place(row);
@@ -105,7 +107,7 @@ export class IndexedRows {
       }
     }
     this.liveCounts = this.ranges.map((_, i) => countOf(bias, undefined, ...this.boundsOf(i)));
-    this.drawSample(n);
+    this.drawSample(n, differing);
   }
 
   /**
@@ -201,11 +203,10 @@ export class IndexedRows {
     return [this.ranges[i].from, this.ranges[i + 1]?.from ?? this.live.bias.length];
   }
 
-  /** Lengths of rows, at first of all, then of those that are others than before or were. */
-  private measure(changed: readonly RowChange[]): void {
+  /** Lengths of rows, at first of all, then of those that may be others than before. */
+  private measure(differing: ReadonlySet<number>): void {
     const n = this.live.bias.length;
     const isFirst = this.norms.length === 0;
-    const rows = new Set([...this.changed, ...changed.map(({ row }) => row)]);
     if (n !== this.norms.length) {
       const norms = new Float32Array(n);
       norms.set(this.norms.subarray(0, n));
@@ -216,8 +217,7 @@ export class IndexedRows {
       this.norms[row] = Math.sqrt(dot(values, 0, values));
     };
     if (isFirst) for (let row = 0; row < n; row++) measure(row);
-    for (const row of rows) if (row < n) measure(row);
-    this.changed = changed.map(({ row }) => row);
+    for (const row of differing) if (row < n) measure(row);
   }
 
   private valuesOf(row: number): Float32Array {
@@ -245,17 +245,22 @@ export class IndexedRows {
     this.placed.delete(row);
   }
 
-  private drawSample(n: number): void {
+  private drawSample(n: number, differing: ReadonlySet<number>): void {
     const block = Math.max(1, Math.floor(this.base / SAMPLE));
     const rng = createRng(SAMPLE_SEED);
-    this.sampled = [];
+    const sampled: number[] = [];
     for (let first = 0; first < n; first += block) {
       const row = first + rng.int(block);
-      if (row < n) this.sampled.push(row);
+      if (row < n) sampled.push(row);
     }
-    const values = new Float32Array(this.sampled.length * this.width);
-    this.sampled.forEach((row, i) => values.set(this.valuesOf(row), i * this.width));
-    this.sample = tensor(values, [this.sampled.length, this.width]);
+    // Of equally many, it is the same rows.
+    const isSame = sampled.length === this.sampled.length;
+    const values = isSame ? this.sample.data : new Float32Array(sampled.length * this.width);
+    sampled.forEach((row, i) => {
+      if (!isSame || differing.has(row)) values.set(this.valuesOf(row), i * this.width);
+    });
+    this.sampled = sampled;
+    this.sample = tensor(values, [sampled.length, this.width]);
   }
 }
 
