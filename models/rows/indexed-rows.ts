@@ -8,6 +8,8 @@ import type { RowShard } from './shards.ts';
 
 /** Rows that a search keeps in view beside those that are asked for: DESIGN.md has what fewer and more miss. */
 const WIDTH = 256;
+/** Of several graphs each holds a part of the best rows, and is searched less widely; never less than so. */
+const LEAST_WIDTH = 64;
 
 /** Candidates beyond those asked for whose logits are computed again: graphs tell them in float32. */
 const SPARE = 8;
@@ -46,6 +48,8 @@ export class IndexedRows {
   /** Rows of the folder. */
   private readonly base: number;
   private readonly all: Session;
+  /** Rows that a search keeps in view in each graph, beside those that are asked for. */
+  private readonly reach: number;
   private live!: LiveRows;
   /** Live rows of each range. */
   private liveCounts: number[] = [];
@@ -67,6 +71,7 @@ export class IndexedRows {
     this.base = rows;
     this.width = width;
     this.all = all;
+    this.reach = Math.max(LEAST_WIDTH, Math.ceil(WIDTH / Math.max(1, ranges.length)));
     this.shown = new Uint8Array(rows).fill(1);
   }
 
@@ -167,7 +172,7 @@ export class IndexedRows {
     let asked = 0;
     // Past the limit every row is let through, which ends the search.
     const permits = allowed && ((row: number) => ++asked > MOST_ASKED || allowed[row] === 1);
-    const { rows, distances } = graph.nearest(state, WIDTH + k, permits);
+    const { rows, distances } = graph.nearest(state, this.reach + k, permits);
     const logits = rows.map((row, i) => length * this.norms[row] * (1 - distances[i]));
     return asked > MOST_ASKED ? undefined : { rows, logits };
   }
