@@ -18,20 +18,13 @@ export function distinctIds({ ids, mask }: Pick<Batch, 'ids' | 'mask'>): Int32Ar
 
 /** Gradients of the looked-up rows, summed per token that the batch contains, in the order of `distinctIds`. */
 export function scatterGradients(
-  { ids, mask }: Batch,
+  batch: Pick<Batch, 'ids' | 'mask'>,
   gradient: Float32Array,
   width: number,
 ): { ids: Int32Array; gradients: Float32Array } {
-  const distinct = distinctIds({ ids, mask });
-  const places = new Map(Array.from(distinct, (id, place) => [id, place]));
-  const gradients = new Float32Array(places.size * width);
-  for (let i = 0; i < ids.length; i++) {
-    if (!mask[i]) continue;
-    const to = places.get(ids[i])! * width;
-    const from = i * width;
-    for (let j = 0; j < width; j++) gradients[to + j] += gradient[from + j];
-  }
-  return { ids: distinct, gradients };
+  const sums = new TokenGradients(width);
+  sums.addBatch(batch, gradient);
+  return { ids: sums.ids, gradients: sums.gradients };
 }
 
 /** Row `to` of `into` += factor · row i of `from`, rows of so many numbers. */
@@ -60,6 +53,11 @@ export class TokenGradients {
     let sum = this.sums.get(id);
     if (!sum) this.sums.set(id, (sum = new Float32Array(this.width)));
     addRow(sum, 0, from, i, this.width, factor);
+  }
+
+  /** Adds the rows of a batch's tokens; padding is none. */
+  addBatch({ ids, mask }: Pick<Batch, 'ids' | 'mask'>, from: Float32Array): void {
+    for (let i = 0; i < ids.length; i++) if (mask[i]) this.add(ids[i], from, i);
   }
 
   /** Removes a token's sum: float32 [width], zeros where there is none. */

@@ -181,9 +181,7 @@ export class PathTrainer {
     });
     adamStep(state.start, ofWords.take(START), { lr: rate * rates.weights * 3, step: t });
     if (paths.codes) adamStep(state.rows, ofRows.subarray(0, paths.codes * d), { lr: rate * rates.rows, step: t });
-    batch.ids.forEach((id, i) => {
-      if (batch.mask[i]) ofWords.add(id, gradient('embedded'), i);
-    });
+    ofWords.addBatch(batch, gradient('embedded'));
     if (wordScale > 0)
       [...paths.wordIds, ...others].forEach((id, i) => ofWords.add(id, ofRows, paths.codes + i, wordScale));
     const { ids, gradients } = ofWords;
