@@ -41,14 +41,12 @@ export interface CompareOptions extends PastOptions {
   readonly after: number;
   /** With docids of now. */
   readonly queries: readonly JudgedQuery[];
-  readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws what `pastVersions` throws, or the reason of `signal` */
+/** @throws what `pastVersions` throws */
 export async function compareVersions(options: CompareOptions): Promise<Comparison> {
-  const { store, folder, queries, signal, onProgress } = options;
+  const { store, folder, queries, onProgress } = options;
   const versions = await pastVersions(options, [options.before, options.after]);
-  signal?.throwIfAborted();
   const relevant = queries.map((query) => numbersOf(store, query));
   const known = versions.map(({ documents }) => new Set(documents));
   const groups = relevant.map((numbers) => groupOf(known.map((set) => numbers.some((number) => set.has(number)))));
@@ -59,7 +57,6 @@ export async function compareVersions(options: CompareOptions): Promise<Comparis
       await decoder.publish(version.model);
       const found: number[][] = [];
       for (let at = 0; at < queries.length; at += batchSize) {
-        signal?.throwIfAborted();
         onProgress?.({
           done: v * queries.length + at,
           total: 2 * queries.length,

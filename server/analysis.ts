@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { analysisFiles } from '../analysis/analysis-files.ts';
-import { AnalysisError, analyzeInThread } from '../analysis/analysis-thread.ts';
+import { AnalysisError, analyzeInProcess } from '../analysis/analysis-process.ts';
 import { experimentNames, experimentsNamed } from '../analysis/experiments/names.ts';
 import { AnalysisNotFoundError } from './http-error.ts';
 import type { IndexService } from './index-service.ts';
@@ -39,7 +39,7 @@ export async function analyzeIndex(
     store: true,
   };
   try {
-    await analyzeInThread(setup, signal, report);
+    await analyzeInProcess(setup, signal, report);
   } catch (error) {
     throw error instanceof AnalysisError ? withoutPaths(error, index) : error;
   }

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { JudgedQuery, Split } from '../corpus/documents.ts';
-import { compareInThread } from '../editing/compare-thread.ts';
+import { compareInProcess } from '../editing/compare-process.ts';
 import { EditLog } from '../editing/edit-log.ts';
 import type { Evaluation, EvaluationRequest } from './edit-schemas.ts';
 import { ValidationError } from './http-error.ts';
@@ -22,7 +22,7 @@ export function evaluationWork(index: IndexService, request: EvaluationRequest):
   const path = index.store.database.name;
   const setup = { modelDir: index.model.dir, path, dataDir: dirname(path), before, after, queries };
   return async (signal, report): Promise<Evaluation> => {
-    const { groups, ...versions } = await compareInThread(setup, signal, report);
+    const { groups, ...versions } = await compareInProcess(setup, signal, report);
     return { split, ...versions, groups };
   };
 }

@@ -1,7 +1,7 @@
 /** The only place that knows which status an error means. Bodies are problems of RFC 9457. */
 import type { ErrorRequestHandler } from 'express';
 import { z } from 'zod';
-import { AnalysisError } from '../analysis/analysis-thread.ts';
+import { AnalysisError } from '../analysis/analysis-process.ts';
 import { ExplainerBusyError, ExplainerError } from '../analysis/explainer-thread.ts';
 import { describeJson, InvalidDocumentError, UnknownDocidError } from '../corpus/documents.ts';
 import { InvalidFilterError } from '../corpus/filter.ts';
