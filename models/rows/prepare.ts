@@ -37,7 +37,7 @@ export async function prepareRowGraphs(options: PrepareOptions): Promise<RowShar
   const { dir, rows, shards: count, threads = availableParallelism() } = options;
   mkdirSync(dir, { recursive: true });
   const shards = shardsOf(dir, rows, count);
-  const progress = new Progress(options);
+  const progress = new Progress(shards, options);
   const waiting = [...shards];
   const work = async (): Promise<void> => {
     for (let shard; (shard = waiting.shift());) await prepareShard(options, shard, progress);
@@ -62,32 +62,37 @@ function prepareShard({ modelDir, onBuild }: PrepareOptions, shard: RowShard, pr
     });
     worker.once('error', (error) => (failure = error.message)); // an exit follows
     worker.once('exit', (code) => {
-      if (ready) resolve();
-      else
+      if (ready) {
+        progress.end(shard);
+        resolve();
+      } else
         reject(new RowGraphBuildError(failure ?? `${shard.file}: the thread that builds it stopped with code ${code}`));
     });
   });
 }
 
-/** How far all shards are together. */
+/** How far all shards are together; one that nobody has looked at yet is taken for one that must be built. */
 class Progress {
   private readonly tell: PrepareOptions['onProgress'];
-  private readonly building = new Map<RowShard, number>();
+  /** Rows so far. */
+  private readonly rows: Map<RowShard, number>;
+  private readonly building = new Set<RowShard>();
   private sinceMs = 0;
 
-  constructor({ onProgress }: PrepareOptions) {
+  constructor(shards: readonly RowShard[], { onProgress }: PrepareOptions) {
     this.tell = onProgress;
+    this.rows = new Map(shards.map((shard) => [shard, 0]));
   }
 
   begin(shard: RowShard): void {
-    if (this.building.size === 0) this.sinceMs = performance.now();
-    this.building.set(shard, 0);
+    if (!this.building.size) this.sinceMs = performance.now();
+    this.building.add(shard);
   }
 
   update(shard: RowShard, rows: number): void {
-    this.building.set(shard, rows);
+    this.rows.set(shard, rows);
     let [done, total, work, allWork] = [0, 0, 0, 0];
-    for (const [{ from, to }, n] of this.building) {
+    for (const [{ from, to }, n] of this.rows) {
       done += n;
       total += to - from;
       work += workOf(n);
@@ -95,6 +100,11 @@ class Progress {
     }
     const seconds = (performance.now() - this.sinceMs) / 1000;
     this.tell?.({ done, total, secondsLeft: (seconds * (allWork - work)) / work });
+  }
+
+  end(shard: RowShard): void {
+    if (this.building.has(shard)) this.rows.set(shard, shard.to - shard.from);
+    else this.rows.delete(shard); // it was there
   }
 }
 

@@ -44,7 +44,7 @@ describe('graphs of docid rows', () => {
     assert.deepEqual(first.reasons, ['there is none yet', 'there is none yet']);
     const last = first.progress.at(-1)!;
     assert.deepEqual([last.done, last.total, last.secondsLeft], [N, N, 0]);
-    assert.ok(first.progress.every(({ done, secondsLeft }) => done <= N && secondsLeft >= 0));
+    assert.ok(first.progress.every(({ done, total, secondsLeft }) => done <= N && total === N && secondsLeft >= 0));
     const built = first.shards.map(({ file }) => statSync(file).mtimeMs);
     const second = await prepare();
     assert.deepEqual(second, { ...first, reasons: [], progress: [] });
