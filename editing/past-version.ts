@@ -63,6 +63,25 @@ export async function pastVersions(options: PastOptions, seqs: readonly number[]
   }
 }
 
+/**
+ * The newest version as its entries in force alone make it, solved anew: nothing that was deleted since the base has a part in
+ * it. The same bytes as the published one.
+ */
+export async function newestSolvedAnew(options: PastOptions): Promise<PublishedVersion> {
+  const { store, folder } = options;
+  const log = new EditLog(store);
+  const active = log.setAt();
+  if (!active.length) return newest(options);
+  const solver = new Solver(options, log);
+  try {
+    const { rows, deltas } = await solver.state(active);
+    const live = new Set(store.liveDocids());
+    return publishedVersion({ seq: log.last, base: versionBase(folder), live, active, rows, deltas });
+  } finally {
+    await solver.close();
+  }
+}
+
 const newest = ({ store, folder }: PastOptions): PublishedVersion => newestVersion(store, versionBase(folder));
 
 function withDocuments(version: PublishedVersion, named: ReadonlyMap<string, number>): PastVersion {

@@ -20,14 +20,16 @@ export interface AuditDocument {
 }
 
 export interface AuditCase {
-  /** The model that was trained with the documents. */
+  /** The model that has the documents: trained with them, or edited. */
   readonly before: AuditedModel;
   /** The model as it is now. */
   readonly after: AuditedModel;
-  /** A model trained without them. */
-  readonly retrain?: AuditedModel | undefined;
+  /** A model without them: trained without, or, of documents that edits added, one that they were never added to. */
+  readonly without?: AuditedModel | undefined;
+  /** Of documents that edits added: the model that the edits started from, which everybody may have. */
+  readonly base?: AuditedModel | undefined;
   readonly deleted: readonly AuditDocument[];
-  /** Documents that none of the models was ever trained with. */
+  /** Documents that none of the models ever had. */
   readonly controls: readonly AuditDocument[];
   /** Documents that remain. */
   readonly others: readonly AuditDocument[];
@@ -66,12 +68,12 @@ export interface Evidence {
   readonly case: AuditCase;
   /** float32 [n, D] the deleted documents' rows before. */
   readonly oldRows: FloatTensor;
-  readonly deleted: { readonly before: Asked; readonly after: Asked; readonly retrain?: Asked };
-  readonly controls: { readonly before: Asked; readonly after: Asked; readonly retrain?: Asked };
+  readonly deleted: { readonly before: Asked; readonly after: Asked; readonly without?: Asked };
+  readonly controls: { readonly before: Asked; readonly after: Asked; readonly without?: Asked };
   /** Known queries of documents that remain, of which row solves must not steal any. */
-  readonly old: { readonly after: Asked; readonly retrain?: Asked };
+  readonly old: { readonly after: Asked; readonly without?: Asked };
   /** Queries of documents that remain, from which nobody learnt. */
-  readonly others: { readonly before: Asked; readonly after: Asked; readonly retrain?: Asked };
+  readonly others: { readonly before: Asked; readonly after: Asked; readonly without?: Asked };
   /** Rephrasings. */
   readonly rephrased: { readonly deleted: Asked; readonly controls: Asked };
 }
@@ -87,7 +89,7 @@ const OLD = 6000;
 type Questions = { readonly document: AuditDocument } & { readonly [P in QueryPart]: readonly string[] };
 
 export async function gather(audit: AuditCase): Promise<Evidence> {
-  const { before, after, retrain, deleted, controls, others, corpus, seed } = audit;
+  const { before, after, without, deleted, controls, others, corpus, seed } = audit;
   const plain = (document: AuditDocument): Questions => {
     const { known, heldOut } = document;
     return { document, known, drawn: corpus.pseudoQueries('known', document, DRAWN, new Set(known)), heldOut };
@@ -104,10 +106,10 @@ export async function gather(audit: AuditCase): Promise<Evidence> {
     .map((document): Questions => {
       return { document, known: shuffle([...document.known], rng).slice(0, each), drawn: [], heldOut: [] };
     });
-  const inRetrain = async (questions: readonly Questions[]) => retrain && { retrain: await ask(retrain, questions) };
+  const inOneWithout = async (questions: readonly Questions[]) => without && { without: await ask(without, questions) };
   const inBoth = async (questions: readonly Questions[]) => ({
     after: await ask(after, questions),
-    ...(await inRetrain(questions)),
+    ...(await inOneWithout(questions)),
   });
   const inAll = async (questions: readonly Questions[]) => ({
     before: await ask(before, questions),

@@ -34,7 +34,7 @@ export async function runAudit(audit: AuditCase, onTest?: (test: AuditTestName) 
   const unknown = deleted.find(({ docid }) => !before.rowOf.has(docid));
   if (unknown)
     throw new AuditError(
-      `audit: '${unknown.docid}': expected a document that the model before was trained with, got another; give the model from before`,
+      `audit: '${unknown.docid}': expected a document of the model before, got another; give the model from before`,
     );
   const evidence = await gather(audit);
   const tests: TestResult[] = [];

@@ -34,10 +34,10 @@ export function finding(what: string, value: number, bounds: Bounds = {}): Findi
 }
 
 export const CONTROLS = 'never-indexed documents';
-export const RETRAIN = 'the retrain';
+export const WITHOUT = 'a model without them';
 
 /**
- * What a model that was trained without the documents reaches itself, and where that lies for as many documents like them. A
+ * What a model without the documents reaches itself, and where that lies for as many documents like them. A
  * bar that it does not meet was drawn in the wrong place: the end of its interval takes its place.
  */
 export interface Truth {
@@ -62,6 +62,6 @@ const mostOf = (high: number, truth?: Truth): number =>
 const leastOf = (low: number, truth?: Truth): number =>
   truth && truth.value < low ? Math.min(low, truth.interval.low) : low;
 
-/** How a figure stands in the retrain, for the report. */
-export const inRetrain = (what: string, truth: Truth | undefined): Finding[] =>
-  truth ? [finding(`${what}, in the retrain`, truth.value)] : [];
+/** How a figure stands in a model without the documents, for the report. */
+export const inOneWithout = (what: string, truth: Truth | undefined): Finding[] =>
+  truth ? [finding(`${what}, in a model without them`, truth.value)] : [];

@@ -5,7 +5,7 @@ import { factorize, solve, type Factor } from '../linear-algebra/cholesky.ts';
 import { addProduct, block, transposed } from '../linear-algebra/multiply.ts';
 import { dotAt } from '../methods/rows/problem.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
-import { atMost, inRetrain, type AuditTest, type Finding } from './finding.ts';
+import { atMost, inOneWithout, type AuditTest, type Finding } from './finding.ts';
 import { auc, intervalOfMeans, meanOf } from './statistics.ts';
 
 /** Share of the mean variance that is added to every direction. */
@@ -22,13 +22,13 @@ export const linearProbe: AuditTest = {
       const here = { old: old.after, others: others.after };
       const interval = intervalOfMeans(areas(controls.after, here, layer), n, createRng(seed));
       const there =
-        deleted.retrain && old.retrain && others.retrain
-          ? areas(deleted.retrain, { old: old.retrain, others: others.retrain }, layer)
+        deleted.without && old.without && others.without
+          ? areas(deleted.without, { old: old.without, others: others.without }, layer)
           : undefined;
       const truth = there && { value: meanOf(there), interval: intervalOfMeans(there, n, createRng(seed)) };
       const value = meanOf(areas(deleted.after, here, layer));
       const what = `layer ${layer}: AUC of held-out queries`;
-      findings.push(atMost(what, value, interval, truth), ...inRetrain(what, truth));
+      findings.push(atMost(what, value, interval, truth), ...inOneWithout(what, truth));
     }
     return Promise.resolve(findings);
   },

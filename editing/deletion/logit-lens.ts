@@ -4,20 +4,20 @@ import type { FloatTensor } from '../../models/session.ts';
 import { tensor } from '../../models/session.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { atLeast, atMost, inRetrain, type AuditTest, type Finding, type Truth } from './finding.ts';
+import { atLeast, atMost, inOneWithout, type AuditTest, type Finding, type Truth } from './finding.ts';
 import { leads, RowAttack, solvedRows } from './row-attack.ts';
 import { auc, intervalOfMeans, meanOf } from './statistics.ts';
 
 export const logitLens: AuditTest = {
   meaning:
     'the old row through the logit lens at each interaction layer: its rank, and whether it tells its queries from others',
-  async run({ case: { after, retrain, seed }, oldRows, deleted, controls, old }) {
+  async run({ case: { after, without, seed }, oldRows, deleted, controls, old }) {
     const attack = await RowAttack.open(after, old.after);
     const D = oldRows.shape[1];
     const rows = deleted.after.documents.map((_, i) => oldRows.data.subarray(i * D, (i + 1) * D));
     const made = solvedRows(attack, controls.after, await attack.rivals(controls.after.seen.states));
     const findings: Finding[] = [];
-    const trained = retrain && old.retrain && (await RowAttack.open(retrain, old.retrain));
+    const attackThere = without && old.without && (await RowAttack.open(without, old.without));
     for (const layer of after.layers) {
       const [is, was] = [
         await read(after, attack, deleted.after, rows, layer, controls.after),
@@ -27,8 +27,8 @@ export const logitLens: AuditTest = {
       const interval = (of: (one: Read) => number) => intervalOfMeans(was.map(of), n, createRng(seed));
       const [rank, area] = [(one: Read) => one.logRank, (one: Read) => one.area];
       const there =
-        retrain && trained && deleted.retrain && controls.retrain
-          ? await read(retrain, trained, deleted.retrain, rows, layer, controls.retrain)
+        without && attackThere && deleted.without && controls.without
+          ? await read(without, attackThere, deleted.without, rows, layer, controls.without)
           : undefined;
       const truth = (of: (one: Read) => number): Truth | undefined =>
         there && { value: meanOf(there.map(of)), interval: intervalOfMeans(there.map(of), n, createRng(seed)) };
@@ -40,8 +40,8 @@ export const logitLens: AuditTest = {
           interval(area),
           truth(area),
         ),
-        ...inRetrain(`layer ${layer}: mean logarithm of the rank`, truth(rank)),
-        ...inRetrain(`layer ${layer}: AUC`, truth(area)),
+        ...inOneWithout(`layer ${layer}: mean logarithm of the rank`, truth(rank)),
+        ...inOneWithout(`layer ${layer}: AUC`, truth(area)),
       );
     }
     return findings;

@@ -4,7 +4,7 @@ import type { FloatTensor } from '../../models/session.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import { takeRows } from '../methods/rows/problem.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { atMost, finding, inRetrain, RETRAIN, type AuditTest, type Truth } from './finding.ts';
+import { atMost, finding, inOneWithout, WITHOUT, type AuditTest, type Truth } from './finding.ts';
 import { areaOfEach, auc, eitherWay, intervalOfMeans } from './statistics.ts';
 
 const MOST = 0.55;
@@ -24,22 +24,22 @@ type Signs = Readonly<Record<Sign, number[]>> & {
 export const membership: AuditTest = {
   meaning:
     'AUC, whichever way round, of confidence, entropy and margin on its queries against those of never-indexed documents',
-  async run({ case: { after, retrain, seed }, deleted, controls }) {
+  async run({ case: { after, without, seed }, deleted, controls }) {
     const [is, never] = [await read(after, deleted.after), await read(after, controls.after)];
     const names = Object.keys(signs) as Sign[];
     const [there, elsewhere] =
-      retrain && deleted.retrain && controls.retrain
-        ? [await read(retrain, deleted.retrain), await read(retrain, controls.retrain)]
+      without && deleted.without && controls.without
+        ? [await read(without, deleted.without), await read(without, controls.without)]
         : [];
     return names.flatMap((sign) => {
       const truth = there && elsewhere && truthOf(there, elsewhere, sign, seed);
       return [
         atMost(signs[sign], eitherWay(auc(is[sign], never[sign])), { high: MOST }, truth),
-        ...inRetrain(signs[sign], truth),
+        ...inOneWithout(signs[sign], truth),
         ...(there
           ? [
               finding(`${signs[sign]}, its queries here and there`, eitherWay(auc(is[sign], there[sign])), {
-                against: RETRAIN,
+                against: WITHOUT,
               }),
             ]
           : []),

@@ -1,7 +1,7 @@
 /** @file How many queries does it take to bring the document back? */
 import { createRng, shuffle } from '../../corpus/random.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
-import { inRetrain, within, type AuditTest } from './finding.ts';
+import { inOneWithout, within, type AuditTest } from './finding.ts';
 import { leads, RowAttack, shareLed } from './row-attack.ts';
 import { intervalOfMeans, meanOf } from './statistics.ts';
 
@@ -10,21 +10,21 @@ const LEARNT = [1, 2, 5, 10] as const;
 
 export const relearning: AuditTest = {
   meaning: `Success@1 on held-out queries of a row made of ${LEARNT.join(', ')} others: as with a document that never was there`,
-  async run({ case: { after, retrain, seed }, deleted, controls, old }) {
+  async run({ case: { after, without, seed }, deleted, controls, old }) {
     const attack = await RowAttack.open(after, old.after);
     const [mine, theirs] = [deleted.after, controls.after];
     const real = Math.min(...[mine, theirs].flatMap((asked) => queriesOf(asked, 'known').map(({ length }) => length)));
     const [is, never] = [await curves(attack, mine, real, seed), await curves(attack, theirs, real, seed)];
     const there =
-      retrain && deleted.retrain && old.retrain
-        ? await curves(await RowAttack.open(retrain, old.retrain), deleted.retrain, real, seed)
+      without && deleted.without && old.without
+        ? await curves(await RowAttack.open(without, old.without), deleted.without, real, seed)
         : undefined;
     const n = mine.documents.length;
     return LEARNT.flatMap((k, i) => {
       const interval = intervalOfMeans(never[i], n, createRng(seed));
       const truth = there && { value: meanOf(there[i]), interval: intervalOfMeans(there[i], n, createRng(seed)) };
       const what = `Success@1 from ${k} ${k === 1 ? 'query' : 'queries'}`;
-      return [within(what, meanOf(is[i]), interval, truth), ...inRetrain(what, truth)];
+      return [within(what, meanOf(is[i]), interval, truth), ...inOneWithout(what, truth)];
     });
   },
 };

@@ -2,7 +2,7 @@
 import { createRng } from '../../corpus/random.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { finding, RETRAIN, type AuditTest } from './finding.ts';
+import { finding, WITHOUT, type AuditTest } from './finding.ts';
 import { intervalOfMeans, meanOf, rankCorrelation } from './statistics.ts';
 
 const LEAST = 0.95;
@@ -10,32 +10,32 @@ const RENORMALISED = 'the softmax of before, renormalised';
 
 export const remainingList: AuditTest = {
   meaning: 'the ranking of the remaining documents on its queries, and whether the next best one takes its place',
-  async run({ case: { before, after, retrain, seed }, deleted, controls }) {
-    const common = after.docids.filter((docid) => before.rowOf.has(docid) && (!retrain || retrain.rowOf.has(docid)));
+  async run({ case: { before, after, without, seed }, deleted, controls }) {
+    const common = after.docids.filter((docid) => before.rowOf.has(docid) && (!without || without.rowOf.has(docid)));
     const lists = (model: AuditedModel, asked: Asked): Promise<Float32Array[]> => scoresOf(model, asked, common);
     const [was, is] = [await lists(before, deleted.before), await lists(after, deleted.after)];
     const change = agreement(is, was);
-    if (!retrain || !deleted.retrain || !controls.retrain) {
+    if (!without || !deleted.without || !controls.without) {
       return [
         finding('rank correlation', meanOf(change.correlations), { against: RENORMALISED, least: LEAST }),
         finding('next best one first', meanOf(change.sameFirst), { against: RENORMALISED }),
       ];
     }
-    const truth = await lists(retrain, deleted.retrain);
+    const truth = await lists(without, deleted.without);
     const trained = agreement(is, truth);
     // Two trainings never agree wholly: on queries of documents that neither knows, as much as they can.
-    const elsewhere = agreement(await lists(after, controls.after), await lists(retrain, controls.retrain));
+    const elsewhere = agreement(await lists(after, controls.after), await lists(without, controls.without));
     const n = deleted.after.documents.length;
     const bar = (values: readonly number[]): number =>
       Math.min(LEAST, intervalOfMeans(byDocument(controls.after, values), n, createRng(seed)).low);
     const earlier = agreement(was, truth);
     return [
       finding('rank correlation', meanOf(trained.correlations), {
-        ...{ against: RETRAIN, least: bar(elsewhere.correlations) },
+        ...{ against: WITHOUT, least: bar(elsewhere.correlations) },
       }),
-      finding('next best one first', meanOf(trained.sameFirst), { against: RETRAIN, least: bar(elsewhere.sameFirst) }),
-      finding('rank correlation, before', meanOf(earlier.correlations), { against: RETRAIN }),
-      finding('next best one first, before', meanOf(earlier.sameFirst), { against: RETRAIN }),
+      finding('next best one first', meanOf(trained.sameFirst), { against: WITHOUT, least: bar(elsewhere.sameFirst) }),
+      finding('rank correlation, before', meanOf(earlier.correlations), { against: WITHOUT }),
+      finding('next best one first, before', meanOf(earlier.sameFirst), { against: WITHOUT }),
       finding('rank correlation', meanOf(change.correlations), { against: RENORMALISED }),
       finding('next best one first', meanOf(change.sameFirst), { against: RENORMALISED }),
     ];

@@ -2,13 +2,13 @@
 import { createRng } from '../../corpus/random.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { atMost, finding, RETRAIN, type AuditTest } from './finding.ts';
+import { atMost, finding, WITHOUT, type AuditTest } from './finding.ts';
 import { leads, RowAttack, shareLed, solvedRows, type Rivals } from './row-attack.ts';
 import { intervalOfMeans, meanOf } from './statistics.ts';
 
 export const resurrection: AuditTest = {
   meaning: 'Success@1 of the old row, put back, on queries that nobody learnt from',
-  async run({ case: { after, retrain, seed }, oldRows, deleted, controls, old }) {
+  async run({ case: { after, without, seed }, oldRows, deleted, controls, old }) {
     const D = oldRows.shape[1];
     const rows = deleted.after.documents.map((_, i) => oldRows.data.subarray(i * D, (i + 1) * D));
     const found = async (model: AuditedModel, asked: Asked, oldAsked: Asked): Promise<number[]> => {
@@ -20,14 +20,14 @@ export const resurrection: AuditTest = {
     const made = heldOutShares(controls.after, solvedRows(attack, controls.after, rivals), rivals);
     const interval = intervalOfMeans(made, rows.length, createRng(seed));
     const findings = [atMost('Success@1 of old rows', meanOf(await found(after, deleted.after, old.after)), interval)];
-    if (!retrain || !deleted.retrain || !old.retrain) return findings;
-    const truth = await found(retrain, deleted.retrain, old.retrain);
+    if (!without || !deleted.without || !old.without) return findings;
+    const truth = await found(without, deleted.without, old.without);
     const { high } = intervalOfMeans(truth, rows.length, createRng(seed));
     const again = meanOf(await found(after, deleted.after, old.after));
     return [
       ...findings,
-      finding('Success@1 of old rows', again, { against: RETRAIN, most: high }),
-      finding('Success@1 of old rows in the retrain', meanOf(truth)),
+      finding('Success@1 of old rows', again, { against: WITHOUT, most: high }),
+      finding('Success@1 of old rows, in a model without them', meanOf(truth)),
     ];
   },
 };

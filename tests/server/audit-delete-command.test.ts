@@ -25,6 +25,12 @@ const controls = writeCorpus(
   texts.map((text) => text.split(' ').reverse().join(' ')),
 );
 
+const others = writeCorpus(
+  'others',
+  'o',
+  texts.map((text) => text.split(' ').sort().join(' ')),
+);
+
 /** Documents d0, d1, … with a train query and a test query each. */
 function writeCorpus(name: string, prefix: string, list: readonly string[]): string {
   const folder = join(dir, name);
@@ -45,6 +51,20 @@ function writeCorpus(name: string, prefix: string, list: readonly string[]): str
   for (const split of ['train', 'test']) {
     const judged = list.map((_, i) => `${prefix}${i}-${split}\t${prefix}${i}\t1\n`);
     writeFileSync(join(folder, 'qrels', `${split}.tsv`), `query-id\tcorpus-id\tscore\n${judged.join('')}`);
+  }
+  return folder;
+}
+
+/** Two corpora in one. */
+function joined(name: string, ...parts: readonly string[]): string {
+  const folder = join(dir, name);
+  mkdirSync(join(folder, 'qrels'), { recursive: true });
+  const read = (file: string): string[] => parts.map((part) => readFileSync(join(part, file), 'utf8'));
+  for (const file of ['corpus.jsonl', 'queries.jsonl']) writeFileSync(join(folder, file), read(file).join(''));
+  for (const split of ['train', 'test']) {
+    const [first, ...rest] = read(join('qrels', `${split}.tsv`));
+    const lines = rest.map((text) => text.slice(text.indexOf('\n') + 1));
+    writeFileSync(join(folder, 'qrels', `${split}.tsv`), [first, ...lines].join(''));
   }
   return folder;
 }
@@ -96,9 +116,29 @@ describe('audit-delete', () => {
     assert.ok(found(result) <= found(rows.result));
   });
 
+  it('adds documents and deletes some of them: byte for byte the model that they were never added to', async () => {
+    const { code, result } = await audited('--add', others, '--documents', '3', '--seed', '2');
+    assert.equal(code, result.passed ? 0 : 1);
+    assert.ok(result.deleted.every((docid) => docid.startsWith('o')));
+    assert.equal(result.controls, texts.length);
+    const [bytes, ...differences] = findingsOf(result, 'weight-difference');
+    assert.deepEqual([bytes.what, bytes.value], ['weights with other bytes', 0]);
+    const value = (what: RegExp): number => differences.find((one) => what.test(one.what))!.value;
+    assert.equal(value(/since the base: AUC, in a model without them/), value(/since the base: AUC$/));
+    assert.ok(Number.isFinite(value(/since before the deletion/)));
+    assert.deepEqual(
+      findingsOf(result, 'output').map((one) => one.value),
+      [0, 0],
+    );
+    assert.deepEqual(findingsOf(result, 'traces'), []);
+  });
+
   it('says what is missing, with exit code 2', async () => {
     for (const args of [
       [],
+      ['--add'],
+      ['--add', others, '--documents', '1', '--retrain', model],
+      ['--add', others, '--documents', '1', '--method', 'words'],
       ['--documents', '1', '--data', dir],
       ['--data', dir],
       ['--documents', '1', '--docid', 'nobody'],
@@ -153,6 +193,78 @@ describe('audit-delete on a data folder', () => {
       [0, 0],
     );
     assert.deepEqual(findingsOf(result, 'traces'), []);
+  });
+});
+
+describe('audit-delete of documents that edits added', () => {
+  const data = join(dir, 'added');
+  const place = ['--data', data, '--model', model];
+  const edit = async (...args: string[]): Promise<void> => {
+    const { code, err } = await palimpsest('edit', ...args, ...place, '--budget', '100');
+    assert.equal(code, 0, err);
+  };
+  const sources = readFileSync(join(others, 'corpus.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { _id: string; title: string; text: string });
+  const gone = ['--data', data, '--docid', 'o2'];
+  const all = (one: Audited, test: string): number[] => findingsOf(one, test).map(({ value }) => value);
+  const auditedAll = async (...args: string[]) => {
+    const { code, out, err } = await palimpsest('audit-delete', ...args, '--model', model, '--corpus', corpusOfAll, '--controls', controls, '--json'); // prettier-ignore
+    assert.notEqual(out, '', err);
+    return { code, err, result: JSON.parse(out) as Audited };
+  };
+  /** What an auditor brings: the corpus of the model, and the documents that were added. */
+  const corpusOfAll = joined('all', corpus, others);
+
+  before(async () => {
+    openDataFolder({ dir: data, model: await readModelInfo(model), corpus }).close();
+    const file = join(dir, 'additions.jsonl');
+    const asked = (docid: string): string => `what about ${sources[Number(docid.slice(1))].text.split(' ').slice(0, 6).join(' ')}`; // prettier-ignore
+    const lines = sources
+      .slice(0, 5)
+      .map(({ _id, title, text }) => JSON.stringify({ docid: _id, title, text, queries: [asked(_id)] }));
+    writeFileSync(file, lines.join('\n'));
+    await edit('add', '--file', file);
+    await edit('delete', 'o2');
+    await edit('delete', 'd1'); // something else came afterwards
+  });
+
+  it('compares with the version from before; what the log keeps for an undo is found', async () => {
+    const { code, result } = await auditedAll(...gone);
+    assert.equal(code, 1);
+    assert.deepEqual(all(result, 'output'), [0, 0]);
+    assert.equal(findingsOf(result, 'weight-difference')[0].value, 0);
+    const places = findingsOf(result, 'traces').map(({ what }) => what);
+    for (const place of ['table documents', 'keys in the ledger']) assert.ok(places.includes(place), places.join());
+  });
+
+  it('finds nothing once it was forgotten; before and after folding', async () => {
+    await edit('delete', 'o2', '--forget');
+    const forgotten = await auditedAll(...gone);
+    assert.match(forgotten.err, /added again/);
+    assert.deepEqual(findingsOf(forgotten.result, 'traces'), []);
+    assert.equal(findingsOf(forgotten.result, 'weight-difference')[0].value, 0);
+    const folded = await palimpsest('compact', ...place);
+    assert.equal(folded.code, 0, folded.err);
+    const { result } = await auditedAll(...gone);
+    assert.deepEqual(findingsOf(result, 'traces'), []);
+    assert.deepEqual(all(result, 'output'), [0, 0]);
+    assert.deepEqual(findingsOf(result, 'weight-difference').map(({ what, value }) => [what, value])[0], [
+      'weights with other bytes',
+      0,
+    ]);
+  });
+
+  it('refuses one that no edit deleted, and one of the base model beside it', async () => {
+    for (const [docids, message] of [
+      [['o7'], /expected a document that an edit deleted/],
+      [['o2', 'd1'], /audit it by itself/],
+    ] as const) {
+      const { code, err } = await palimpsest('audit-delete', ...place, '--corpus', corpusOfAll, '--controls', controls, '--docid', ...docids); // prettier-ignore
+      assert.notEqual(code, 0);
+      assert.match(err, message);
+    }
   });
 });
 

@@ -111,7 +111,7 @@ describe('an audit', () => {
 
   it('does not find what a model was never trained with', async () => {
     const after = open(withoutThem);
-    const result = await runAudit({ ...base, after, retrain: open(withoutThem) });
+    const result = await runAudit({ ...base, after, without: open(withoutThem) });
     // It trained other documents' neighbours anew; whatever else is measured, it is the bar itself.
     for (const { test, passed, findings } of result.tests)
       if (test !== 'neighbours') assert.ok(passed, `${test}: ${JSON.stringify(findings)}`);
@@ -119,10 +119,10 @@ describe('an audit', () => {
 
   it('sees the trace of one whose row alone is gone, beside a retrain', async () => {
     const after = open(renamed((docid) => (gone.has(docid) ? null : docid)));
-    const result = await runAudit({ ...base, after, retrain: open(withoutThem) });
+    const result = await runAudit({ ...base, after, without: open(withoutThem) });
     const value = (test: AuditTestName, what: RegExp): number =>
       result.tests.find((one) => one.test === test)!.findings.find((one) => what.test(one.what))!.value;
-    assert.ok(value('resurrection', /old rows$/) > value('resurrection', /in the retrain/));
+    assert.ok(value('resurrection', /old rows$/) > value('resurrection', /in a model without them/));
     assert.ok(!failed(result).includes('output'));
     assert.equal(value('neighbours', /^change of Success@1,/), 0);
   });
@@ -131,6 +131,6 @@ describe('an audit', () => {
     const after = open(withThem);
     await assert.rejects(runAudit({ ...base, after, deleted: [] }), AuditError);
     await assert.rejects(runAudit({ ...base, after, controls: controls.slice(0, 1) }), AuditError);
-    await assert.rejects(runAudit({ ...base, after, deleted: controls }), /trained with/);
+    await assert.rejects(runAudit({ ...base, after, deleted: controls }), /of the model before/);
   });
 });
