@@ -1,4 +1,5 @@
 /** The only place that knows which status an error means. Bodies are problems of RFC 9457. */
+import Sqlite from 'better-sqlite3';
 import type { ErrorRequestHandler } from 'express';
 import { z } from 'zod';
 import { AnalysisError } from '../analysis/analysis-process.ts';
@@ -142,6 +143,7 @@ const kinds = {
   editNotFound: { status: 404, code: 'edit_not_found', title: 'No such edit' },
   editorUnavailable: { status: 503, code: 'editor_unavailable', title: 'Nothing can be edited now' },
   importStopped: { status: 503, code: 'import_stopped', title: 'Lines cannot be added now' },
+  storeBusy: { status: 503, code: 'store_busy', title: 'Something else is being written' },
   diskFull: { status: 507, code: 'disk_full', title: 'The disk is full' },
   modelUnavailable: { status: 503, code: 'model_unavailable', title: 'The model does not answer' },
 } as const satisfies Record<string, Kind>;
@@ -306,9 +308,20 @@ function answerOfExpress(error: unknown): Answer | undefined {
   return { kind: kinds.malformedRequest, detail: `request: ${message}` };
 }
 
+/** Another connection, the editing thread's say, held the store's lock for longer than this one waits. */
+function answerOfStore(error: unknown): Answer | undefined {
+  if (!(error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY'))) return undefined;
+  return {
+    kind: kinds.storeBusy,
+    detail:
+      'store: expected a turn to write, got none in time, since something else is being written; try again in a moment, an edit under the same Idempotency-Key',
+    headers: retryLater,
+  };
+}
+
 function answerOf(error: unknown): Answer | undefined {
   const found = error instanceof Error ? answers.find(({ type }) => error instanceof type)?.answer(error) : undefined;
-  return found ?? answerOfExpress(error);
+  return found ?? answerOfStore(error) ?? answerOfExpress(error);
 }
 
 /** An error as one line of an import tells it. */

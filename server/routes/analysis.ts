@@ -1,9 +1,9 @@
 import { analyzeIndex, latestAnalysis, latestFile } from '../analysis.ts';
-import { actorOf } from '../audit/actor.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import { noteStart } from '../audit/noted.ts';
 import { operation, type Route } from '../route.ts';
 import * as schemas from '../schemas.ts';
 import { accepted } from '../tasks/accepted.ts';
+import type { Work } from '../tasks/registry.ts';
 
 export const analysisRoute: Route = {
   path: '/analysis',
@@ -21,8 +21,8 @@ export const analysisRoute: Route = {
       handle(call): schemas.TaskView {
         const { state, response, body } = call;
         const { index, tasks } = state;
-        const task = tasks.start('analysis', body, (signal, report) => analyzeIndex(index, body, signal, report));
-        new AuditLog(index.store).write(actorOf(call), 'analysis.start', String(task.id), body);
+        const work: Work = (signal, report) => analyzeIndex(index, body, signal, report);
+        const task = tasks.start('analysis', body, work, noteStart(call, 'analysis.start', body));
         return accepted(response, task);
       },
     }),

@@ -1,6 +1,5 @@
 import * as schemas from '../admin-schemas.ts';
-import { actorOf } from '../audit/actor.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import { noteStart } from '../audit/noted.ts';
 import { NothingToFoldError } from '../../editing/compact.ts';
 import { CircuitCompactionError, compactionWork } from '../folding/compact-served.ts';
 import { operation, type Route } from '../route.ts';
@@ -25,8 +24,8 @@ export const compactRoute: Route = {
         const { last, folded } = edits.log;
         if (index.model.circuit) throw new CircuitCompactionError();
         if (last === folded) throw new NothingToFoldError(index.store.database.name, last);
-        const task = tasks.start('compaction', { ...body, folded }, compactionWork(state, reopen, body.removeTraces));
-        new AuditLog(index.store).write(actorOf(call), 'compaction.start', String(task.id), body);
+        const work = compactionWork(state, reopen, body.removeTraces);
+        const task = tasks.start('compaction', { ...body, folded }, work, noteStart(call, 'compaction.start', body));
         return accepted(response, task);
       },
     }),

@@ -1,5 +1,4 @@
-import { actorOf } from '../audit/actor.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import { noteStart } from '../audit/noted.ts';
 import { evaluationParameters, evaluationRequest } from '../edit-schemas.ts';
 import { evaluationWork } from '../evaluation.ts';
 import { limits } from '../limits.ts';
@@ -29,8 +28,8 @@ export const evaluateRoute: Route = {
         const { index, tasks } = state;
         const { queries, ...input } = body;
         const shown = { ...input, ...(queries && { queries: queries.length }) };
-        const { id } = tasks.start('evaluation', shown, evaluationWork(index, body));
-        new AuditLog(index.store).write(actorOf(call), 'evaluation.start', String(id), shown);
+        const note = noteStart(call, 'evaluation.start', shown);
+        const { id } = tasks.start('evaluation', shown, evaluationWork(index, body), note);
         const task = await tasks.wait(id, query.wait);
         return task.finishedAt ? task : accepted(response, task);
       },

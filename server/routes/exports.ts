@@ -1,8 +1,7 @@
 import { readdirSync } from 'node:fs';
 import type { Response } from 'express';
 import * as schemas from '../admin-schemas.ts';
-import { actorOf } from '../audit/actor.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import { noteStart } from '../audit/noted.ts';
 import {
   checkNew,
   createExport,
@@ -13,8 +12,10 @@ import {
   type Export,
 } from '../folding/exports.ts';
 import { operation, type Route } from '../route.ts';
+import { removal } from './removal.ts';
 import { taskView, type TaskView } from '../schemas.ts';
 import { accepted } from '../tasks/accepted.ts';
+import type { Work } from '../tasks/registry.ts';
 
 export const exportsRoute: Route = {
   path: '/exports',
@@ -37,13 +38,12 @@ export const exportsRoute: Route = {
       problems: [409, 413, 415, 429, 503],
       handle(call): TaskView {
         const { state, response, body } = call;
-        const { index, tasks, dataDir } = state;
+        const { tasks, dataDir } = state;
         const { name = `export-${new Date().toISOString().replace(/[:.]/g, '-')}` } = body;
         checkNew(dataDir, name);
-        const task = tasks.start('export', { name }, async (signal, report) =>
-          exportView(await createExport(state.index, dataDir, name, signal, report)),
-        );
-        new AuditLog(index.store).write(actorOf(call), 'export.start', String(task.id), { name });
+        const work: Work = async (signal, report) =>
+          exportView(await createExport(state.index, dataDir, name, signal, report));
+        const task = tasks.start('export', { name }, work, noteStart(call, 'export.start', { name }));
         return accepted(response, task);
       },
     }),
@@ -53,19 +53,7 @@ export const exportsRoute: Route = {
 export const exportRoute: Route = {
   path: '/exports/:name',
   operations: {
-    delete: operation({
-      summary: 'Remove an export',
-      access: 'admin',
-      responses: { 204: { description: 'It is gone' } },
-      problems: [404, 503],
-      handle(call): undefined {
-        const { state, request, response } = call;
-        const name = String(request.params.name);
-        removeExport(state.dataDir, name);
-        new AuditLog(state.index.store).write(actorOf(call), 'export.delete', name);
-        response.status(204);
-      },
-    }),
+    delete: removal('Remove an export', 'export.delete', removeExport),
   },
 };
 

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
-import { actorOf } from '../audit/actor.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import { noteStart } from '../audit/noted.ts';
 import { askerOf } from '../answer-edit.ts';
 import * as schemas from '../edit-schemas.ts';
 import { MediaTypeError } from '../http-error.ts';
@@ -68,8 +67,8 @@ async function startImport(call: ImportCall): Promise<TaskView | undefined> {
     const spooled = await spool(bodyOf(request), dataDir, askerOf(call).author);
     const input = { ...spooled, batch, ...(budget !== undefined && { budget }) };
     try {
-      const task = tasks.start('import', input, importWork(input, { dataDir, edits: () => state.edits, log }));
-      new AuditLog(state.index.store).write(actorOf(call), 'import.start', String(task.id), { lines: spooled.lines });
+      const work = importWork(input, { dataDir, edits: () => state.edits, log });
+      const task = tasks.start('import', input, work, noteStart(call, 'import.start', { lines: spooled.lines }));
       return accepted(response, task);
     } catch (error) {
       await new ImportFiles(dataDir, spooled.file).dropLines();

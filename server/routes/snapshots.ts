@@ -1,12 +1,14 @@
 import * as schemas from '../admin-schemas.ts';
 import { actorOf } from '../audit/actor.ts';
-import type { EventAction } from '../audit/actions.ts';
 import { AuditLog } from '../audit/audit-log.ts';
+import { noteStart } from '../audit/noted.ts';
 import { operation, type Route } from '../route.ts';
+import { removal } from './removal.ts';
 import { taskView, type TaskView } from '../schemas.ts';
 import { createSnapshot, listSnapshots, type Snapshot } from '../snapshots/create.ts';
 import { keepSnapshots, removeSnapshot } from '../snapshots/remove.ts';
 import { accepted } from '../tasks/accepted.ts';
+import type { Work } from '../tasks/registry.ts';
 
 export const snapshotsRoute: Route = {
   path: '/snapshots',
@@ -33,16 +35,15 @@ export const snapshotsRoute: Route = {
         const { state, response, query } = call;
         const { tasks, dataDir } = state;
         const actor = actorOf(call);
-        // A compaction gives the server another store while tasks wait.
-        const audit = (action: EventAction, subject: string): void =>
-          new AuditLog(state.index.store).write(actor, action, subject);
-        const task = tasks.start('snapshot', query, async (signal, report) => {
-          const taken = snapshotView(await createSnapshot(state.index.store, dataDir, signal, report));
+        const work: Work = async (signal, report) => {
+          const { store } = state.index; // A compaction gives the server another store while tasks wait.
+          const taken = snapshotView(await createSnapshot(store, dataDir, signal, report));
           if (query.keep !== undefined)
-            for (const name of keepSnapshots(dataDir, query.keep)) audit('snapshot.delete', name);
+            for (const name of keepSnapshots(dataDir, query.keep))
+              new AuditLog(store).write(actor, 'snapshot.delete', name);
           return taken;
-        });
-        audit('snapshot.create', String(task.id));
+        };
+        const task = tasks.start('snapshot', query, work, noteStart(call, 'snapshot.create'));
         return accepted(response, task);
       },
     }),
@@ -52,19 +53,7 @@ export const snapshotsRoute: Route = {
 export const snapshotRoute: Route = {
   path: '/snapshots/:name',
   operations: {
-    delete: operation({
-      summary: 'Remove a snapshot',
-      access: 'admin',
-      responses: { 204: { description: 'It is gone' } },
-      problems: [404, 503],
-      handle(call): undefined {
-        const { state, request, response } = call;
-        const name = String(request.params.name);
-        removeSnapshot(state.dataDir, name);
-        new AuditLog(state.index.store).write(actorOf(call), 'snapshot.delete', name);
-        response.status(204);
-      },
-    }),
+    delete: removal('Remove a snapshot', 'snapshot.delete', removeSnapshot),
   },
 };
 

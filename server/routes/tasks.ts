@@ -1,6 +1,5 @@
 import type { Request } from 'express';
-import { actorOf } from '../audit/actor.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import { note } from '../audit/noted.ts';
 import { importLine, resultsParameters } from '../edit-schemas.ts';
 import { ImportFiles } from '../imports/spool.ts';
 import type { ImportInput } from '../imports/input.ts';
@@ -83,8 +82,11 @@ export const cancelTaskRoute: Route = {
       problems: [404, 409, 503],
       handle(call): schemas.TaskView {
         const { state, request, response } = call;
-        const task = state.tasks.cancel(idOf(request));
-        new AuditLog(state.index.store).write(actorOf(call), 'task.cancel', String(task.id), { kind: task.kind });
+        const task = state.index.store.transaction(() => {
+          const cancelled = state.tasks.cancel(idOf(request));
+          note(call, 'task.cancel', String(cancelled.id), { kind: cancelled.kind });
+          return cancelled;
+        });
         return accepted(response, task);
       },
     }),

@@ -13,6 +13,8 @@ import type { Report, Task, TaskKind, TaskList, TaskQuery } from './task.ts';
  */
 export type Work = (signal: AbortSignal, report: (progress: Report) => void) => Promise<unknown>;
 
+type Note = (task: Task) => void;
+
 /** A task that is queued or running. */
 interface Entry {
   task: Task;
@@ -86,14 +88,18 @@ export class TaskRegistry {
    * Queues some work. It begins in a later turn of the event loop, after the task could be sent as an answer.
    *
    * @param input  what was asked for, as JSON; kept and shown with the task
+   * @param note   writes down who started it, in the same transaction
    * @throws TaskQueueFullError, TasksClosedError, StoreFullError
    */
-  start(kind: TaskKind, input: unknown, work: Work): Task {
+  start(kind: TaskKind, input: unknown, work: Work, note?: Note): Task {
     if (this.closed) throw new TasksClosedError();
     const others = [...this.entries.values()].filter(({ task }) => task.kind === kind && !task.finishedAt).length;
     if (others > taskLimits.waiting) throw new TaskQueueFullError(kind, others - 1);
-    const { task } = this.enter(kind, input, work, new AbortController());
-    setImmediate(() => this.next());
+    const { task } = this.enter(kind, input, work, new AbortController(), note);
+    setImmediate(() => {
+      this.writeEnds();
+      this.next();
+    });
     return task;
   }
 
@@ -164,13 +170,14 @@ export class TaskRegistry {
     const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
     await Promise.race([Promise.all([...this.running.values(), ...this.adopted]), limit]);
     clearTimeout(timer);
+    this.writeEnds();
     for (const entry of [...this.entries.values()])
       if (entry.task.kind === 'edit') this.rest(entry);
       else this.stopped(entry);
   }
 
-  private enter(kind: TaskKind, input: unknown, work: Work, controller: AbortController): Entry {
-    return this.add(this.table.insert(kind, now(), input), work, controller);
+  private enter(kind: TaskKind, input: unknown, work: Work, controller: AbortController, note?: Note): Entry {
+    return this.add(this.table.insert(kind, now(), input, note), work, controller);
   }
 
   private add(task: Task, work: Work, controller: AbortController): Entry {
@@ -247,10 +254,16 @@ export class TaskRegistry {
   private end(entry: Entry, outcome: End): void {
     if (entry.task.finishedAt) return;
     const { progress } = entry.task;
-    // An end that cannot be written (a full disk) is at least told as long as the server runs.
+    // An end that cannot be written (a full disk, a store that is locked) is told all the same, and written later.
     if (this.change(entry, { finishedAt: now(), progress: progress && { ...progress, secondsLeft: null }, ...outcome }))
       this.entries.delete(entry.task.id);
     for (const done of [...entry.waiting]) done();
+  }
+
+  /** What ended while nothing could be written. */
+  private writeEnds(): void {
+    for (const { task } of [...this.entries.values()])
+      if (task.finishedAt && this.write(task)) this.entries.delete(task.id);
   }
 
   private change(entry: Entry, changes: Partial<Task>): boolean {

@@ -28,8 +28,12 @@ export class TaskTable {
     this.store = store;
   }
 
-  /** Writes a new task under an id of its own, and forgets what has become too old. */
-  insert(kind: TaskKind, createdAt: string, input: unknown): Task {
+  /**
+   * Writes a new task under an id of its own, and forgets what has become too old.
+   *
+   * @param note  writes more in the same transaction
+   */
+  insert(kind: TaskKind, createdAt: string, input: unknown, note?: (task: Task) => void): Task {
     const { database } = this.store;
     return this.store.transaction(() => {
       const row = database
@@ -38,7 +42,9 @@ export class TaskTable {
         )
         .get(kind, createdAt, JSON.stringify(input)) as TaskRow;
       database.prepare('DELETE FROM tasks WHERE id <= ? AND finished IS NOT NULL').run(row.id - taskLimits.kept);
-      return toTask(row);
+      const task = toTask(row);
+      note?.(task);
+      return task;
     });
   }
 
