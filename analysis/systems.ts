@@ -1,17 +1,25 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AtomicDocids } from '../corpus/docids/atomic.ts';
 import { allowedRows } from '../corpus/constraints.ts';
 import type { Query } from '../corpus/documents.ts';
 import type { Store } from '../corpus/store.ts';
 import { NotAnIndexError } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
-import { InferencePool } from '../models/pool.ts';
+import { InferencePool, type PoolOptions } from '../models/pool.ts';
+import { prepareRowGraphs } from '../models/rows/prepare.ts';
+import type { RowShard } from '../models/rows/shards.ts';
 import { baselines, type Baseline } from './baselines/table.ts';
 import { fuseRuns, fusionDepth } from './fusion.ts';
 import { genirRetriever, makeRun, type Retriever } from './retriever.ts';
 import type { Run } from './run.ts';
 
-/** What can be measured on one corpus: the model, also in eight bits, what it is compared with, and model and BM25 together. */
-export type System = 'genir' | 'genir-int8' | 'hybrid' | Baseline;
+/**
+ * What can be measured on one corpus: the model, also in eight bits or with graphs of its docid rows, what it is compared with,
+ * and model and BM25 together.
+ */
+export type System = 'genir' | 'genir-int8' | 'genir-hnsw' | 'hybrid' | Baseline;
 
 export interface SystemSources {
   readonly store: Store;
@@ -46,7 +54,8 @@ export class SystemRuns {
 
   readonly #makers: { readonly [S in System]: () => Promise<Run> } = {
     genir: () => this.#generate(this.#depth),
-    'genir-int8': () => this.#generate(this.#depth, true),
+    'genir-int8': () => this.#generate(this.#depth, 'genir-int8'),
+    'genir-hnsw': () => this.#withGraphs((rowShards) => this.#generate(this.#depth, 'genir-hnsw', rowShards)),
     bm25: () => this.#baseline('bm25'),
     dense: () => this.#baseline('dense'),
     // The lists are as deep as the server's are before it fuses them.
@@ -61,13 +70,29 @@ export class SystemRuns {
     return Math.min(fusionDepth, this.#sources.beams ?? fusionDepth);
   }
 
-  async #generate(k: number, int8 = false): Promise<Run> {
+  async #generate(k: number, system: 'genir' | 'genir-int8' | 'genir-hnsw' = 'genir', rowShards?: readonly RowShard[]) {
     const { model, beams } = this.#sources;
-    const pool = await openModel(this.#sources, int8);
+    const pool = await openModel(this.#sources, { int8: system === 'genir-int8', rowShards });
     try {
-      return await this.#run(int8 ? 'genir-int8' : 'genir', genirRetriever(pool, docidsOf(model()), beams), k);
+      return await this.#run(system, genirRetriever(pool, docidsOf(model()), beams), k);
     } finally {
       await pool.close();
+    }
+  }
+
+  /** With graphs of the model's docid rows, which lie among temporary files meanwhile. */
+  async #withGraphs(use: (shards: readonly RowShard[]) => Promise<Run>): Promise<Run> {
+    const { model, workers = 1, onProgress } = this.#sources;
+    const folder = model();
+    const dir = mkdtempSync(join(tmpdir(), 'palimpsest-rows-'));
+    try {
+      const shards = await prepareRowGraphs({
+        ...{ modelDir: folder.dir, rows: docidsOf(folder).size, dir, threads: workers },
+        onProgress: ({ done, total }) => onProgress?.('rows in graphs', done, total),
+      });
+      return await use(shards);
+    } finally {
+      rmSync(dir, { recursive: true });
     }
   }
 
@@ -102,10 +127,13 @@ export function docidsOf(folder: ModelFolder): AtomicDocids {
 }
 
 /** The model in worker threads, answering with live documents of the store only. */
-async function openModel({ store, model, workers = 1 }: SystemSources, int8: boolean): Promise<InferencePool> {
+async function openModel(
+  { store, model, workers = 1 }: SystemSources,
+  how: Pick<PoolOptions, 'int8' | 'rowShards'>,
+): Promise<InferencePool> {
   const folder = model();
   const live = allowedRows(store, docidsOf(folder));
-  const pool = await InferencePool.open({ modelDir: folder.dir, workers, int8 });
+  const pool = await InferencePool.open({ modelDir: folder.dir, workers, ...how });
   try {
     await pool.publish({ editSeq: 0, live, rows: [], deltas: [] });
   } catch (error) {

@@ -15,7 +15,7 @@ export const manyRows = 100_000;
 /** The model's docids have no rows that are searched. */
 export class RowSearchError extends Error {
   override readonly name = 'RowSearchError';
-  constructor({ dir, scheme }: ModelInfo) {
+  constructor({ dir, scheme }: Pick<ModelInfo, 'dir' | 'scheme'>) {
     super(`${dir}: expected atomic docids for --rows hnsw, got ${scheme} ones; leave --rows out`);
   }
 }

@@ -17,6 +17,7 @@ import { openStore, type Store } from '../../corpus/store.ts';
 import { readModelFolder, type ModelFolder } from '../../models/folder.ts';
 import { ModelCorpusMismatchError, modes, type Mode } from '../index-service.ts';
 import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
+import { rowSearches, RowSearchError, type RowSearch } from '../row-graphs.ts';
 import { defineCommand, integer, oneOf, UsageError, type Note } from './command.ts';
 import { importBar } from './import-bar.ts';
 import { beamsOption, corpusOption, modelOption } from './shared-options.ts';
@@ -29,6 +30,7 @@ interface Options {
   beams?: number;
   baselines?: boolean;
   int8?: boolean;
+  rows: RowSearch;
   run?: string;
   limit?: number;
   workers: number;
@@ -43,6 +45,8 @@ interface Measured {
   readonly baselines: ReadonlyMap<System, Evaluation>;
   /** The model in eight bits, where that was asked for. */
   readonly int8: { readonly evaluation: Evaluation; readonly costs: Record<Precision, PrecisionCost> } | undefined;
+  /** The model with graphs of its docid rows, where that was asked for. */
+  readonly hnsw: Evaluation | undefined;
 }
 
 const measures = ['Success@1', 'Success@10', 'RR@10', 'nDCG@10'].map(parseMeasure);
@@ -67,6 +71,12 @@ export const evaluate = defineCommand<Options, Measured>({
       flags: '--int8',
       description: 'measure the model in eight bits (serve --int8) beside it, and the time and memory of both',
     },
+    rows: {
+      flags: '--rows <how>',
+      description: 'exact, or hnsw: measure the model with graphs of its docid rows (serve --rows hnsw) beside it',
+      parse: oneOf(rowSearches),
+      default: 'exact',
+    },
     baselines: { flags: '--baselines', description: `measure ${baselineSystems.join(', ')} beside it` },
     run: {
       flags: '--run <file>',
@@ -87,6 +97,8 @@ export const evaluate = defineCommand<Options, Measured>({
       throw new UsageError(`--run ${file}: expected a folder that exists, got ${dirname(file)}; make it first`);
     if (options.int8 && options.mode !== 'genir')
       throw new UsageError(`--int8: expected --mode genir beside it, got --mode ${options.mode}`);
+    if (options.rows === 'hnsw' && options.mode !== 'genir')
+      throw new UsageError(`--rows hnsw: expected --mode genir beside it, got --mode ${options.mode}`);
     const store = openStore(':memory:');
     const progress = importBar();
     try {
@@ -98,10 +110,11 @@ export const evaluate = defineCommand<Options, Measured>({
       store.close();
     }
   },
-  json: ({ main, baselines, int8 }) => ({
+  json: ({ main, baselines, int8, hnsw }) => ({
     queries: main.queryIds.length,
     ...numbers(main),
     ...(int8 && { int8: { ...numbers(int8.evaluation), costs: int8.costs } }),
+    ...(hnsw && { hnsw: numbers(hnsw) }),
     ...(baselines.size > 0 && {
       baselines: Object.fromEntries([...baselines].map(([system, evaluation]) => [system, numbers(evaluation)])),
     }),
@@ -120,12 +133,16 @@ async function measure(store: Store, options: Options, note: Note): Promise<Meas
   }
   const systems: readonly System[] = [
     ...(options.int8 ? ['genir-int8' as const] : []),
+    ...(options.rows === 'hnsw' ? ['genir-hnsw' as const] : []),
     ...(options.baselines ? baselineSystems : []),
   ];
   // Loads onnxruntime, which the other commands' main threads do without.
   const { SystemRuns, docidsOf } = await import('../../analysis/systems.ts');
   const folder = mode === 'bm25' && systems.length === 0 ? undefined : readModelFolder(model);
   if (folder) {
+    const { dir, genir } = folder;
+    if (options.rows === 'hnsw' && genir && genir.scheme !== 'atomic')
+      throw new RowSearchError({ dir, scheme: genir.scheme });
     const docids = docidsOf(folder);
     if (!store.liveDocids().some((docid) => docids.has(docid)))
       throw new ModelCorpusMismatchError(model, nameOf(corpus));
@@ -157,11 +174,12 @@ async function measure(store: Store, options: Options, note: Note): Promise<Meas
   }
   const title = `${nameOf(corpus)}, split ${split}: ${queries.length} queries, ${store.count()} documents`;
   const int8 = await measureInt8(options, folder, evaluations, queries);
-  evaluations.delete('genir-int8');
+  const hnsw = evaluations.get('genir-hnsw');
+  for (const beside of ['genir-int8', 'genir-hnsw'] as const) evaluations.delete(beside);
   const baselines = new Map(
     systems.flatMap((system) => (evaluations.has(system) ? [[system, evaluations.get(system)!]] : [])),
   );
-  return { title, mode, main: evaluations.get(mode)!, baselines, int8 };
+  return { title, mode, main: evaluations.get(mode)!, baselines, int8, hnsw };
 }
 
 async function measureInt8(
@@ -225,10 +243,13 @@ function numbers({ results }: Evaluation): Record<string, unknown> {
   };
 }
 
-function table({ title, mode, main, baselines: others, int8 }: Measured): string {
+function table({ title, mode, main, baselines: others, int8, hnsw }: Measured): string {
   const names = measures.map(({ name }) => name);
-  const rounded: [System, Evaluation][] = int8 ? [['genir-int8', int8.evaluation]] : [];
-  const baselines = new Map([...rounded, ...others]);
+  const ways: [System, Evaluation][] = [
+    ...(int8 ? [['genir-int8', int8.evaluation] as [System, Evaluation]] : []),
+    ...(hnsw ? [['genir-hnsw', hnsw] as [System, Evaluation]] : []),
+  ];
+  const baselines = new Map([...ways, ...others]);
   const rows = [...new Map<System, Evaluation>([[mode, main], ...baselines])].map(([system, { results }]) => {
     const cells = names.map((name) => {
       const { mean, interval } = results.get(name)!;

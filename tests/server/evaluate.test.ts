@@ -122,6 +122,19 @@ describe('the command evaluate', () => {
     assert.match(other.stderr, /--int8: expected --mode genir beside it, got --mode bm25/);
   });
 
+  it('measures the model with graphs of its docid rows beside it: of few rows they find all', async () => {
+    const { code, stdout, stderr } = await evaluate(...given, '--rows', 'hnsw', '--json');
+    assert.equal(code, 0, stderr);
+    const { hnsw, ...exact } = JSON.parse(stdout) as Numbers & { hnsw: Numbers };
+    assertNumbers(hnsw);
+    for (const name of measureNames) assert.equal(hnsw[name], exact[name]);
+    const told = await evaluate(...given, '--rows', 'hnsw', '--limit', '5');
+    assert.match(told.stdout, /\ngenir .*\ngenir-hnsw /);
+    const other = await evaluate(...given, '--rows', 'hnsw', '--mode', 'bm25');
+    assert.equal(other.code, 2);
+    assert.match(other.stderr, /--rows hnsw: expected --mode genir beside it, got --mode bm25/);
+  });
+
   it('measures BM25 without a model', async () => {
     const { code, stdout, stderr } = await evaluate('--corpus', corpus, '--mode', 'bm25', '--model', '/none', '--json');
     assert.equal(code, 0, stderr);
