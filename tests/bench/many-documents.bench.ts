@@ -14,11 +14,9 @@
  *     hnsw     the same by graphs, exact logits of the candidates and the estimated sum included; recall of exact's ten; how wide
  *              the search is against recall and time; filters; edits put into the graphs
  *
- * `peakGib` is the most memory that the process has had resident. JSON on stdout.
+ * JSON on stdout; what each part says of its process is told in parts.ts.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createRng } from '../../corpus/random.ts';
@@ -35,9 +33,9 @@ import { shardsOf } from '../../models/rows/shards.ts';
 import { Session, tensor, type FloatTensor } from '../../models/session.ts';
 import { trainTokenizer } from '../../models/tokenizer-training.ts';
 import { elementCount, type WeightTensor } from '../../models/weights.ts';
-import { packageRoot } from '../../server/paths.ts';
 import { DrawnRows, INTRINSIC, rowKinds, SPREADS, type RowKind } from '../support/drawn-rows.ts';
 import { quantilesOf, round } from './beside.ts';
+import { machine, memory, runParts, type Figures, type Parts } from './parts.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -65,11 +63,9 @@ const WIDTHS = [16, 32, 64, 128, 256, 512];
 /** Shares of the documents that a filter leaves, drawn by lot. */
 const SHARES = [0.5, 0.1, 0.02, 0.005, 0.001];
 
-type Figures = Record<string, unknown>;
-
 // ---------------------------------------------------------------------------------------------- parts
 
-const parts: Readonly<Record<string, (dir: string) => Promise<Figures>>> = {
+const parts: Parts = {
   async draw(dir) {
     if (!existsSync(statesFile(dir))) draw(dir, kind);
     const { size } = statSync(join(modelIn(dir), 'model.safetensors'));
@@ -283,58 +279,24 @@ async function clock<T>(work: () => T | Promise<T>): Promise<[ms: number, result
   return [performance.now() - started, result];
 }
 
-/** Linux: what is resident now, or was at most, in GiB. */
-function memory(field: 'VmRSS' | 'VmHWM'): number {
-  const kib = Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))![1]);
-  return round(kib / 2 ** 20);
-}
-
-async function child(name: string, dir: string): Promise<void> {
-  const [ms, figures] = await clock(() => parts[name](dir));
-  const { user, system } = process.cpuUsage();
-  const seconds = Math.round(ms / 100) / 10;
-  const cpuSeconds = Math.round((user + system) / 1e5) / 10;
-  console.log(JSON.stringify({ part: name, seconds, cpuSeconds, peakGib: memory('VmHWM'), ...figures }));
-}
-
-function main(): void {
-  const names = options.parts.split(',');
-  const unknown = names.find((name) => !Object.hasOwn(parts, name));
-  if (unknown !== undefined) throw new Error(`--parts: expected ${Object.keys(parts).join(', ')}, got ${unknown}`);
-  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'palimpsest-many-documents-'));
-  const results: Figures[] = [];
-  try {
-    for (const name of names) {
-      const args = ['--import', 'tsx', import.meta.filename, '--child', name, '--dir', dir];
-      for (const option of ['rows', 'width', 'kind', 'per-topic', 'queries', 'shards', 'threads'] as const)
-        if (options[option] !== undefined) args.push(`--${option}`, options[option]);
-      const [loadAverage] = loadavg();
-      const { stdout, status } = spawnSync(process.execPath, args, {
-        ...{ cwd: packageRoot, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
-      });
-      if (status !== 0) throw new Error(`part ${name}: ended with ${status}`);
-      const result = { ...(JSON.parse(stdout) as Figures), loadAverage };
-      results.push(result);
-      console.error(JSON.stringify(result));
-    }
-  } finally {
-    if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
-  }
+const results = await runParts(import.meta.filename, parts, options);
+if (results) {
   const drawn =
     kind === 'gaussian'
       ? 'independent normal numbers'
       : `${Math.round(N / perTopic)} topics, normal in ${INTRINSIC} dimensions; documents about them with a spread of ${SPREADS.document}; turned into ${D} dimensions; noise of ${SPREADS.noise} in each`;
-  const machine = {
-    ...{ cpu: cpus()[0].model, cores: cpus().length },
-    ...{ memoryGib: Math.round(totalmem() / 2 ** 30), node: process.versions.node },
-  };
   const states = `each the row of a document drawn by lot, with noise of ${SPREADS.query} in each dimension`;
   const report = {
-    ...{ bench: 'many-documents', date: new Date().toISOString(), machine, rows: N, width: D, drawn, states },
+    ...{
+      bench: 'many-documents',
+      date: new Date().toISOString(),
+      machine: machine(),
+      rows: N,
+      width: D,
+      drawn,
+      states,
+    },
     parts: results,
   };
   console.log(JSON.stringify(report, undefined, 2));
 }
-
-if (options.child === undefined) main();
-else await child(options.child, options.dir!);

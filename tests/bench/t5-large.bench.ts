@@ -14,12 +14,10 @@
  *     rows      one document added: its row alone
  *     ledger    one document added: its row, and the weights of an MLP
  *
- * `peakGib` is the most memory that the process has had resident, files mapped into it included; `cpuSeconds` what its
- * threads computed, which other work on the machine changes less than `seconds`. JSON on stdout.
+ * JSON on stdout; what each part says of its process is told in parts.ts.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { existsSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Subject } from '../../analysis/experiments/experiment.ts';
@@ -34,8 +32,8 @@ import { Editor } from '../../editing/editor.ts';
 import { settingsFor, type EditMethodPreset } from '../../editing/presets.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { InferencePool } from '../../models/pool.ts';
-import { packageRoot } from '../../server/paths.ts';
 import { randomText, writeLargeCheckpoint, writeLargeCorpus } from '../support/large-checkpoint.ts';
+import { machine, memory, runParts, tenths, type Figures } from './parts.ts';
 
 const { values } = parseArgs({
   options: {
@@ -66,7 +64,6 @@ const placesIn = (dir: string): Places => ({
 
 // ---------------------------------------------------------------------------------------------- parts
 
-type Figures = Record<string, unknown>;
 type Part = (places: Places) => Promise<Figures>;
 
 const parts: Readonly<Record<string, Part>> = {
@@ -183,62 +180,12 @@ function thirds(count: number, asked: number): Stages {
 
 // ---------------------------------------------------------------------------------------------- measuring
 
-/** Linux: what is resident now, or was at most, in GiB. */
-function memory(field: 'VmRSS' | 'VmHWM'): number {
-  const kib = Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))![1]);
-  return Math.round((kib / 2 ** 20) * 100) / 100;
-}
-
 const gigabytes = (file: string): number => Math.round(statSync(file).size / 1e7) / 100;
 
 async function clock(work: () => unknown): Promise<number> {
   const started = performance.now();
   await work();
-  return Math.round((performance.now() - started) / 100) / 10;
-}
-
-async function child(name: string, places: Places): Promise<void> {
-  let figures: Figures = {};
-  const seconds = await clock(async () => (figures = await parts[name](places)));
-  const { user, system } = process.cpuUsage();
-  const cpuSeconds = Math.round((user + system) / 1e5) / 10;
-  console.log(JSON.stringify({ part: name, seconds, cpuSeconds, peakGib: memory('VmHWM'), ...figures }));
-}
-
-function main(): void {
-  const names = values.parts.split(',');
-  const unknown = names.find((name) => !Object.hasOwn(parts, name));
-  if (unknown !== undefined) throw new Error(`--parts: expected ${Object.keys(parts).join(', ')}, got ${unknown}`);
-  const scratch = values.dir ?? mkdtempSync(join(tmpdir(), 'palimpsest-t5-large-'));
-  const results: Figures[] = [];
-  try {
-    for (const name of names) {
-      const args = ['--import', 'tsx', import.meta.filename, '--child', name, '--dir', scratch];
-      for (const option of ['layers', 'documents', 'queries', 'bank'] as const)
-        if (values[option] !== undefined) args.push(`--${option}`, values[option]);
-      const [loadAverage] = loadavg();
-      const { stdout, status } = spawnSync(process.execPath, args, {
-        ...{ cwd: packageRoot, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
-      });
-      if (status !== 0) throw new Error(`part ${name}: ended with ${status}`);
-      const result = { ...(JSON.parse(stdout) as Figures), loadAverage };
-      results.push(result);
-      console.error(JSON.stringify({ ...result, found: undefined }));
-    }
-  } finally {
-    if (values.dir === undefined) rmSync(scratch, { recursive: true, force: true });
-  }
-  const [exact, rounded] = ['serve', 'int8'].map((name) => results.find(({ part }) => part === name)?.found);
-  const machine = {
-    ...{ cpu: cpus()[0].model, cores: cpus().length, threads },
-    ...{ memoryGib: Math.round(totalmem() / 2 ** 30), node: process.versions.node },
-  };
-  const report = {
-    ...{ bench: 't5-large', date: new Date().toISOString(), machine, layers, documents },
-    parts: results.map((result) => ({ ...result, found: undefined })),
-    ...(exact !== undefined && rounded !== undefined && { int8: agreement(exact as Lists, rounded as Lists) }),
-  };
-  console.log(JSON.stringify(report, undefined, 2));
+  return tenths((performance.now() - started) / 1000);
 }
 
 type Lists = readonly (readonly number[])[];
@@ -250,5 +197,18 @@ function agreement(a: Lists, b: Lists): Figures {
   return { sameFirst: first, sameTen: both.reduce((x, y) => x + y, 0) / a.length };
 }
 
-if (values.child === undefined) main();
-else await child(values.child, placesIn(values.dir!));
+const inDir = Object.fromEntries(
+  Object.entries(parts).map(([name, part]) => [name, (dir: string) => part(placesIn(dir))]),
+);
+const results = await runParts(import.meta.filename, inDir, values, (figures) =>
+  console.error(JSON.stringify({ ...figures, found: undefined })),
+);
+if (results) {
+  const [exact, rounded] = ['serve', 'int8'].map((name) => results.find(({ part }) => part === name)?.found);
+  const report = {
+    ...{ bench: 't5-large', date: new Date().toISOString(), machine: { ...machine(), threads }, layers, documents },
+    parts: results.map((result) => ({ ...result, found: undefined })),
+    ...(exact !== undefined && rounded !== undefined && { int8: agreement(exact as Lists, rounded as Lists) }),
+  };
+  console.log(JSON.stringify(report, undefined, 2));
+}
