@@ -26,7 +26,7 @@ export interface AuditCase {
   readonly after: AuditedModel;
   /** A model without them: trained without, or, of documents that edits added, one that they were never added to. */
   readonly without?: AuditedModel | undefined;
-  /** Of documents that edits added: the model that the edits started from, which everybody may have. */
+  /** Of documents that edits added: the model from before all edits, which everybody may have. */
   readonly base?: AuditedModel | undefined;
   readonly deleted: readonly AuditDocument[];
   /** Documents that none of the models ever had. */

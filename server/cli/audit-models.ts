@@ -65,7 +65,7 @@ export async function withTrained(
     return await withModels(options, folder, folders, (models) =>
       use({
         ...{ ...models, deleted, controls, seed, traces: [], corpus: bank.corpus },
-        others: without(material.documents, deleted),
+        others: minus(material.documents, deleted),
       }),
     );
   } finally {
@@ -101,9 +101,9 @@ export async function withAdded(
     (one) => !trained.has(one.docid),
   );
   const deleted = docid ? named(all, docid) : drawn(all, count, rng);
-  const keptOut = given === undefined ? drawn(without(all, deleted), Math.ceil(all.length / KEPT_OUT), rng) : [];
-  const added = without(all, keptOut);
-  const controls = drawControls(given === undefined ? keptOut : without(material.beside, added), options, rng);
+  const keptOut = given === undefined ? drawn(minus(all, deleted), Math.ceil(all.length / KEPT_OUT), rng) : [];
+  const added = minus(all, keptOut);
+  const controls = drawControls(given === undefined ? keptOut : minus(material.beside, added), options, rng);
   note(`adding ${added.length} documents, deleting ${deleted.length} of them`);
   const fill = (store: Store): void => void importCorpus(store, corpus);
   const made = await addAndDelete({ folder: base, fill, added, deleted, threads, onProgress: progressLines(note) });
@@ -115,7 +115,7 @@ export async function withAdded(
   return withModels(options, base, folders, (models) =>
     use({
       ...{ ...models, deleted, controls, seed, traces: made.traces, corpus: corpusOfBase },
-      others: without([...material.documents, ...added], deleted),
+      others: minus([...material.documents, ...added], deleted),
     }),
   );
 }
@@ -153,7 +153,7 @@ export function withDataFolder(
   });
 }
 
-const without = (documents: readonly AuditDocument[], gone: readonly AuditDocument[]): AuditDocument[] => {
+const minus = (documents: readonly AuditDocument[], gone: readonly AuditDocument[]): AuditDocument[] => {
   const docids = new Set(gone.map(({ docid }) => docid));
   return documents.filter(({ docid }) => !docids.has(docid));
 };
@@ -177,8 +177,10 @@ async function modelsBefore(
 ): Promise<Pick<Folders, 'before' | 'without' | 'base'>> {
   const { data, model: dir = builtinModel, store, base: folder } = options;
   const bases = [readModelFolder(dir), folder].map((one) => ({ folder: one, docids: new Set(one.genir?.docids) }));
+  const [base] = bases;
   const trained = bases.find(({ docids }) => deleted.every(({ docid }) => docids.has(docid)));
-  if (trained) return { before: trained, without: retrainOf(options) };
+  // What edits added and `compact` folded is in the weights for good: the model from before the edits tells it.
+  if (trained) return { before: trained, without: retrainOf(options), ...(trained !== base && { base }) };
   const mixed = deleted.find(({ docid }) => bases.some(({ docids }) => docids.has(docid)));
   if (mixed)
     throw new UsageError(
@@ -193,7 +195,7 @@ async function modelsBefore(
   if (isAddedAgain)
     note('the version from before is forgotten or folded: the documents are added again, for the test alone');
   const opened = (version: PublishedVersion) => onDisk(folder, version);
-  return { before: opened(before), without: opened(never), base: { folder } };
+  return { before: opened(before), without: opened(never), base };
 }
 
 /** Why a retrain does not belong beside documents that edits added. */

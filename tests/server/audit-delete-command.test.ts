@@ -256,6 +256,14 @@ describe('audit-delete of documents that edits added', () => {
     ]);
   });
 
+  it('looks for one that was folded while it was live in the difference to the model from before the edits', async () => {
+    await edit('delete', 'o3');
+    const { result } = await auditedAll('--data', data, '--docid', 'o3');
+    const differences = findingsOf(result, 'weight-difference').map(({ what }) => what);
+    assert.ok(differences.includes('layer 1, since the base: AUC'), differences.join());
+    assert.ok(!differences.includes('weights with other bytes'));
+  });
+
   it('refuses one that no edit deleted, and one of the base model beside it', async () => {
     for (const [docids, message] of [
       [['o7'], /expected a document that an edit deleted/],
