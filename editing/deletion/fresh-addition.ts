@@ -1,4 +1,7 @@
 /** @file Adding documents by edits and deleting some of them again, as an editor does it, on a store in memory. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { openStore, type Store } from '../../corpus/store.ts';
 import type { ModelFolder } from '../../models/folder.ts';
 import { Editor } from '../editor.ts';
@@ -31,6 +34,18 @@ export interface AddedAndDeleted {
 }
 
 export async function addAndDelete(options: FreshAddition): Promise<AddedAndDeleted> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'palimpsest-audit-'));
+  try {
+    return await inTurn({ ...options, dataDir });
+  } finally {
+    rmSync(dataDir, { recursive: true });
+  }
+}
+
+/** With a place for what the base model makes of the bank's queries, which both editors need. */
+type Setup = FreshAddition & { readonly dataDir: string };
+
+async function inTurn(options: Setup): Promise<AddedAndDeleted> {
   const { added, deleted } = options;
   const gone = new Set(deleted.map(({ docid }) => docid));
   const versions = await edited(options, async (editor, store) => {
@@ -53,13 +68,13 @@ export const addition = ({ docid, title, text, known }: AuditDocument): Operatio
 });
 
 async function edited<T>(
-  { folder, fill, threads, onProgress }: FreshAddition,
+  { fill, folder, dataDir, threads, onProgress }: Setup,
   use: (editor: Editor, store: Store) => Promise<T>,
 ): Promise<T> {
   const store = openStore(':memory:');
   try {
     fill(store);
-    const editor = await Editor.open({ store, folder, threads, onProgress });
+    const editor = await Editor.open({ store, folder, dataDir, threads, onProgress });
     try {
       return await use(editor, store);
     } finally {
