@@ -8,7 +8,7 @@ import { activationShape, type ActivationName } from '../models/activations.ts';
 import type { T5Config } from '../models/config.ts';
 import { MAX_QUERY_TOKENS } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
-import { NotAnIndexError, pathIds, type PathGenir } from '../models/genir.ts';
+import { inputToken, NotAnIndexError, pathIds, type PathGenir } from '../models/genir.ts';
 import { cacheName, crossCacheGraph, pathDecoderGraph, type WeightSource } from '../models/graphs.ts';
 import type { Graph } from '../models/onnx/graph.ts';
 import { int64, tensor, type Feeds, type FloatTensor, type Session } from '../models/session.ts';
@@ -87,6 +87,7 @@ export class PathLab {
   private readonly trie: DocidTrie;
   private readonly view: TrieView;
   private readonly known = new Map<number, Int32Array>();
+  private readonly inputToken: (token: number) => number;
   private readonly options: Required<LabOptions>;
   private readonly sessions: SessionCache;
 
@@ -95,6 +96,7 @@ export class PathLab {
     this.folder = folder;
     this.config = folder.config;
     this.genir = pathGenir(folder);
+    this.inputToken = inputToken(this.genir);
     this.options = { threads: 1, batchSize: 64, ...options };
     this.sessions = new SessionCache(this.options.threads);
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
@@ -200,7 +202,9 @@ export class PathLab {
     for (const batch of encoded.batches) {
       const { queries, mask, cross } = batch;
       const ids = new BigInt64Array(queries.length * T).fill(BigInt(this.config.pad_token_id));
-      queries.forEach((q, b) => Array.from(tokens[q]).forEach((token, p) => (ids[b * T + p] = BigInt(token))));
+      queries.forEach((q, b) =>
+        Array.from(tokens[q]).forEach((token, p) => (ids[b * T + p] = BigInt(this.inputToken(token)))),
+      );
       const out = (await session.run({
         decoder_input_ids: tensor(ids, [queries.length, T]),
         attention_mask: mask,

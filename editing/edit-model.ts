@@ -126,6 +126,13 @@ export class EditModel {
     );
   }
 
+  /** The row of the code that stands for documents that come later; undefined where the model has none. */
+  get later(): number | undefined {
+    const { genir } = this.lab;
+    if (genir.scheme === 'atomic' || genir.later === undefined) return undefined;
+    return genir.firstDocidToken + genir.codes.indexOf(genir.later);
+  }
+
   get lastLayer(): number {
     return this.lab.layers - 1;
   }

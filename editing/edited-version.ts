@@ -23,7 +23,7 @@ export function versionBase({ dir, genir, config }: Pick<ModelFolder, 'dir' | 'g
 export interface AddedDocument {
   readonly document: number;
   readonly prefix: Prefix;
-  /** float32 [D] */
+  /** float32 [D]; [2·D] of a later document: its first token's row, then its last one's */
   readonly row: Float32Array;
 }
 
@@ -39,8 +39,9 @@ export interface VersionParts {
 
 /**
  * A version of a model. An added document's last token is an entry of its own, behind all others: of atomic docids, its whole
- * docid; else the leaf beneath its prefix. What is gone has no row any more where docids are paths: it would take its share
- * of every last step, which is a choice among the whole vocabulary.
+ * docid; else the leaf beneath its prefix. Where the model has a code for later documents, each has two: the second stands
+ * in the place of that code. What is gone has no row any more where docids are paths: it would take its share of every last
+ * step, which is a choice among the whole vocabulary.
  */
 export function editedVersion({ genir, width }: VersionBase, parts: VersionParts): ModelVersion {
   const { editSeq, live, deltas } = parts;
@@ -53,17 +54,22 @@ export function editedVersion({ genir, width }: VersionBase, parts: VersionParts
   const goneLeaves = Array.from(parts.gone, (document) => leaves[document]).filter((leaf) => leaf >= 0);
   const rowOf = new Map(added.map(({ document, row }) => [document, row]));
   const last = added.at(-1)?.document ?? N - 1;
+  const each = genir.later === undefined ? 1 : 2;
   // Numbers between two added documents may be free: their rows stand for nothing.
-  const behind = Array.from({ length: last - N + 1 }, (_, i) => rowOf.get(N + i) ?? nothing);
+  const behind = Array.from({ length: last - N + 1 }, (_, i) => {
+    const row = rowOf.get(N + i);
+    const ofLast = row?.subarray(-width) ?? nothing;
+    return each === 1 ? [ofLast] : [ofLast, row && row.length > width ? row.subarray(0, width) : nothing];
+  }).flat();
   return {
     ...{ editSeq, live, deltas },
     rows: [
       ...goneLeaves.sort((a, b) => a - b).map((row) => ({ row, values: nothing })),
       ...behind.map((values, i) => ({ row: genir.codes.length + i, values })),
     ],
-    paths: added.map(({ document, prefix }) => {
-      const leaf = genir.firstDocidToken + genir.codes.length + document - N;
-      return { document, tokens: Int32Array.of(...prefix, leaf) };
+    paths: added.map(({ document, prefix, row }) => {
+      const leaf = genir.firstDocidToken + genir.codes.length + each * (document - N);
+      return { document, tokens: row.length > width ? Int32Array.of(leaf + 1, leaf) : Int32Array.of(...prefix, leaf) };
     }),
   };
 }

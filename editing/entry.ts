@@ -9,6 +9,7 @@ import type { EditSettings, WeightSettings } from './presets.ts';
 import { sliceObserved, type QueryBank } from './query-bank.ts';
 import { placeFor, rivalry } from './path-standing.ts';
 import type { Prefix } from './reading.ts';
+import { withPrefix } from './whole-path.ts';
 import { meanRow, solveRow, type FurtherQueries, type OwnQueries } from './solve-row.ts';
 import { targetMethods, type TargetMethodName, type TargetOptions } from './targets/table.ts';
 import type { Residuals, TargetProblem } from './targets/target.ts';
@@ -118,19 +119,22 @@ export async function makeDocumentEntry(
     asked.map(() => prefix),
   );
   const observed = sliceObserved(all, 0, texts.length);
-  const { scores, reachable } = await rivalry(model, observed, prefix, aside);
+  const { states, scores, reachable } = await rivalry(model, observed, prefix, aside);
   const isOut = (i: number): boolean => !reachable[i] && !settings.weights;
   const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (isOut(i) ? UNREACHED : 1));
   const total = counts.reduce((sum, x) => sum + x, 0);
   const own: OwnQueries = {
-    states: observed.states,
+    states,
     weights: counts.map((x) => x / total),
     rivals: scores.rivals,
     best: scores.best,
     logSumExp: scores.logSumExp,
   };
   const obsolete = await obsoleteQueries(model, bank, source, prefix, aside);
-  const prior = model.hasTextRows ? bank.textRows.row(source) : meanRow(model, bank, own, PRIOR_RIDGE);
+  const last = model.hasTextRows
+    ? bank.textRows.row(source)
+    : meanRow(model, bank, { ...own, states: observed.states }, PRIOR_RIDGE);
+  const prior = withPrefix(model, prefix, last);
   const { row, touched } = solveRow(model, bank, settings.rows, {
     prior,
     prefix,
@@ -140,8 +144,8 @@ export async function makeDocumentEntry(
   });
   const steps = settings.weights
     ? [
-        ...(await prefixSteps(model, observed, prefix, own.weights)),
-        { observed, row, aside: model.ownRows(aside), weights: own.weights },
+        ...(await prefixSteps(model, observed, prefix, own.weights, row.subarray(0, -last.length))),
+        { observed, row: row.subarray(-last.length), aside: model.ownRows(aside), weights: own.weights },
       ]
     : [];
   const held = sliceObserved(all, texts.length, all.texts.length);
@@ -197,12 +201,17 @@ interface TargetStep {
   readonly weights: Float64Array;
 }
 
-/** Where a docid is a path, the steps to its prefix: what a query must get before a last token counts. */
+/**
+ * Where a docid is a path, the steps to its prefix: what a query must get before a last token counts.
+ *
+ * @param own  float32 [D] for each token of the prefix that is the document's own; empty where it is others' as well
+ */
 async function prefixSteps(
   model: EditModel,
   { texts }: Observed,
   prefix: Prefix,
   weights: Float64Array,
+  own: Float32Array,
 ): Promise<TargetStep[]> {
   const { data, shape } = model.rows;
   const steps: TargetStep[] = [];
@@ -212,7 +221,9 @@ async function prefixSteps(
       texts,
       texts.map(() => before),
     );
-    steps.push({ observed, row: data.slice(token * shape[1], (token + 1) * shape[1]), aside: [token], weights });
+    const [from, at] = own.length ? [own, t] : [data, token];
+    const row = from.slice(at * shape[1], (at + 1) * shape[1]);
+    steps.push({ observed, row, aside: [token], weights });
   }
   return steps;
 }
@@ -294,7 +305,7 @@ async function obsoleteQueries(
     gone,
     gone.map(() => prefix),
   );
-  const { states } = observed;
-  const { best, logSumExp } = (await rivalry(model, observed, prefix, aside)).scores;
+  const { states, scores } = await rivalry(model, observed, prefix, aside);
+  const { best, logSumExp } = scores;
   return { texts: gone, states, own: best, logSumExp, weights: new Float64Array(gone.length).fill(1 / gone.length) };
 }

@@ -3,9 +3,11 @@
  * paths have, and it has what the prefix has already. Seen from the step where its last token is made, this is a shift of the
  * others' scores; nothing but that tells the problem from one of atomic docids.
  */
+import type { FloatTensor } from '../models/session.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import { trialVersion } from './edited-version.ts';
 import { noPrefix, prefixKey, type Prefix, type PrefixLogs } from './reading.ts';
+import { isWhole, rowStates } from './whole-path.ts';
 
 /** Documents of a query that are counted. */
 const DEPTH = 10;
@@ -22,6 +24,7 @@ export interface Standing {
   readonly best: number;
   /** log Σ of all that were found. */
   readonly total: number;
+  /** None in a model with a code for later documents, which stand under no other prefix. */
   readonly prefixes: PrefixLogs;
 }
 
@@ -33,17 +36,18 @@ export async function standings(
 ): Promise<Standing[]> {
   const base = { rows: new Map<string, never>(), prefixes: new Map<string, never>(), deltas: [], dead: new Set(aside) };
   const found = await model.paths!.documents(trialVersion(model, base), texts, DEPTH);
-  const prefixes = await model.paths!.prefixes(texts);
+  const prefixes = model.later === undefined ? await model.paths!.prefixes(texts) : [];
   return found.map(({ rows, scores }, q) => {
     const best = scores.length ? scores[0] : -Infinity;
     const total = best + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - best), 0));
     const documents = new Map(Array.from(rows, (document, i) => [document, scores[i]]));
-    return { documents, best, total, prefixes: prefixes[q] };
+    return { documents, best, total, prefixes: prefixes[q] ?? new Map<string, number>() };
   });
 }
 
 /**
- * The prefix for a document that answers these queries, where the base model looks for most of them: that with the greatest
+ * The prefix for a document that answers these queries: the code of later documents, in models that have one. In others
+ * where the base model looks for most of them: the prefix with the greatest
  * mean log-probability, of equal ones the one found first. What a query does not lead to counts as the last of what it
  * leads to. Where the prefix alone has less than the best document for too many of them, no row under it could bring them
  * there: the document's own token is then all of its path.
@@ -56,6 +60,7 @@ export async function placeFor(
   aside: Iterable<number> = [],
 ): Promise<Prefix> {
   if (!model.paths) return noPrefix;
+  if (model.later !== undefined) return Int32Array.of(model.later);
   const all = await standings(model, texts.slice(0, SAMPLE), aside);
   const sums = new Map<string, number>();
   for (const { prefixes } of all) {
@@ -71,6 +76,8 @@ export async function placeFor(
 
 /** Scores of others for queries of a document under a prefix, and which queries can lead there at all. */
 export interface Rivalry {
+  /** float32 [Q, W] what a row is multiplied with for a score, [Q, 2·D] of later documents. */
+  readonly states: FloatTensor;
   readonly scores: Scores;
   /** [Q] */
   readonly reachable: readonly boolean[];
@@ -87,15 +94,18 @@ export async function rivalry(
   prefix: Prefix,
   aside: ReadonlySet<number>,
 ): Promise<Rivalry> {
-  const scores = await model.scores(observed.states, undefined, aside);
-  if (!model.paths) return { scores, reachable: observed.texts.map(() => true) };
-  const standing = await standings(model, observed.texts, aside);
-  const logs = standing.map((one) => logOf(one, prefix));
+  const { states, texts } = observed;
+  const scores = await model.scores(states, undefined, aside);
+  if (!model.paths) return { states, scores, reachable: texts.map(() => true) };
+  const standing = await standings(model, texts, aside);
+  const known = await rowStates(model, observed, scores, prefix, aside);
+  const logs = standing.map((one) => (isWhole(model, prefix) ? 0 : logOf(one, prefix)));
   const shift = (of: (one: Standing) => number): Float64Array =>
-    scores.logSumExp.map((x, q) => x + of(standing[q]) - logs[q]);
+    known.logSumExp.map((x, q) => x + of(standing[q]) - logs[q]);
   return {
+    states: known.states,
     scores: { ...scores, best: shift(({ best }) => best), logSumExp: shift(({ total }) => total) },
-    reachable: standing.map(({ best }, q) => logs[q] > best),
+    reachable: standing.map(({ best }, q) => logs[q] > best || isWhole(model, prefix)),
   };
 }
 

@@ -13,6 +13,7 @@ import type { EditModel, Observed, Scores } from './edit-model.ts';
 import { logOf, standings, type Standing } from './path-standing.ts';
 import { prefixKey, type Prefix } from './reading.ts';
 import { TextRowMaker } from './text-row.ts';
+import { isWhole, rowStates } from './whole-path.ts';
 
 export interface BankQuery {
   readonly text: string;
@@ -196,16 +197,19 @@ export class QueryBank {
     const { texts } = this.observed;
     const standing = await (this.standing ??= standings(model, texts));
     const key = prefixKey(prefix);
-    const places = Int32Array.from(texts.keys()).filter((p) => !prefix.length || standing[p].prefixes.has(key));
+    const isAnywhere = !prefix.length || isWhole(model, prefix);
+    const places = Int32Array.from(texts.keys()).filter((p) => isAnywhere || standing[p].prefixes.has(key));
     const asked = Array.from(places, (p) => texts[p]);
-    const { states } = await model.observe(
+    const observed = await model.observe(
       asked,
       asked.map(() => prefix),
     );
     const rowOf = places.map((p) => this.rowOf[p]);
-    const { logSumExp } = await model.scores(states);
+    const scores = await model.scores(observed.states);
+    const { states, logSumExp } = await rowStates(model, observed, scores, prefix);
+    const has = (one: Standing): number => (isAnywhere ? 0 : logOf(one, prefix));
     const shifted = (of: (one: Standing, document: number) => number): Float64Array =>
-      logSumExp.map((x, i) => x + of(standing[places[i]], rowOf[i]) - logOf(standing[places[i]], prefix));
+      logSumExp.map((x, i) => x + of(standing[places[i]], rowOf[i]) - has(standing[places[i]]));
     return {
       ...{ places, states, rowOf },
       own: shifted(({ documents }, document) => documents.get(document) ?? Math.min(...documents.values())),

@@ -72,14 +72,14 @@ export function solveRow(
   const D = prior.length;
   const untouched = new Int32Array(0);
   if (settings.method === 'text') return { row: prior, touched: untouched };
+  const isWider = D > model.rows.shape[1]; // rows of a whole path; solvers know the base's by their scores
   const problem = {
-    rows: model.rows,
+    rows: isWider ? tensor(new Float32Array(D), [1, D]) : model.rows,
     prior: tensor(prior, [1, D]),
     fresh: { ...own, documents: new Int32Array(own.rivals.length) },
   };
-  if (settings.method === 'calibrated-mean') {
-    return { row: meanRow(model, bank, own, settings.options.ridge), touched: untouched };
-  }
+  if (settings.method === 'calibrated-mean')
+    return { row: isWider ? prior : meanRow(model, bank, own, settings.options.ridge), touched: untouched };
   const view = bank.view(prefix);
   const touched = new Set(start && placesIn(view, start.touched));
   let row = start?.row ?? prior;
@@ -185,8 +185,7 @@ function oldQueries(
   const each = (oldDocument * documents) / bank.size;
   return {
     states: tensor(states, [B + E, D]),
-    // Which row answers a query is only asked by methods that learn from old documents; others stand for no row.
-    documents: Int32Array.from({ length: B + E }, (_, i) => (i < B ? view.rowOf[kept[i]] : 0)),
+    documents: new Int32Array(B + E), // which row answers a query is only asked by methods that learn from old documents
     own: join((p) => view.own[p], further?.own),
     logSumExp: join((p) => view.logSumExp[p], further?.logSumExp),
     weights: join(() => each, further?.weights, oldDocument),

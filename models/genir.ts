@@ -41,6 +41,8 @@ const pathSchema = z.looseObject({
   paths: z.array(z.string().min(1)),
   /** Names of the vocabulary entries behind the words: entry firstDocidToken + i is codes[i]. */
   codes: z.array(z.string().regex(/^\S+$/, 'expected a name without blanks')),
+  /** The code that is read in the place of first tokens which documents that come later have for themselves. */
+  later: z.string().optional(),
   firstDocidToken: z.int().positive(),
   corpus: corpusSchema,
   training: z.record(z.string(), z.unknown()).optional(),
@@ -87,14 +89,18 @@ export function parseGenir(json: unknown, file = 'genir.json'): Genir {
 
 /** Each document has a path, and none ends inside another. */
 function checkPaths(
-  { docids, paths, codes }: PathGenir,
+  { docids, paths, codes, later }: PathGenir,
   fail: (expected: string, actual: string, advice: string) => never,
 ): void {
   if (paths.length !== docids.length)
     fail('a path for each docid', `${docids.length} docids and ${paths.length} paths`, 'correct the file');
   const code = firstRepeated(codes);
   if (code !== undefined) fail('each code once', `${show(code)} twice`, 'correct the file');
+  if (later !== undefined && !codes.includes(later))
+    fail('a code for documents that come later', `${show(later)}, which is none`, 'correct the file');
   const documents = new Map(paths.map((path, document) => [path, document]));
+  if (later !== undefined && documents.has(later))
+    fail('no path of the code of later documents alone', `that of ${docids[documents.get(later)!]}`, remake);
   const expected = 'paths of which none ends inside another';
   paths.forEach((path, document) => {
     const other = documents.get(path)!;
@@ -134,6 +140,15 @@ export function pathIds(
     return tokens.length;
   });
   return { tokens: Int32Array.from(tokens), offsets };
+}
+
+/**
+ * What the decoder reads for a token of a path. Entries behind the code of later documents are such documents' own: where
+ * one begins a path, it is read as that code.
+ */
+export function inputToken({ later, codes, firstDocidToken }: PathGenir): (token: number) => number {
+  const code = later === undefined ? Infinity : firstDocidToken + codes.indexOf(later);
+  return (token) => Math.min(token, code);
 }
 
 // ---------------------------------------------------------------------------------------------- schemes

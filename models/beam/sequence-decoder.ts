@@ -12,7 +12,7 @@ import {
   type RetrieveInput,
 } from '../decode.ts';
 import type { ModelFolder } from '../folder.ts';
-import { atomicGenir, NotAnIndexError, pathIds, type PathGenir } from '../genir.ts';
+import { atomicGenir, inputToken, NotAnIndexError, pathIds, type PathGenir } from '../genir.ts';
 import { tensor, type Feeds, type FloatTensor } from '../session.ts';
 import { unembedName } from '../t5.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../tokenizer.ts';
@@ -46,6 +46,7 @@ export class SequenceDecoder {
   private readonly tokenizer: Tokenizer;
   private readonly options: DecoderOptions;
   private readonly embeddings: TokenEmbeddings;
+  private readonly inputToken: (token: number) => number;
   /** float32 [E, D]: the unembedding behind the words. */
   private readonly baseRows: FloatTensor;
   private readonly baseTrie: DocidTrie;
@@ -64,7 +65,8 @@ export class SequenceDecoder {
     const paths = pathIds(folder.genir, folder.tokenizerJson);
     this.baseTrie = DocidTrie.build(paths);
     this.embeddings = new TokenEmbeddings(folder, words);
-    this.embeddings.read([folder.config.decoder_start_token_id, ...innerTokens(paths)]);
+    this.inputToken = inputToken(folder.genir);
+    this.read([folder.config.decoder_start_token_id, ...innerTokens(paths)]);
     this.use(baseVersion(docids.length), this.baseTrie);
   }
 
@@ -101,13 +103,17 @@ export class SequenceDecoder {
       this.model = model;
       this.edited = edited;
     }
-    this.embeddings.read((version.paths ?? []).flatMap(({ tokens }) => [...tokens.subarray(0, -1)]));
+    this.read((version.paths ?? []).flatMap(({ tokens }) => [...tokens.subarray(0, -1)]));
     this.use(version, trie);
+  }
+
+  private read(tokens: readonly number[]): void {
+    this.embeddings.read(tokens.map(this.inputToken));
   }
 
   private check(version: ModelVersion): void {
     const { editSeq, live, rows, paths = [] } = version;
-    const { docids, codes, firstDocidToken: words } = this.folder.genir;
+    const { docids, codes, firstDocidToken: words, later } = this.folder.genir;
     const D = this.baseRows.shape[1];
     const fail = (what: string, expected: string, actual: string): never => {
       throw new VersionError(editSeq, what, expected, actual);
@@ -129,7 +135,8 @@ export class SequenceDecoder {
       if (moved.size === moved.add(document).size) fail('paths', 'each document once', `${document} twice`);
       if (!tokens.length) fail(`path of document ${document}`, 'at least one token', 'none');
       tokens.forEach((token, t) => {
-        const end = t < tokens.length - 1 ? words + codes.length : words + entries; // new entries have no embedding
+        const isRead = t < tokens.length - 1; // new entries have no embedding but that of later documents' code
+        const end = words + (isRead && later === undefined ? codes.length : entries);
         if (token < 0 || token >= end) fail(`path of document ${document}, token ${t}`, `one below ${end}`, `${token}`);
       });
     }
@@ -216,7 +223,7 @@ export class SequenceDecoder {
       vocabulary: this.folder.genir.firstDocidToken + rows.shape[0],
       width: rows.shape[1],
       startToken: this.folder.config.decoder_start_token_id,
-      embed: (token, x, at) => this.embeddings.put(token, rows, x, at),
+      embed: (token, x, at) => this.embeddings.put(this.inputToken(token), rows, x, at),
     };
     return beamSearch(searched, await this.model.start(padded, rows, deltas), batch, onStep);
   }

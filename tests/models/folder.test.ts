@@ -255,6 +255,14 @@ describe('genir.json', () => {
       'two blanks between tokens': [/got "" in the path of d3/, { paths: ['c1 x', 'c1 y', 'a  a'] }],
       'a path too few': [/a path for each docid, got 3 docids and 2 paths/, { paths: ['c1 x', 'c1 y'] }],
       'no path': [/a valid paths.1/, { paths: ['c1 x', '', 'a'] }],
+      'a code for later documents that is none': [
+        /a code for documents that come later, got "z", which is none/,
+        { later: 'z' },
+      ],
+      'a path of that code alone': [
+        /no path of the code of later documents alone, got that of d1/,
+        { paths: ['x', 'c1 y', 'a'], later: 'x' },
+      ],
       'a code twice': [/each code once, got "x" twice/, { codes: ['c1', 'x', 'x'] }],
       'a code with a blank': [/a valid codes.0, got expected a name without blanks/, { codes: ['c 1', 'x', 'y'] }],
       'a docid twice': [/each docid once, got "d1" twice/, { docids: ['d1', 'd1', 'd3'] }],

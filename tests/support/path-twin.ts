@@ -17,11 +17,13 @@ export interface PathTwinOptions {
   readonly depth?: number;
   /** What a cluster's row is of the mean of its documents' rows, in length. @default 0.5 */
   readonly scale?: number;
+  /** Whether there is a code for later documents: a cluster of all documents. @default false */
+  readonly later?: boolean;
 }
 
 /** A cluster's token, then a document's own, which has the row that the atomic model has for it. */
 export function writePathTwin(dir: string, folder: ModelFolder, options: PathTwinOptions): string {
-  const { leafSize, depth = 1, scale = 0.5 } = options;
+  const { leafSize, depth = 1, scale = 0.5, later = false } = options;
   const { docids, firstDocidToken: words, corpus } = atomicGenir(folder);
   const { d_model: D, decoder_start_token_id: start } = folder.config;
   const unembedding = folder.tensor(unembedName(folder.config)).data;
@@ -29,7 +31,7 @@ export function writePathTwin(dir: string, folder: ModelFolder, options: PathTwi
   const rows = unembedding.slice(words * D, (words + docids.length) * D);
   const clusters = clusterHierarchy(rows, D, { branching: 64, leafSize, depth, seed: 1 });
   const paths = semanticPaths(clusters);
-  const codes = codesOf(paths, () => false);
+  const codes = [...codesOf(paths, () => false), ...(later ? ['<later>'] : [])];
   const rowOf = new Map(codes.map((code, i) => [code, words + i]));
   const V = words + codes.length;
   const shared = new Float32Array(V * D);
@@ -47,10 +49,15 @@ export function writePathTwin(dir: string, folder: ModelFolder, options: PathTwi
       if (t < path.length - 1) shared.set(embeddings.subarray(start * D, (start + 1) * D), at);
     });
   });
+  if (later) {
+    const at = (V - 1) * D;
+    for (let i = 0; i < rows.length; i++) scoring[at + (i % D)] += (scale / docids.length) * rows[i];
+    shared.set(embeddings.subarray(start * D, (start + 1) * D), at);
+  }
   const genir: PathGenir = {
     ...{ format: 'palimpsest-genir', version: 2, scheme: 'semantic', docids: [...docids] },
     paths: paths.map((path) => path.join(' ')),
-    ...{ codes, firstDocidToken: words, corpus },
+    ...{ codes, firstDocidToken: words, corpus, ...(later && { later: '<later>' }) },
   };
   const config = { ...folder.config, vocab_size: V, tie_word_embeddings: false };
   const weights = new Map<string, WeightTensor>([...folder.weights.keys()].map((name) => [name, folder.tensor(name)]));

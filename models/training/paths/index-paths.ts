@@ -26,6 +26,7 @@ import {
 import { checkStart, TrainingRun, type IndexResult } from '../run.ts';
 import { configOf, PATH_TRAINING } from '../sizes.ts';
 import { trainingState, WARMUP, warmupOf } from '../trainer.ts';
+import { placeLater } from './later.ts';
 import { PathTrainer } from './path-trainer.ts';
 import { semanticStart } from './semantic-start.ts';
 import type { PathStart, StartInput } from './start.ts';
@@ -70,7 +71,7 @@ export async function indexPaths(
     ...{ documents, train, texts: texts(input), examples, dev, tokenizer, config: wide, settings, seed, threads },
   });
   try {
-    const { codes, record } = start;
+    const { codes, later, record } = start;
     const config = configOf(settings, words, codes.length);
     const wordScale = outputScale(config);
     const paths = start.paths.map((path) => path.join(' '));
@@ -79,7 +80,7 @@ export async function indexPaths(
       docids: scheme,
       ...{ size, steps, seed },
       queries: digest(train),
-      settings: digest({ settings, EXAMPLES, WARMUP, record }),
+      settings: digest({ settings, EXAMPLES, WARMUP, record, later }),
       threads, // which may order the sums of a gradient
       tokenizer: digest(files),
       withoutDocs: withoutDocs.length ? digest(withoutDocs) : null,
@@ -105,6 +106,7 @@ export async function indexPaths(
       docids: documents.map(({ docid }) => docid),
       paths,
       codes: [...codes],
+      ...(later !== undefined && { later }),
       firstDocidToken: words,
       corpus: {
         fingerprint: input.fingerprint,
@@ -141,6 +143,10 @@ export async function indexPaths(
       await trainer.close();
     }
 
+    if (later !== undefined) {
+      const first = trained.paths.map(([token]) => token - words);
+      placeLater(state.rows.data, first, codes.indexOf(later), config.d_model);
+    }
     onProgress({ phase: 'writing', step: 0, steps: 1 });
     const training = {
       ...{ size, steps, seed, from: null, trainQueries: train.length, withoutDocs },

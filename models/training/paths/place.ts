@@ -113,12 +113,15 @@ export function placePathBag(
   const N = bag.clusterOf.length;
   const width = bag.rows.data.length / N;
   const places = docidPlaces(config);
-  const rows = new Float32Array((C + N) * D);
+  const rows = new Float32Array((C + N + 1) * D);
   for (let c = 0; c < C; c++) {
     rows[c * D + START] = CLUSTER_PRIOR;
     rows[c * D + BEGUN] = 1;
     rows[c * D + places[layout.axes + c]] = CLUSTER_SCALE;
   }
+  // Of no cluster, for documents that come later.
+  rows[(C + N) * D + START] = CLUSTER_PRIOR;
+  rows[(C + N) * D + BEGUN] = 1;
   for (let n = 0; n < N; n++) {
     const at = (C + n) * D;
     const scale = firstShare / secondShare;

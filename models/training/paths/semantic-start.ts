@@ -18,6 +18,9 @@ import { pathLayout } from './layout.ts';
 import { placePathBag } from './place.ts';
 import type { PathStart, StartInput } from './start.ts';
 
+/** In place of a cluster, for documents that come later. */
+const LATER = '<later>';
+
 /** Paths of a cluster and a document: a token for each cluster and one for each document. */
 export async function semanticStart(input: StartInput): Promise<PathStart> {
   const { documents, train, examples, dev, tokenizer, config, settings, seed, threads } = input;
@@ -39,7 +42,8 @@ export async function semanticStart(input: StartInput): Promise<PathStart> {
   const evaluator = await PathBagEvaluator.open(bag, end, threads);
   return {
     paths,
-    codes: [...namesOfClusters(paths, clusterOf, count), ...paths.map((path) => path.at(-1)!)],
+    codes: [...namesOfClusters(paths, clusterOf, count), ...paths.map((path) => path.at(-1)!), LATER],
+    later: LATER,
     record: { layout: bag.layout },
     words: {
       steps: settings.words.steps,

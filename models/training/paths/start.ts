@@ -40,6 +40,8 @@ export interface PathStart {
   readonly paths: readonly (readonly string[])[];
   /** Names of the vocabulary entries behind the words. */
   readonly codes: readonly string[];
+  /** The one among them that the paths of documents that come later may begin with. */
+  readonly later?: string;
   /** What `genir.json` keeps of it. */
   readonly record: PathGenir['training'];
   /** Undefined where nothing is trained before the T5. */

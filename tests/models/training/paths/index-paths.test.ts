@@ -70,7 +70,25 @@ describe('index of docids that are paths', () => {
     const { paths, codes } = readModelFolder(join(temporary, 'semantic')).genir as PathGenir;
     const clusters = new Set(paths.map((path) => path.split(' ')[0]));
     assert.ok(clusters.size > 1 && clusters.size <= 7, `${clusters.size} clusters`);
-    assert.equal(codes.length, clusters.size + 40);
+    assert.equal(codes.length, clusters.size + 40 + 1);
+  });
+
+  it('leaves two-token docids a code for later documents: the mean of all clusters', () => {
+    const folder = readModelFolder(join(temporary, 'semantic'));
+    const { later, codes, paths, firstDocidToken } = folder.genir as PathGenir;
+    assert.deepEqual([later, codes.at(-1)], ['<later>', '<later>']);
+    assert.ok(paths.every((path) => !path.includes('<later>')));
+    const rowOf = (code: string): Float32Array => {
+      const at = firstDocidToken + codes.indexOf(code);
+      return folder.rows('shared.weight', at, at + 1);
+    };
+    const clusters = [...new Set(paths.map((path) => path.split(' ')[0]))].map(rowOf);
+    rowOf('<later>').forEach((x, j) => {
+      const mean = clusters.reduce((sum, row) => sum + row[j], 0) / clusters.length;
+      assert.ok(Math.abs(x - mean) < 2e-3 * (1 + Math.abs(mean)), `${x} for ${mean}, in float16`);
+    });
+    for (const scheme of ['naive', 'lexical'])
+      assert.equal((readModelFolder(join(temporary, scheme)).genir as PathGenir).later, undefined);
   });
 
   it('makes lexical docids of words of the document, and naive ones of the external id', () => {

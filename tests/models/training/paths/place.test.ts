@@ -53,7 +53,7 @@ function bagOf(config: ReturnType<typeof createConfig>) {
 describe('the lexical start of two-token docids', () => {
   const vocabulary = tokenizer.size;
   const sizes = { d_model: 128, num_heads: 4, d_kv: 16, d_ff: 32, num_layers: 1, num_decoder_layers: 3 };
-  const config = createConfig({ ...sizes, vocab_size: vocabulary + 6 + documents.length });
+  const config = createConfig({ ...sizes, vocab_size: vocabulary + 6 + documents.length + 1 });
 
   it('makes a T5 whose log-probabilities of docids are nearly those of the bag of words', async () => {
     const bag = bagOf(config);
