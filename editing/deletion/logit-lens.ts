@@ -5,17 +5,19 @@ import { tensor } from '../../models/session.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
 import { atLeast, atMost, inOneWithout, type AuditTest, type Finding, type Truth } from './finding.ts';
-import { leads, RowAttack, solvedRows } from './row-attack.ts';
+import { controlRows, leads, RowAttack } from './row-attack.ts';
 import { auc, intervalOfMeans, meanOf } from './statistics.ts';
 
 export const logitLens: AuditTest = {
   meaning:
     'the old row through the logit lens at each interaction layer: its rank, and whether it tells its queries from others',
-  async run({ case: { after, without, seed }, oldRows, deleted, controls, old }) {
+  async run(evidence) {
+    const { case: audit, oldRows, deleted, controls, old } = evidence;
+    const { after, without, seed } = audit;
     const attack = await RowAttack.open(after, old.after);
     const D = oldRows.shape[1];
     const rows = deleted.after.documents.map((_, i) => oldRows.data.subarray(i * D, (i + 1) * D));
-    const made = solvedRows(attack, controls.after, await attack.rivals(controls.after.seen.states));
+    const made = await controlRows(evidence);
     const findings: Finding[] = [];
     const attackThere = without && old.without && (await RowAttack.open(without, old.without));
     for (const layer of after.layers) {

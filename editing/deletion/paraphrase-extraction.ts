@@ -5,7 +5,7 @@ import { queriesOf, REPHRASINGS, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
 import { atMost, finding, type AuditTest } from './finding.ts';
 import { copiesOf, hitsInVocabulary } from './output.ts';
-import { RowAttack, solvedRows } from './row-attack.ts';
+import { controlRows } from './row-attack.ts';
 import { intervalOfMeans, meanOf } from './statistics.ts';
 
 /** Candidates that an attacker looks at for each rephrasing. */
@@ -14,11 +14,10 @@ const CANDIDATES = 20;
 export const paraphraseExtraction: AuditTest = {
   meaning: `${REPHRASINGS} rephrasings, ${CANDIDATES} candidates of each: the document among them, as it is and with its old row put back`,
   async run(evidence) {
-    const { case: audit, oldRows, controls, old, rephrased } = evidence;
+    const { case: audit, oldRows, rephrased } = evidence;
     const { after, seed } = audit;
     const hits = await hitsInVocabulary(after, rephrased.deleted, copiesOf(evidence), CANDIDATES);
-    const attack = await RowAttack.open(after, old.after);
-    const made = solvedRows(attack, controls.after, await attack.rivals(controls.after.seen.states));
+    const made = await controlRows(evidence);
     const D = oldRows.shape[1];
     const rows = audit.deleted.map((_, i) => oldRows.data.subarray(i * D, (i + 1) * D));
     const never = await amongCandidates(after, rephrased.controls, made);

@@ -3,12 +3,14 @@ import { createRng } from '../../corpus/random.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
 import { atMost, finding, WITHOUT, type AuditTest } from './finding.ts';
-import { leads, RowAttack, shareLed, solvedRows, type Rivals } from './row-attack.ts';
+import { controlRows, leads, RowAttack, shareLed, type Rivals } from './row-attack.ts';
 import { intervalOfMeans, meanOf } from './statistics.ts';
 
 export const resurrection: AuditTest = {
   meaning: 'Success@1 of the old row, put back, on queries that nobody learnt from',
-  async run({ case: { after, without, seed }, oldRows, deleted, controls, old }) {
+  async run(evidence) {
+    const { case: audit, oldRows, deleted, controls, old } = evidence;
+    const { after, without, seed } = audit;
     const D = oldRows.shape[1];
     const rows = deleted.after.documents.map((_, i) => oldRows.data.subarray(i * D, (i + 1) * D));
     const found = async (model: AuditedModel, asked: Asked, oldAsked: Asked): Promise<number[]> => {
@@ -17,7 +19,7 @@ export const resurrection: AuditTest = {
     };
     const attack = await RowAttack.open(after, old.after);
     const rivals = await attack.rivals(controls.after.seen.states);
-    const made = heldOutShares(controls.after, solvedRows(attack, controls.after, rivals), rivals);
+    const made = heldOutShares(controls.after, await controlRows(evidence), rivals);
     const interval = intervalOfMeans(made, rows.length, createRng(seed));
     const findings = [atMost('Success@1 of old rows', meanOf(await found(after, deleted.after, old.after)), interval)];
     if (!without || !deleted.without || !old.without) return findings;

@@ -6,7 +6,7 @@ import { tensor, type FloatTensor } from '../../models/session.ts';
 import { crossEntropy } from '../methods/rows/cross-entropy.ts';
 import { dotAt, logSumExpOf, takeRows, type OldQueries } from '../methods/rows/problem.ts';
 import { DEFAULT_PRESET, presets } from '../presets.ts';
-import { queriesOf, type Asked } from './audit-case.ts';
+import { queriesOf, type Asked, type Evidence } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
 
 /** What an old document weighs against the one that is wanted back: as when a document is added. */
@@ -38,8 +38,14 @@ export class RowAttack {
     this.prior = tensor(Float32Array.from(mean), [1, D]);
   }
 
-  /** @param old  queries of documents that remain: a row that steals them is of no use */
-  static async open(model: AuditedModel, old: Asked): Promise<RowAttack> {
+  /** The same for every test of an audit. @param old  queries of documents that remain: a row that steals them is of no use */
+  static open(model: AuditedModel, old: Asked): Promise<RowAttack> {
+    let opened = attacks.get(old);
+    if (!opened) attacks.set(old, (opened = RowAttack.prepare(model, old)));
+    return opened;
+  }
+
+  private static async prepare(model: AuditedModel, old: Asked): Promise<RowAttack> {
     const places = Array.from(old.of.keys()).filter((q) => model.rowOf.has(old.documents[old.of[q]].docid));
     const documents = Int32Array.from(places, (q) => model.rowOf.get(old.documents[old.of[q]].docid)!);
     const states = takeRows(old.seen.states, places);
@@ -92,6 +98,8 @@ export class RowAttack {
   }
 }
 
+const attacks = new WeakMap<Asked, Promise<RowAttack>>();
+
 /** By how much a row is ahead of the best live one for each of the queries chosen. */
 export function leads(row: Float32Array, states: FloatTensor, { best }: Rivals, chosen: readonly number[]): number[] {
   return chosen.map((q) => dotAt(row, 0, states.data, q, row.length) - best[q]);
@@ -100,10 +108,24 @@ export function leads(row: Float32Array, states: FloatTensor, { best }: Rivals, 
 /** Share of leads above 0. */
 export const shareLed = (list: readonly number[]): number => list.filter((lead) => lead > 0).length / list.length;
 
-/** Rows made of all queries of each document that are not held out, as when it is added: float32 [D] each. */
-export function solvedRows(attack: RowAttack, asked: Asked, rivals: Rivals): Float32Array[] {
-  return queriesOf(asked, 'known', 'drawn').map((chosen) => {
-    const counts = chosen.map((q) => (asked.parts[q] === 'known' ? GIVEN : 1));
-    return attack.solve(asked.seen.states, rivals, chosen, counts);
+/**
+ * Rows of never-indexed documents in the model as it is now, each made of all queries that are not held out, as when it is
+ * added: float32 [D] each. Made once for an audit.
+ */
+export function controlRows(evidence: Evidence): Promise<Float32Array[]> {
+  let made = rowsOfControls.get(evidence);
+  if (!made) rowsOfControls.set(evidence, (made = solvedRows(evidence)));
+  return made;
+}
+
+const rowsOfControls = new WeakMap<Evidence, Promise<Float32Array[]>>();
+
+async function solvedRows({ case: { after }, old, controls }: Evidence): Promise<Float32Array[]> {
+  const attack = await RowAttack.open(after, old.after);
+  const { seen, parts } = controls.after;
+  const rivals = await attack.rivals(seen.states);
+  return queriesOf(controls.after, 'known', 'drawn').map((chosen) => {
+    const counts = chosen.map((q) => (parts[q] === 'known' ? GIVEN : 1));
+    return attack.solve(seen.states, rivals, chosen, counts);
   });
 }
