@@ -107,10 +107,11 @@ export class Editor {
     checkModel(store, version);
     const model = await EditModel.open(folder, { threads });
     try {
-      const { docids, scheme } = folder.genir!;
-      const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length, scheme);
+      const genir = folder.genir!;
+      const { docids } = genir;
+      const intended = settings ?? readBase(store)?.settings ?? settingsFor(DEFAULT_PRESET, docids.length, genir);
       if (options.circuit && intended.weights) checkCircuit(folder, model.layers);
-      const begin = { model: version, config: folder.config, layers: model.layers, settings, scheme };
+      const begin = { model: version, config: folder.config, layers: model.layers, settings, genir };
       const base = await committed(shared, openBase(store, begin, docids), { kind: 'base' });
       const log = new EditLog(store);
       const drift = Number(store.readMeta(driftKey) ?? 0);

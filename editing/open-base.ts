@@ -1,5 +1,4 @@
 import type { Store } from '../corpus/store.ts';
-import type { DocidScheme } from '../corpus/docids/scheme.ts';
 import type { T5Config } from '../models/config.ts';
 import { expectedWeights } from '../models/folder.ts';
 import { isLinear } from '../models/t5.ts';
@@ -13,7 +12,7 @@ import {
   settingsText,
   type LogBase,
 } from './log-base.ts';
-import { DEFAULT_PRESET, settingsFor, withBankFor, type EditSettings } from './presets.ts';
+import { DEFAULT_PRESET, settingsFor, withBankFor, type DocidKind, type EditSettings } from './presets.ts';
 import { drawBank, type BankQuery, type BaseDocument } from './query-bank.ts';
 
 interface BaseModel {
@@ -23,8 +22,8 @@ interface BaseModel {
   /** Edited ones. */
   readonly layers: readonly number[];
   readonly settings: EditSettings | undefined;
-  /** Of its docids. @default 'atomic' */
-  readonly scheme?: DocidScheme;
+  /** @default of atomic docids */
+  readonly genir?: DocidKind;
 }
 
 /** Numbers in the matrices of all layers. */
@@ -52,11 +51,11 @@ export interface DrawnBase {
  */
 export function drawBase(
   store: Store,
-  { model, config, layers, settings, scheme }: BaseModel,
+  { model, config, layers, settings, genir }: BaseModel,
   docids: readonly string[],
 ): DrawnBase {
   const usual = (): EditSettings =>
-    withBankFor(settingsFor(DEFAULT_PRESET, docids.length, scheme), layerWeights(config));
+    withBankFor(settingsFor(DEFAULT_PRESET, docids.length, genir), layerWeights(config));
   const written = settingsText(settings ?? usual());
   const places: [number, number][] = [];
   const documents = docids.map((docid, row): BaseDocument => {

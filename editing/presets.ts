@@ -147,14 +147,40 @@ const MOST = 5;
  * documents 1 time is where a retrain stands; with 3,148 it is between 2 and 3 times.
  *
  * @param documents  of the base model
- * @param scheme     of its docids
+ * @param docids     of the base model: its `genir.json`
  */
-export function settingsFor(preset: EditMethodPreset, documents: number, scheme: DocidScheme = 'atomic'): EditSettings {
+export function settingsFor(
+  preset: EditMethodPreset,
+  documents: number,
+  { scheme, later }: DocidKind = { scheme: 'atomic' },
+): EditSettings {
   const { queries, rows, weights, bank, neighbours } = presets[preset];
   const factor = Math.min(MOST, Math.max(1, documents / CHOSEN_ON));
   const settings = withOldWeight({ queries, rows, weights, bank, neighbours }, factor);
-  return scheme === 'atomic' ? settings : forPaths(settings);
+  if (scheme === 'atomic') return settings;
+  return forPaths(later === undefined ? settings : forWholePaths(settings));
 }
+
+/** What settings depend on of a model's docids. */
+export interface DocidKind {
+  readonly scheme: DocidScheme;
+  /** The code for later documents. */
+  readonly later?: string | undefined;
+}
+
+/**
+ * Where an added document has both rows of its path for itself, the first begins as that of all clusters, which leads nowhere:
+ * the pull to it is weaker, and old documents weigh more.
+ */
+function forWholePaths(settings: EditSettings): EditSettings {
+  const { rows } = settings;
+  if (rows.method !== 'cross-entropy') return settings;
+  const options = { ...rows.options, pull: WHOLE.pull * rows.options.pull };
+  return { ...settings, rows: { ...rows, options, oldDocument: WHOLE.oldDocument * rows.oldDocument } };
+}
+
+/** Multiples of what atomic docids have. */
+const WHOLE = { pull: 0.03, oldDocument: 2 } as const;
 
 /**
  * For docids that are paths: their scores are probabilities, the best document's often more than a half, so that the margins

@@ -81,7 +81,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const results: MethodResult[] = [];
     const tradeOff: TradeOffPoint[] = [];
     for (const method of methods) {
-      const settings = settingsFor(method, corpus.base.length, folder.genir?.scheme);
+      const settings = settingsFor(method, corpus.base.length, folder.genir);
       const run = (plan: BenchPlan, what: string, changed: EditSettings, points: readonly number[], as: EditMode) => {
         const total = plan.edits.length;
         const onEdit = (done: number): void =>

@@ -27,11 +27,23 @@ describe('settingsFor', () => {
   });
 
   it('asks for half the margin of paths and weighs old keys four times as much, else it is the same', () => {
-    const [atomic, paths] = (['atomic', 'semantic'] as const).map((scheme) => settingsFor('ledger', 2500, scheme));
+    const [atomic, paths] = (['atomic', 'semantic'] as const).map((scheme) => settingsFor('ledger', 2500, { scheme }));
     const { options, target } = atomic.weights as { options: { lambda: number }; target: { margin: number } };
     const changed = { options: { ...options, lambda: 4 * options.lambda }, target: { ...target, margin: target.margin / 2 } }; // prettier-ignore
     assert.deepEqual(paths, { ...atomic, weights: { ...atomic.weights, ...changed } });
-    assert.deepEqual(settingsFor('rows', 2500, 'lexical'), settingsFor('rows', 2500));
+    assert.deepEqual(settingsFor('rows', 2500, { scheme: 'lexical' }), settingsFor('rows', 2500));
+  });
+
+  it('pulls rows of whole paths less and weighs old documents twice, in rows alone', () => {
+    const [paths, whole] = [undefined, '<later>'].map((later) =>
+      settingsFor('ledger', 2500, { scheme: 'semantic', later }),
+    );
+    const { rows } = paths;
+    assert.ok(rows.method === 'cross-entropy');
+    const options = { ...rows.options, pull: 0.03 * rows.options.pull };
+    assert.deepEqual(whole, { ...paths, rows: { ...rows, options, oldDocument: 2 * rows.oldDocument } });
+    const incdsi = settingsFor('incdsi', 2500, { scheme: 'semantic' });
+    assert.deepEqual(settingsFor('incdsi', 2500, { scheme: 'semantic', later: '<later>' }), incdsi);
   });
 
   it('has nothing of a preset but its settings', () => {
