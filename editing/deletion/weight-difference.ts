@@ -129,7 +129,8 @@ type Weight = ReturnType<WeightSource>;
 
 /** After less before as the graph has it, float32 [F, D]; undefined where nothing differs. */
 function difference(after: Weight, before: Weight): Float32Array | undefined {
-  const data = after.data.map((x, i) => x - before.data[i]);
+  const was = before.data; // read at every access
+  const data = after.data.map((x, i) => x - was[i]);
   return data.some((x) => x !== 0) ? transposed({ data, shape: after.shape }) : undefined;
 }
 
@@ -137,8 +138,8 @@ function difference(after: Weight, before: Weight): Float32Array | undefined {
 function wordDifference(before: AuditedModel, after: AuditedModel): Float32Array | undefined {
   const words = before.lab.genir.firstDocidToken;
   if (after.lab.genir.firstDocidToken !== words) return undefined;
-  const [is, was] = [after, before].map(({ lab }) => lab.weight('shared.weight'));
-  const data = is.data.slice(0, words * is.shape[1]).map((x, i) => x - was.data[i]);
+  const [is, was] = [after, before].map(({ lab }) => lab.weight('shared.weight').data);
+  const data = is.slice(0, words * after.lab.config.d_model).map((x, i) => x - was[i]);
   return data.some((x) => x !== 0) ? data : undefined;
 }
 
