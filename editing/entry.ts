@@ -9,6 +9,7 @@ import type { EditSettings, WeightSettings } from './presets.ts';
 import { sliceObserved, type QueryBank } from './query-bank.ts';
 import { placeFor, rivalry } from './path-standing.ts';
 import type { Prefix } from './reading.ts';
+import { withFirstStep } from './steps-alone.ts';
 import { withPrefix } from './whole-path.ts';
 import { meanRow, solveRow, type FurtherQueries, type OwnQueries } from './solve-row.ts';
 import { targetMethods, type TargetMethodName, type TargetOptions } from './targets/table.ts';
@@ -23,7 +24,7 @@ export interface DocumentEntry {
   readonly prefix: Prefix;
   /** Queries that the row is solved for. */
   readonly queries: readonly string[];
-  /** What the base rows make of them, and what each counts. */
+  /** What the base rows make of them, and what each counts; of a later document at the first step alone, too. */
   readonly own: OwnQueries;
   /** Queries that nothing was solved for: whether they find the document tells whether the edit does. */
   readonly heldOut: readonly string[];
@@ -119,21 +120,18 @@ export async function makeDocumentEntry(
     asked.map(() => prefix),
   );
   const observed = sliceObserved(all, 0, texts.length);
-  const { states, scores, reachable } = await rivalry(model, observed, prefix, aside);
+  const { states, scores, reachable, first } = await rivalry(model, observed, prefix, aside);
   const isOut = (i: number): boolean => !reachable[i] && !settings.weights;
   const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (isOut(i) ? UNREACHED : 1));
   const total = counts.reduce((sum, x) => sum + x, 0);
-  const own: OwnQueries = {
-    states,
-    weights: counts.map((x) => x / total),
-    rivals: scores.rivals,
-    best: scores.best,
-    logSumExp: scores.logSumExp,
-  };
+  const weights = counts.map((x) => x / total);
+  const { rivals, best, logSumExp } = scores;
+  const whole: OwnQueries = { states, weights, rivals, best, logSumExp };
+  const own = first ? withFirstStep(whole, first) : whole;
   const obsolete = await obsoleteQueries(model, bank, source, prefix, aside);
   const last = model.hasTextRows
     ? bank.textRows.row(source)
-    : meanRow(model, bank, { ...own, states: observed.states }, PRIOR_RIDGE);
+    : meanRow(model, bank, { ...whole, states: observed.states }, PRIOR_RIDGE);
   const prior = withPrefix(model, prefix, last);
   const { row, touched } = solveRow(model, bank, settings.rows, {
     prior,
@@ -144,8 +142,8 @@ export async function makeDocumentEntry(
   });
   const steps = settings.weights
     ? [
-        ...(await prefixSteps(model, observed, prefix, own.weights, row.subarray(0, -last.length))),
-        { observed, row: row.subarray(-last.length), aside: model.ownRows(aside), weights: own.weights },
+        ...(await prefixSteps(model, observed, prefix, weights, row.subarray(0, -last.length))),
+        { observed, row: row.subarray(-last.length), aside: model.ownRows(aside), weights },
       ]
     : [];
   const held = sliceObserved(all, texts.length, all.texts.length);

@@ -7,6 +7,7 @@ import type { FloatTensor } from '../models/session.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import { trialVersion } from './edited-version.ts';
 import { noPrefix, prefixKey, type Prefix, type PrefixLogs } from './reading.ts';
+import type { FirstStep } from './steps-alone.ts';
 import { isWhole, rowStates } from './whole-path.ts';
 
 /** Documents of a query that are counted. */
@@ -81,6 +82,8 @@ export interface Rivalry {
   readonly scores: Scores;
   /** [Q] */
   readonly reachable: readonly boolean[];
+  /** Where a later document's first row counts. */
+  readonly first?: FirstStep | undefined;
 }
 
 /**
@@ -98,12 +101,12 @@ export async function rivalry(
   const scores = await model.scores(states, undefined, aside);
   if (!model.paths) return { states, scores, reachable: texts.map(() => true) };
   const standing = await standings(model, texts, aside);
-  const known = await rowStates(model, observed, scores, prefix, aside);
+  const known = await rowStates(model, observed, scores, prefix, { aside });
   const logs = standing.map((one) => (isWhole(model, prefix) ? 0 : logOf(one, prefix)));
   const shift = (of: (one: Standing) => number): Float64Array =>
     known.logSumExp.map((x, q) => x + of(standing[q]) - logs[q]);
   return {
-    states: known.states,
+    ...{ states: known.states, first: known.first },
     scores: { ...scores, best: shift(({ best }) => best), logSumExp: shift(({ total }) => total) },
     reachable: standing.map(({ best }, q) => logs[q] > best || isWhole(model, prefix)),
   };

@@ -12,6 +12,7 @@ import { CovarianceFitter, scaled, type Covariance } from './covariance.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import { logOf, standings, type Standing } from './path-standing.ts';
 import { prefixKey, type Prefix } from './reading.ts';
+import { withStepsAlone } from './steps-alone.ts';
 import { TextRowMaker } from './text-row.ts';
 import { isWhole, rowStates } from './whole-path.ts';
 
@@ -112,11 +113,14 @@ export interface Answered {
   readonly rowOf: Int32Array;
 }
 
-/** Old queries as they stand against a document under a prefix: R of the bank's, those that may lead there. */
+/**
+ * Old queries as they stand against a document under a prefix: R of the bank's, those that may lead there. Against a later
+ * document, those of the bank several times (`withStepsAlone`).
+ */
 export interface OldView {
-  /** [R] their places in the bank, ascending. */
+  /** [R] their places in the bank. */
   readonly places: Int32Array;
-  /** float32 [R, D] */
+  /** float32 [R, D]; [R, 2·D] against a later document */
   readonly states: FloatTensor;
   /** [R] the documents that answer them. */
   readonly rowOf: Int32Array;
@@ -206,15 +210,17 @@ export class QueryBank {
     );
     const rowOf = places.map((p) => this.rowOf[p]);
     const scores = await model.scores(observed.states);
-    const { states, logSumExp } = await rowStates(model, observed, scores, prefix);
+    const right = rowOf.map((document) => model.prefixOf(document).at(0) ?? model.ownRows([document])[0]);
+    const { states, logSumExp, first } = await rowStates(model, observed, scores, prefix, { right });
     const has = (one: Standing): number => (isAnywhere ? 0 : logOf(one, prefix));
     const shifted = (of: (one: Standing, document: number) => number): Float64Array =>
       logSumExp.map((x, i) => x + of(standing[places[i]], rowOf[i]) - has(standing[places[i]]));
-    return {
+    const view: OldView = {
       ...{ places, states, rowOf },
       own: shifted(({ documents }, document) => documents.get(document) ?? Math.min(...documents.values())),
       logSumExp: shifted(({ total }) => total),
     };
+    return first ? withStepsAlone(view, first, { states: this.observed.states, scores: this.scores }) : view;
   }
 
   /** @param documents  the base documents by row */

@@ -98,7 +98,7 @@ export function solveRow(
     giveWay();
     row = run(settings.method, { ...problem, old }, settings.options, tensor(row, [1, D]));
   }
-  return { row, touched: Int32Array.from(touched, (i) => view.places[i]).sort() };
+  return { row, touched: Int32Array.from(new Set(Array.from(touched, (i) => view.places[i]))).sort() };
 }
 
 /** Queries of the bank among those of a view. */

@@ -6,6 +6,7 @@
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import type { Prefix } from './reading.ts';
+import type { FirstStep } from './steps-alone.ts';
 
 /** Whether a document under a prefix has the code of later documents' place for itself. */
 export const isWhole = ({ later }: EditModel, prefix: Prefix): boolean =>
@@ -17,23 +18,31 @@ export interface RowStates {
   readonly states: FloatTensor;
   /** [Q] log Σ exp of the scores of all base rows, summed over the steps. */
   readonly logSumExp: Float64Array;
+  /** What the first step is alone, where it is one of the row's. */
+  readonly first?: FirstStep;
 }
 
 /**
  * The states of queries that were observed behind a prefix, those of the first step beside them where a document has that
  * step's token for itself, too.
+ *
+ * @param right  [Q] the first token that is no rival to each query; none has one where left out
  */
 export async function rowStates(
   model: EditModel,
   { states, texts }: Pick<Observed, 'states' | 'texts'>,
   { logSumExp }: Scores,
   prefix: Prefix,
-  aside: Iterable<number> = [],
+  { aside = [], right }: { readonly aside?: Iterable<number>; readonly right?: Int32Array } = {},
 ): Promise<RowStates> {
   if (!isWhole(model, prefix)) return { states, logSumExp };
   const first = await model.observe(texts);
-  const scores = await model.scores(first.states, undefined, aside);
-  return { states: sideBySide(first.states, states), logSumExp: logSumExp.map((x, q) => x + scores.logSumExp[q]) };
+  const scores = await model.scoresOf(first.states, model.rows, right, model.without(aside));
+  return {
+    states: sideBySide(first.states, states),
+    logSumExp: logSumExp.map((x, q) => x + scores.logSumExp[q]),
+    first: { states: first.states, scores },
+  };
 }
 
 /** float32 [Q, D] twice: [Q, 2·D] */

@@ -7,12 +7,12 @@ import { createRng, shuffle } from '../../corpus/random.ts';
 import { EditedModel, type EditState } from '../../editing/edited-model.ts';
 import { trialVersion } from '../../editing/edited-version.ts';
 import { decodeEntry, encodeEntry } from '../../editing/entry-codec.ts';
-import { presets, type EditSettings } from '../../editing/presets.ts';
+import { presets, settingsFor, type EditSettings } from '../../editing/presets.ts';
 import { SequenceDecoder } from '../../models/beam/sequence-decoder.ts';
 import type { PathGenir } from '../../models/genir.ts';
 import { assertClose } from '../support/analysis.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
-import { additions } from '../support/edit-bank.ts';
+import { additions, trainQueries } from '../support/edit-bank.ts';
 import { openPathBench } from '../support/edit-path-world.ts';
 import { fewQueries } from '../support/edit-world.ts';
 import { WholeModel } from '../support/sequence-model.ts';
@@ -55,7 +55,7 @@ describe('a document that comes later', () => {
   it('stands against the whole paths that answer old queries', async () => {
     const whole = await WholeModel.open(model.folder);
     const view = bank.view(Int32Array.of(later));
-    assert.equal(view.places.length, bank.size);
+    assert.deepEqual([...view.places.subarray(0, bank.size)], [...bank.rowOf.keys()]);
     for (const p of [0, 9]) {
       const query = bank.observed.texts[p];
       const path = (await whole.after(query, []))[5] + (await whole.after(query, [later]))[401];
@@ -64,6 +64,50 @@ describe('a document that comes later', () => {
       assertClose([score - view.own[p]], [path - right], 'lead', 1e-3);
     }
     await whole.release();
+  });
+
+  it('stands against each step of old paths alone, and what its rows are at the other step', async () => {
+    const whole = await WholeModel.open(model.folder);
+    const view = bank.view(Int32Array.of(later));
+    const [P, half] = [bank.size, Math.ceil(bank.size / 2)];
+    assert.equal(view.places.length, 2 * P + 2 * half);
+    const row = pairOf(5, 6);
+    for (const i of [1, 4]) {
+      const query = bank.observed.texts[2 * i];
+      const right = whole.paths[bank.rowOf[2 * i]];
+      const [atFirst, atLast] = [await whole.after(query, []), await whole.after(query, right.slice(0, -1))];
+      const items = [P + 2 * i, 2 * P + i, 2 * P + half + i];
+      const leads = items.map((at) => scoreOf(view.states.data, at, row) - view.own[at]);
+      assert.ok(items.every((at) => view.places[at] === 2 * i && view.rowOf[at] === bank.rowOf[2 * i]));
+      const [first, last] = [right[0], right.at(-1)!];
+      assertClose(leads, [atFirst[5] - atFirst[first], atLast[5] - atLast[last], atFirst[6] - atFirst[first]], 'leads', 1e-3); // prettier-ignore
+      const shares = items.map((at) => scoreOf(view.states.data, at, row) - view.logSumExp[at]);
+      assertClose(shares, [atFirst[5], atLast[5], atFirst[6]], 'shares', 1e-3);
+    }
+    const [{ queries, own }] = documents;
+    for (const [q, query] of queries.entries()) {
+      const at = queries.length + q;
+      const share = scoreOf(own.states.data, at, row) - own.logSumExp[at];
+      assertClose([share], [(await whole.after(query, []))[5]], 'share', 1e-3);
+    }
+    assertClose([own.weights.reduce((a, b) => a + b, 0)], [1.5], 'weights', 1e-6);
+    await whole.release();
+  });
+
+  it('leaves old documents where a narrow search finds them', async () => {
+    const how = { ...settingsFor('rows', N, genir), ...{ queries: settings.queries, bank: settings.bank } };
+    const added = await Promise.all(additions.map((source) => entry(source, how)));
+    const decoder = await SequenceDecoder.open(model.folder);
+    const ask = async (): Promise<number[]> => {
+      const found = await decoder.retrieve(trainQueries.map(({ text }) => ({ query: text, k: 1, beams: 3 })));
+      return found.map(({ rows }) => rows[0]);
+    };
+    const before = await ask();
+    await decoder.publish(trialVersion(model, of(how, added)));
+    const after = await ask();
+    const right = (list: readonly number[]): number => list.filter((document, q) => document === q).length;
+    assert.ok(right(after) >= right(before) - 1, `${right(before)} before, ${right(after)} after`);
+    await decoder.close();
   });
 
   it('is found by its queries, with rows alone and with weights too', async () => {
