@@ -1,7 +1,7 @@
 /** @file What does the deletion cost the documents that remain? */
 import type { Asked } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';
-import { finding, type AuditTest } from './finding.ts';
+import { finding, WITHOUT, type AuditTest, type Finding } from './finding.ts';
 import { meanOf } from './statistics.ts';
 
 const MOST = 0.002;
@@ -10,27 +10,33 @@ const NEAR = 10;
 
 export const neighbours: AuditTest = {
   meaning:
-    'Success@1 of the documents that remain on held-out queries, before and after: of all, and of the neighbours',
-  async run({ case: { before, after, deleted: documents }, deleted, others }) {
+    'Success@1 of the documents that remain, and of neighbours, on held-out queries: against before; where edits added the documents, against a model without them',
+  async run({ case: { before, after, without, base, deleted: documents }, deleted, others }) {
     const gone = new Set(documents.map(({ docid }) => docid));
     const near = await nearest(before, deleted.before, gone);
     const [was, is] = [await hits(before, others.before, gone), await hits(after, others.after, gone)];
     const isNear = Array.from(others.after.of, (of) => near.has(others.after.documents[of].docid));
-    const change = (values: (q: number) => boolean): number => {
-      const list = is.flatMap((hit, q) => (values(q) ? [hit - was[q]] : []));
+    const never = base && without && others.without && (await hits(without, others.without, gone));
+    const change = (from: readonly number[], values: (q: number) => boolean): number => {
+      const list = is.flatMap((hit, q) => (values(q) ? [hit - from[q]] : []));
       return list.length ? meanOf(list) : 0;
     };
-    return [
+    const both = (from: readonly number[], bounds: Parameters<typeof finding>[2]): Finding[] => [
       finding(
         `change of Success@1, ${is.length} queries`,
-        change(() => true),
-        { least: -MOST, most: MOST },
+        change(from, () => true),
+        bounds,
       ),
       finding(
         `change of Success@1 of ${near.size} neighbours`,
-        change((q) => isNear[q]),
-        { least: -MOST, most: MOST },
+        change(from, (q) => isNear[q]),
+        bounds,
       ),
+    ];
+    const unchanged = { least: -MOST, most: MOST };
+    return [
+      ...(never ? both(never, { against: WITHOUT, ...unchanged }) : []),
+      ...both(was, never ? { against: 'before' } : unchanged),
       finding('Success@1 before', meanOf(was)),
       finding('Success@1 after', meanOf(is)),
     ];

@@ -126,6 +126,8 @@ describe('audit-delete', () => {
     const value = (what: RegExp): number => differences.find((one) => what.test(one.what))!.value;
     assert.equal(value(/since the base: AUC, in a model without them/), value(/since the base: AUC$/));
     assert.ok(Number.isFinite(value(/since before the deletion/)));
+    const [all, near] = findingsOf(result, 'neighbours');
+    assert.deepEqual([all.value, near.value, all.against], [0, 0, 'a model without them']);
     assert.deepEqual(
       findingsOf(result, 'output').map((one) => one.value),
       [0, 0],
