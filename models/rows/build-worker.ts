@@ -3,7 +3,7 @@ import { renameSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { readModelFolder } from '../folder.ts';
 import { RowGraph } from './row-graph.ts';
-import { eachPiece, keyOf, problemOf, seal, type RowShard } from './shards.ts';
+import { eachRow, keyOf, problemOf, readMembers, seal, type RowShard } from './shards.ts';
 
 export interface BuildSetup {
   readonly modelDir: string;
@@ -26,19 +26,18 @@ const REPORT_MS = 500;
 function build(): void {
   const folder = readModelFolder(modelDir);
   const { d_model: width } = folder.config;
-  const key = keyOf(folder, shard);
+  const members = readMembers(folder, shard);
+  const key = keyOf(folder, members);
   const reason = problemOf(shard, key);
   if (reason === undefined) return;
   send({ kind: 'building', reason });
   const graph = RowGraph.make(shard, width);
   let told = performance.now();
-  eachPiece(folder, shard, (rows, first) => {
-    for (let at = 0; at < rows.length; at += width) {
-      graph.build(first + at / width, rows.subarray(at, at + width));
-      if (performance.now() - told < REPORT_MS) continue;
-      told = performance.now();
-      send({ kind: 'progress', done: graph.size });
-    }
+  eachRow(folder, members, (values, row) => {
+    graph.build(row, values);
+    if (performance.now() - told < REPORT_MS) return;
+    told = performance.now();
+    send({ kind: 'progress', done: graph.size });
   });
   send({ kind: 'progress', done: graph.size });
   const unfinished = { ...shard, file: `${shard.file}.unfinished` };

@@ -3,13 +3,14 @@ import type { Retrieved, RowChange } from '../decode.ts';
 import { rowScoresGraph } from '../graphs.ts';
 import { Session, tensor, type FloatTensor } from '../session.ts';
 import { readTop, rowFeeds, type LiveRows, type RowQuery } from './exact-rows.ts';
+import { dot, lengthOf } from './dot.ts';
 import { RowGraph } from './row-graph.ts';
-import type { RowShard } from './shards.ts';
+import { RowGraphError, type RowShard } from './shards.ts';
 
-/** Rows that a search keeps in view beside those that are asked for: DESIGN.md has what fewer and more miss. */
-const WIDTH = 256;
-/** Of several graphs each holds a part of the best rows, and is searched less widely; never less than so. */
-const LEAST_WIDTH = 64;
+/** Rows that a search keeps in view in each graph beside those that are asked for: DESIGN.md has what fewer and more miss. */
+const WIDTH = 64;
+/** A part with as many rows that may come out is followed; of fewer in it, those are looked at, which takes as long. */
+const FEW = 256;
 
 /** Candidates beyond those asked for whose logits are computed again: graphs tell them in float32. */
 const SPARE = 8;
@@ -21,9 +22,10 @@ const MOST_ASKED = 20_000;
 const SAMPLE = 4096;
 const SAMPLE_SEED = 1;
 
-/** A range of rows and the graph that leads to them; the last one takes in what is added. */
-interface Range {
-  readonly from: number;
+/** Rows of like length, and the graph that leads to them. */
+interface Part {
+  /** The folder's, ascending, then those that came later. */
+  readonly rows: number[];
   readonly graph: RowGraph;
 }
 
@@ -43,15 +45,17 @@ interface Found {
  * were asked for, or to none that may come out for too long, all rows are looked at.
  */
 export class IndexedRows {
-  private readonly ranges: readonly Range[];
+  private readonly parts: readonly Part[];
+  /** [N] The part of each row, as long as it stands for a document: an edit moves no row to another. */
+  private readonly partOf: number[];
+  /** Mean length of the folder's rows in each part. */
+  private means: readonly number[] = [];
   private readonly width: number;
   /** Rows of the folder. */
   private readonly base: number;
   private readonly all: Session;
-  /** Rows that a search keeps in view in each graph, beside those that are asked for. */
-  private readonly reach: number;
   private live!: LiveRows;
-  /** Live rows of each range. */
+  /** Live rows of each part. */
   private liveCounts: number[] = [];
   /** Whether a row can come out of its graph: 1, 0; longer than there are rows where some were taken back. */
   private shown: Uint8Array;
@@ -66,19 +70,34 @@ export class IndexedRows {
   /** Their values: float32 [M, D]. */
   sample: FloatTensor = tensor(new Float32Array(0), [0, 0]);
 
-  private constructor(ranges: readonly Range[], rows: number, width: number, all: Session) {
-    this.ranges = ranges;
-    this.base = rows;
+  private constructor(parts: readonly Part[], partOf: number[], width: number, all: Session) {
+    this.parts = parts;
+    this.partOf = partOf;
+    this.base = partOf.length;
     this.width = width;
     this.all = all;
-    this.reach = Math.max(LEAST_WIDTH, Math.ceil(WIDTH / Math.max(1, ranges.length)));
-    this.shown = new Uint8Array(rows).fill(1);
+    this.shown = new Uint8Array(this.base).fill(1);
   }
 
   /** @param width  of a row @throws RowGraphError */
   static async open(shards: readonly RowShard[], width: number): Promise<IndexedRows> {
-    const ranges = shards.map((shard) => ({ from: shard.from, graph: RowGraph.load(shard, width) }));
-    return new IndexedRows(ranges, shards.at(-1)?.to ?? 0, width, await Session.open(rowScoresGraph(width)));
+    const partOf = new Array<number>(shards[0]?.rows ?? 0).fill(-1);
+    const parts = shards.map((shard, part): Part => {
+      const graph = RowGraph.load(shard, width);
+      const rows = [...graph.members].sort((a, b) => a - b);
+      for (const row of rows) {
+        if (partOf[row] === -1) partOf[row] = part;
+        else
+          throw new RowGraphError(
+            shard.file,
+            `docid rows below ${partOf.length}, each in one graph`,
+            `row ${row}${row < partOf.length ? ' again' : ''}`,
+            'remove it, and start again to have it built anew',
+          );
+      }
+      return { rows, graph };
+    });
+    return new IndexedRows(parts, partOf, width, await Session.open(rowScoresGraph(width)));
   }
 
   /**
@@ -99,6 +118,7 @@ export class IndexedRows {
     const differing = new Set([...this.changed, ...changed.map(({ row }) => row)]);
     this.changed = changed.map(({ row }) => row);
     this.measure(differing);
+    for (let row = this.partOf.length; row < n; row++) this.assign(row);
     const others = new Set(this.changed);
     for (const row of [...this.placed.keys()])
       if (row < this.base && bias[row] === 0 && !others.has(row)) this.restore(row);
@@ -111,7 +131,7 @@ export class IndexedRows {
         this.shown[row] = isLive;
       }
     }
-    this.liveCounts = this.ranges.map((_, i) => countOf(bias, undefined, ...this.boundsOf(i)));
+    this.liveCounts = this.parts.map(({ rows }) => countOf(bias, undefined, rows));
     this.drawSample(n, differing);
   }
 
@@ -144,16 +164,15 @@ export class IndexedRows {
   private find({ k, allowed }: RowQuery, state: Float32Array, sampleLogits: Float32Array): Retrieved | undefined {
     const { bias } = this.live;
     const plain = Array.from(state);
-    const length = Math.sqrt(dot(state, 0, state));
+    const length = lengthOf(state);
     const found: Found[] = [];
     let permitted = 0;
-    for (const [i, { graph }] of this.ranges.entries()) {
-      const [from, to] = this.boundsOf(i);
-      const count = allowed ? countOf(bias, allowed, from, to) : this.liveCounts[i];
+    for (const [i, { rows, graph }] of this.parts.entries()) {
+      const count = allowed ? countOf(bias, allowed, rows) : this.liveCounts[i];
       permitted += count;
-      const isFew = count <= Math.sqrt(WIDTH * (to - from));
+      const isFew = count <= Math.sqrt(FEW * rows.length);
       const part = isFew
-        ? this.lookAt(rowsOf(bias, allowed, from, to), state)
+        ? this.lookAt(rowsOf(bias, allowed, rows), state)
         : this.follow(graph, plain, length, k, allowed);
       if (!part || part.rows.length < Math.min(k, count)) return undefined;
       found.push(part);
@@ -172,7 +191,7 @@ export class IndexedRows {
     let asked = 0;
     // Past the limit every row is let through, which ends the search.
     const permits = allowed && ((row: number) => ++asked > MOST_ASKED || allowed[row] === 1);
-    const { rows, distances } = graph.nearest(state, this.reach + k, permits);
+    const { rows, distances } = graph.nearest(state, WIDTH + k, permits);
     const logits = rows.map((row, i) => length * this.norms[row] * (1 - distances[i]));
     return asked > MOST_ASKED ? undefined : { rows, logits };
   }
@@ -203,9 +222,12 @@ export class IndexedRows {
     return count === 0 ? undefined : highest + Math.log(sum + (others * rest) / count);
   }
 
-  /** From a range's first row to behind its last. */
-  private boundsOf(i: number): [from: number, to: number] {
-    return [this.ranges[i].from, this.ranges[i + 1]?.from ?? this.live.bias.length];
+  /** Gives a row that came later to the part whose rows are about as long. */
+  private assign(row: number): void {
+    const away = this.means.map((mean) => Math.abs(this.norms[row] - mean));
+    const part = away.indexOf(Math.min(...away));
+    this.partOf[row] = part;
+    this.parts[part].rows.push(row);
   }
 
   /** Lengths of rows, at first of all, then of those that may be others than before. */
@@ -218,10 +240,14 @@ export class IndexedRows {
       this.norms = norms;
     }
     const measure = (row: number): void => {
-      const values = this.valuesOf(row);
-      this.norms[row] = Math.sqrt(dot(values, 0, values));
+      this.norms[row] = lengthOf(this.valuesOf(row));
     };
-    if (isFirst) for (let row = 0; row < n; row++) measure(row);
+    if (isFirst) {
+      for (let row = 0; row < n; row++) measure(row);
+      this.means = this.parts.map(
+        ({ rows }) => rows.reduce((sum, row) => sum + this.norms[row], 0) / Math.max(1, rows.length),
+      );
+    }
     for (const row of differing) if (row < n) measure(row);
   }
 
@@ -230,7 +256,7 @@ export class IndexedRows {
   }
 
   private graphOf(row: number): RowGraph {
-    return this.ranges.findLast(({ from }) => from <= row)!.graph;
+    return this.parts[this.partOf[row]].graph;
   }
 
   /** Gives a live row its values in the graph, unless it has them. */
@@ -273,17 +299,15 @@ export class IndexedRows {
 const isPermitted = (bias: Float32Array, allowed: Uint8Array | undefined, row: number): boolean =>
   bias[row] === 0 && (!allowed || allowed[row] === 1);
 
-function countOf(bias: Float32Array, allowed: Uint8Array | undefined, from: number, to: number): number {
+/** Rows that a shorter version has not are not live. */
+const countOf = (bias: Float32Array, allowed: Uint8Array | undefined, rows: readonly number[]): number => {
   let count = 0;
-  for (let row = from; row < to; row++) if (isPermitted(bias, allowed, row)) count++;
+  for (const row of rows) if (isPermitted(bias, allowed, row)) count++;
   return count;
-}
+};
 
-function rowsOf(bias: Float32Array, allowed: Uint8Array | undefined, from: number, to: number): number[] {
-  const rows = [];
-  for (let row = from; row < to; row++) if (isPermitted(bias, allowed, row)) rows.push(row);
-  return rows;
-}
+const rowsOf = (bias: Float32Array, allowed: Uint8Array | undefined, rows: readonly number[]): number[] =>
+  rows.filter((row) => isPermitted(bias, allowed, row));
 
 /** The rows of the k largest logits, best first; of equal ones the lower number first, as TopK has it. */
 function best({ rows, logits }: Found, k: number): number[] {
@@ -293,21 +317,6 @@ function best({ rows, logits }: Found, k: number): number[] {
     .sort((a, b) => logits[b] - logits[a] || rows[a] - rows[b])
     .slice(0, k)
     .map((i) => rows[i]);
-}
-
-/** Σ table[at + i] · state[i], in double precision; four sums, so that they do not wait for each other. */
-function dot(table: Float32Array, at: number, state: Float32Array): number {
-  const n = state.length;
-  let [a, b, c, d] = [0, 0, 0, 0];
-  let i = 0;
-  for (; i + 4 <= n; i += 4) {
-    a += table[at + i] * state[i];
-    b += table[at + i + 1] * state[i + 1];
-    c += table[at + i + 2] * state[i + 2];
-    d += table[at + i + 3] * state[i + 3];
-  }
-  for (; i < n; i++) a += table[at + i] * state[i];
-  return a + b + (c + d);
 }
 
 const isEqual = (a: Float32Array, b: Float32Array): boolean => a.every((value, i) => Object.is(value, b[i]));

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { startThread } from '../thread.ts';
 import type { BuildSetup, FromBuilder } from './build-worker.ts';
-import { shardsOf, type RowShard } from './shards.ts';
+import { shardsOf, sizeOf, type RowShard } from './shards.ts';
 
 export interface PrepareOptions {
   readonly modelDir: string;
@@ -10,7 +10,7 @@ export interface PrepareOptions {
   readonly rows: number;
   /** Where the graphs are kept; made where there is none. */
   readonly dir: string;
-  /** Graphs in place of one. @default one for each 250,000 rows */
+  /** Graphs. @default four, or one for each 250,000 rows where these are more */
   readonly shards?: number;
   /** Threads that build at the same time. @default the machine's cores */
   readonly threads?: number;
@@ -92,18 +92,18 @@ class Progress {
   update(shard: RowShard, rows: number): void {
     this.rows.set(shard, rows);
     let [done, total, work, allWork] = [0, 0, 0, 0];
-    for (const [{ from, to }, n] of this.rows) {
+    for (const [shard, n] of this.rows) {
       done += n;
-      total += to - from;
+      total += sizeOf(shard);
       work += workOf(n);
-      allWork += workOf(to - from);
+      allWork += workOf(sizeOf(shard));
     }
     const seconds = (performance.now() - this.sinceMs) / 1000;
     this.tell?.({ done, total, secondsLeft: (seconds * (allWork - work)) / work });
   }
 
   end(shard: RowShard): void {
-    if (this.building.has(shard)) this.rows.set(shard, shard.to - shard.from);
+    if (this.building.has(shard)) this.rows.set(shard, sizeOf(shard));
     else this.rows.delete(shard); // it was there
   }
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import hnswlib from 'hnswlib-node';
-import { GRAPH, RowGraphError, type RowShard } from './shards.ts';
+import { GRAPH, RowGraphError, sizeOf, type RowPart, type RowShard } from './shards.ts';
 
 /** A graph that grows has room for so many times its rows. */
 const ROOM = 1.1;
@@ -27,7 +27,8 @@ const [LEAST_FREE, FREE_SHARE] = [1000, 0.05];
  */
 export class RowGraph {
   private readonly graph: hnswlib.HierarchicalNSW;
-  private readonly built: Omit<RowShard, 'file'>;
+  /** Rows of the folder; none of them stands for a row that came later. */
+  private readonly base: number;
   private readonly hidden = new Set<number>();
   /** Nodes of rows that are not those they were built with. */
   private readonly nodes = new Map<number, number>();
@@ -35,22 +36,23 @@ export class RowGraph {
   private readonly rows: number[] = [];
   private readonly free: number[] = [];
 
-  private constructor(graph: hnswlib.HierarchicalNSW, built: RowGraph['built']) {
+  private constructor(graph: hnswlib.HierarchicalNSW, base: number) {
     this.graph = graph;
-    this.built = built;
+    this.base = base;
   }
 
-  /** An empty graph for the rows of a shard, `width` numbers each. */
-  static make({ from, to }: RowGraph['built'], width: number): RowGraph {
+  /** An empty graph for the rows of a part, `width` numbers each. */
+  static make(part: RowPart, width: number): RowGraph {
     const graph = new hnswlib.HierarchicalNSW(GRAPH.space, width);
-    const capacity = Math.ceil(Math.max(1, to - from) * ROOM);
+    const capacity = Math.ceil(Math.max(1, sizeOf(part)) * ROOM);
     graph.initIndex(capacity, GRAPH.links, GRAPH.buildWidth, GRAPH.seed);
-    return new RowGraph(graph, { from, to });
+    return new RowGraph(graph, part.rows);
   }
 
   /** The graph of a shard that was found to be whole. @throws RowGraphError */
-  static load({ file, from, to }: RowShard, width: number): RowGraph {
-    const rows = to - from;
+  static load(shard: RowShard, width: number): RowGraph {
+    const { file } = shard;
+    const rows = sizeOf(shard);
     const advice = 'remove it, and start again to have it built anew';
     const expected = `a graph of ${rows} docid rows`;
     const graph = new hnswlib.HierarchicalNSW(GRAPH.space, width);
@@ -62,7 +64,7 @@ export class RowGraph {
     }
     const count = graph.getCurrentCount();
     if (count !== rows) throw new RowGraphError(file, expected, `one of ${count}`, advice);
-    return new RowGraph(graph, { from, to });
+    return new RowGraph(graph, shard.rows);
   }
 
   /** Does not say where the disk is full: the file is then too short. */
@@ -72,6 +74,11 @@ export class RowGraph {
 
   get size(): number {
     return this.graph.getCurrentCount();
+  }
+
+  /** The rows that it was built of, while no others were put into it. */
+  get members(): readonly number[] {
+    return this.graph.getIdsList();
   }
 
   /** A row of those that the graph is built of. */
@@ -138,6 +145,6 @@ export class RowGraph {
       this.nodes.delete(row);
       this.hideNode(node);
       this.free.push(node);
-    } else if (row >= this.built.from && row < this.built.to) this.hideNode(row);
+    } else if (row < this.base) this.hideNode(row);
   }
 }

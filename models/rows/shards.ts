@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ModelFolder } from '../folder.ts';
 import { unembedName } from '../t5.ts';
 import { writeAtomically } from '../weights.ts';
+import { lengthOf } from './dot.ts';
 
 /**
  * Parameters of HNSW (Malkov and Yashunin 2018): what is near, links of a node, how widely building looks around, and the seed
@@ -22,25 +23,59 @@ export class RowGraphError extends Error {
   }
 }
 
-/** A range of a folder's docid rows, and the file with their graph. */
-export interface RowShard {
-  readonly from: number;
-  readonly to: number;
+/** Docid rows of like length. */
+export interface RowPart {
+  /** Docid rows of the folder. */
+  readonly rows: number;
+  /** Which part, in the order of lengths, from 0, of how many. */
+  readonly part: number;
+  readonly parts: number;
+}
+
+/** A part and the file with its graph. */
+export interface RowShard extends RowPart {
   readonly file: string;
 }
 
-/** Rows that share a graph: each is built by a thread of its own, and every search looks into each. */
+/** Rows that share a graph, at most: each is built by a thread of its own, and every search looks into each. */
 const SHARD_ROWS = 250_000;
 
-/** Rows [0, N) in ranges of like length, and where in `dir` their graphs are. */
-export function shardsOf(dir: string, rows: number, shards = Math.max(1, Math.ceil(rows / SHARD_ROWS))): RowShard[] {
-  return Array.from({ length: shards }, (_, i) => {
-    const [from, to] = [i, i + 1].map((n) => Math.floor((n * rows) / shards));
-    return { from, to, file: join(dir, `rows-${from}-${to}.hnsw`) };
-  });
+/** Fewest parts. Graphs go by cosine: the more alike the lengths in each, the fewer of the largest products they miss. */
+const LEAST_PARTS = 4;
+
+/** Parts of N rows, and where in `dir` their graphs are. */
+export function shardsOf(
+  dir: string,
+  rows: number,
+  parts = Math.max(LEAST_PARTS, Math.ceil(rows / SHARD_ROWS)),
+): RowShard[] {
+  return Array.from({ length: parts }, (_, part) => ({
+    ...{ rows, part, parts },
+    file: join(dir, `rows-${part + 1}-of-${parts}.hnsw`),
+  }));
 }
 
-const FORMAT = 'palimpsest-row-graph-1';
+/** Where a part begins and ends in the order of lengths. */
+const boundsOf = ({ rows, part, parts }: RowPart): number[] =>
+  [part, part + 1].map((n) => Math.floor((n * rows) / parts));
+
+/** Rows of a part. */
+export function sizeOf(part: RowPart): number {
+  const [first, end] = boundsOf(part);
+  return end - first;
+}
+
+/**
+ * Rows of a part, ascending; of equally long ones the lower numbers are in the lower part.
+ *
+ * @param lengths  [N] Euclidean
+ */
+export function membersOf(lengths: Float32Array, part: RowPart): Uint32Array {
+  const order = Uint32Array.from(lengths.keys()).sort((a, b) => lengths[a] - lengths[b] || a - b);
+  return order.slice(...boundsOf(part)).sort();
+}
+
+const FORMAT = 'palimpsest-row-graph-2';
 
 /** Written beside a graph when it is whole. */
 interface Seal {
@@ -56,26 +91,38 @@ const sealOf = ({ file }: RowShard): string => `${file}.json`;
 /** Bytes that are in memory while a table or a file is read. */
 const PIECE = 32 << 20;
 
-/** Calls `use` with rows [from, to) of the folder, some at a time: float32 [n, D]. */
-export function eachPiece(
+/** Calls `use` with each of some docid rows of a folder, float32 [D], ascending. */
+export function eachRow(
   folder: ModelFolder,
-  { from, to }: RowShard,
-  use: (rows: Float32Array, first: number) => void,
+  wanted: ArrayLike<number>,
+  use: (values: Float32Array, row: number) => void,
 ): void {
   const { d_model: width } = folder.config;
   const { firstDocidToken } = folder.genir!;
   const step = Math.max(1, Math.floor(PIECE / (4 * width)));
-  for (let first = from; first < to; first += step) {
-    const end = Math.min(to, first + step);
-    use(folder.rows(unembedName(folder.config), firstDocidToken + first, firstDocidToken + end), first);
+  for (let i = 0; i < wanted.length;) {
+    const first = wanted[i];
+    const end = Math.min(first + step, wanted[wanted.length - 1] + 1);
+    const piece = folder.rows(unembedName(folder.config), firstDocidToken + first, firstDocidToken + end);
+    for (; i < wanted.length && wanted[i] < end; i++) {
+      const at = (wanted[i] - first) * width;
+      use(piece.subarray(at, at + width), wanted[i]);
+    }
   }
 }
 
+/** Rows of a shard. */
+export function readMembers(folder: ModelFolder, shard: RowShard): Uint32Array {
+  const lengths = new Float32Array(shard.rows);
+  eachRow(folder, Uint32Array.from(lengths.keys()), (values, row) => (lengths[row] = lengthOf(values)));
+  return membersOf(lengths, shard);
+}
+
 /** Hash of a shard's rows, their numbers, and the parameters of the graph. */
-export function keyOf(folder: ModelFolder, shard: RowShard): string {
-  const { from, to } = shard;
-  const hash = createHash('sha256').update(JSON.stringify([FORMAT, GRAPH, folder.config.d_model, from, to]));
-  eachPiece(folder, shard, (rows) => hash.update(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength)));
+export function keyOf(folder: ModelFolder, members: Uint32Array): string {
+  const hash = createHash('sha256').update(JSON.stringify([FORMAT, GRAPH, folder.config.d_model]));
+  hash.update(members);
+  eachRow(folder, members, (row) => hash.update(new Uint8Array(row.buffer, row.byteOffset, row.byteLength)));
   return hash.digest('hex');
 }
 
@@ -94,10 +141,10 @@ export function problemOf(shard: RowShard, key: string): string | undefined {
 
 /** Says that the graph is whole. @throws RowGraphError  where the disk has no room for it */
 export function seal(shard: RowShard, key: string, width: number): void {
-  const { file, from, to } = shard;
+  const { file } = shard;
   const { size } = statSync(file);
   // Links of the ground layer and their number, values, label; the layers above are a few percent more.
-  const least = (to - from) * (4 * (2 * GRAPH.links + 1) + 4 * width + 8);
+  const least = sizeOf(shard) * (4 * (2 * GRAPH.links + 1) + 4 * width + 8);
   if (size < least)
     throw new RowGraphError(file, `more than ${least} bytes`, `${size}`, 'is the disk full? Make room and start again');
   const content: Seal = { format: FORMAT, key, bytes: size, sha256: hashOf(file) };

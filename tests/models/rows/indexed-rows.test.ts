@@ -7,7 +7,7 @@ import type { Retrieved, RowChange } from '../../../models/decode.ts';
 import { FORBIDDEN, type RowQuery } from '../../../models/rows/exact-rows.ts';
 import { IndexedRows } from '../../../models/rows/indexed-rows.ts';
 import { RowGraph } from '../../../models/rows/row-graph.ts';
-import { shardsOf } from '../../../models/rows/shards.ts';
+import { membersOf, shardsOf, sizeOf } from '../../../models/rows/shards.ts';
 import { tensor } from '../../../models/session.ts';
 import { tempFolder } from '../../support/corpus-temp.ts';
 import { drawTable, type DrawnRows } from '../../support/drawn-rows.ts';
@@ -21,14 +21,16 @@ const opened: IndexedRows[] = [];
 after(() => Promise.all(opened.map((index) => index.close())));
 
 /** An index of `table` in so many graphs. */
-async function open(table: Float32Array, shards: number, name: string): Promise<IndexedRows> {
-  const ranges = shardsOf(dir, table.length / D, shards).map((shard) => ({ ...shard, file: `${shard.file}-${name}` }));
-  for (const { from, to, file } of ranges) {
-    const graph = RowGraph.make({ from, to }, D);
-    for (let row = from; row < to; row++) graph.build(row, table.subarray(row * D, (row + 1) * D));
-    graph.save(file);
+async function open(table: Float32Array, parts: number, name: string): Promise<IndexedRows> {
+  const rowOf = (row: number): Float32Array => table.subarray(row * D, (row + 1) * D);
+  const lengths = Float32Array.from({ length: table.length / D }, (_, row) => Math.hypot(...rowOf(row)));
+  const shards = shardsOf(dir, lengths.length, parts).map((shard) => ({ ...shard, file: `${shard.file}-${name}` }));
+  for (const shard of shards) {
+    const graph = RowGraph.make(shard, D);
+    for (const row of membersOf(lengths, shard)) graph.build(row, rowOf(row));
+    graph.save(shard.file);
   }
-  const index = await IndexedRows.open(ranges, D);
+  const index = await IndexedRows.open(shards, D);
   opened.push(index);
   return index;
 }
@@ -226,9 +228,36 @@ describe('docid rows in graphs', () => {
       name: 'RowGraphError',
       message: /none: expected a graph of 100 docid rows, got no such file; remove it, and start again/,
     });
-    const graph = RowGraph.make({ from: 0, to: 3 }, D);
+    const graph = RowGraph.make({ rows: 3, part: 0, parts: 1 }, D);
     graph.build(0, new Float32Array(D).fill(1));
     graph.save(shard.file);
     await assert.rejects(IndexedRows.open([shard], D), /expected a graph of 100 docid rows, got one of 1/);
+  });
+
+  it('refuse files that do not hold each row once', async () => {
+    const shards = shardsOf(dir, 4, 2).map((shard) => ({ ...shard, file: `${shard.file}-twice` }));
+    for (const shard of shards) {
+      const graph = RowGraph.make(shard, D);
+      for (const row of [1, 2]) graph.build(row, new Float32Array(D).fill(row));
+      graph.save(shard.file);
+    }
+    await assert.rejects(IndexedRows.open(shards, D), {
+      name: 'RowGraphError',
+      message: /2-of-2.*: expected docid rows below 4, each in one graph, got row 1 again; remove it, and start again/,
+    });
+  });
+});
+
+describe('parts of docid rows', () => {
+  it('are by length, of like size; of equally long rows the lower ones come first', () => {
+    const lengths = Float32Array.of(3, 1, 2, 2, 5, 2, 0);
+    const parts = shardsOf(dir, 7, 3);
+    assert.deepEqual(
+      parts.map((part) => [...membersOf(lengths, part)]),
+      [[1, 6], [2, 3], [0, 4, 5]], // prettier-ignore
+    );
+    assert.deepEqual(parts.map(sizeOf), [2, 2, 3]);
+    assert.equal(shardsOf(dir, 100).length, 4);
+    assert.equal(shardsOf(dir, 1_100_000).length, 5);
   });
 });
