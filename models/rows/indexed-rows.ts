@@ -7,8 +7,11 @@ import { dot, lengthOf } from './dot.ts';
 import { RowGraph } from './row-graph.ts';
 import { RowGraphError, type RowShard } from './shards.ts';
 
-/** Rows that a search keeps in view in each graph beside those that are asked for: DESIGN.md has what fewer and more miss. */
-const WIDTH = 64;
+/**
+ * Rows that a search keeps in view in a graph of n rows, beside those that are asked for: DESIGN.md has what fewer and more
+ * miss of 100,000 and of 1,000,000 rows.
+ */
+const widthOf = (n: number): number => Math.round(64 * Math.max(1, n / 25_000) ** 0.6);
 /** A part with as many rows that may come out is followed; of fewer in it, those are looked at, which takes as long. */
 const FEW = 256;
 
@@ -173,7 +176,7 @@ export class IndexedRows {
       const isFew = count <= Math.sqrt(FEW * rows.length);
       const part = isFew
         ? this.lookAt(rowsOf(bias, allowed, rows), state)
-        : this.follow(graph, plain, length, k, allowed);
+        : this.follow(graph, widthOf(rows.length) + k, plain, length, allowed);
       if (!part || part.rows.length < Math.min(k, count)) return undefined;
       found.push(part);
     }
@@ -187,11 +190,17 @@ export class IndexedRows {
   }
 
   /** Candidates of a graph; undefined where it does not lead to rows that may come out. */
-  private follow(graph: RowGraph, state: number[], length: number, k: number, allowed?: Uint8Array): Found | undefined {
+  private follow(
+    graph: RowGraph,
+    reach: number,
+    state: number[],
+    length: number,
+    allowed?: Uint8Array,
+  ): Found | undefined {
     let asked = 0;
     // Past the limit every row is let through, which ends the search.
     const permits = allowed && ((row: number) => ++asked > MOST_ASKED || allowed[row] === 1);
-    const { rows, distances } = graph.nearest(state, WIDTH + k, permits);
+    const { rows, distances } = graph.nearest(state, reach, permits);
     const logits = rows.map((row, i) => length * this.norms[row] * (1 - distances[i]));
     return asked > MOST_ASKED ? undefined : { rows, logits };
   }
