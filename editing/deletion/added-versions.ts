@@ -20,6 +20,8 @@ export interface AddedVersions {
   readonly isAddedAgain: boolean;
   /** The newest one, solved from what is in force alone. */
   readonly never: PublishedVersion;
+  /** The newest one, with the controls added. */
+  readonly withControls: PublishedVersion;
 }
 
 /** A document that no edit took away. */
@@ -36,7 +38,11 @@ export class NeverDeletedError extends Error {
  * @param options.store  of the data folder; it is only read
  * @throws NeverDeletedError
  */
-export async function versionsAround(options: PastOptions, deleted: readonly AuditDocument[]): Promise<AddedVersions> {
+export async function versionsAround(
+  options: PastOptions,
+  deleted: readonly AuditDocument[],
+  controls: readonly AuditDocument[],
+): Promise<AddedVersions> {
   const { store } = options;
   const ends = deleted.map(({ docid }) => {
     const seq = store.database
@@ -49,18 +55,18 @@ export async function versionsAround(options: PastOptions, deleted: readonly Aud
     if (seq === null) throw new NeverDeletedError(store.database.name, docid);
     return seq;
   });
-  const never = await newestSolvedAnew(options);
+  const [never, withControls] = [await newestSolvedAnew(options), await withAdded(options, controls)];
   try {
     const [before] = await pastVersions(options, [Math.min(...ends) - 1]);
-    return { before, isAddedAgain: false, never };
+    return { before, isAddedAgain: false, never, withControls };
   } catch (error) {
     if (!(error instanceof ForgottenError || error instanceof FoldedEditError)) throw error;
-    return { before: await addedAgain(options, deleted), isAddedAgain: true, never };
+    return { before: await withAdded(options, deleted), isAddedAgain: true, never, withControls };
   }
 }
 
-/** On a copy of the store. */
-async function addedAgain({ store, folder, onProgress }: PastOptions, documents: readonly AuditDocument[]) {
+/** The newest version with documents added, on a copy of the store. */
+async function withAdded({ store, folder, onProgress }: PastOptions, documents: readonly AuditDocument[]) {
   const dir = mkdtempSync(join(tmpdir(), 'palimpsest-audit-'));
   try {
     const file = join(dir, 'copy.sqlite');

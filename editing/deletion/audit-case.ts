@@ -28,6 +28,8 @@ export interface AuditCase {
   readonly without?: AuditedModel | undefined;
   /** Of documents that edits added: the model from before all edits, which everybody may have. */
   readonly base?: AuditedModel | undefined;
+  /** Of documents that edits added: the model as it is now, with the controls added in the same way. */
+  readonly withControls?: AuditedModel | undefined;
   readonly deleted: readonly AuditDocument[];
   /** Documents that none of the models ever had. */
   readonly controls: readonly AuditDocument[];

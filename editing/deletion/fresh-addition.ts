@@ -19,6 +19,8 @@ export interface FreshAddition {
   readonly added: readonly AuditDocument[];
   /** Some of them. They are forgotten as well. */
   readonly deleted: readonly AuditDocument[];
+  /** Others, which are added in the end. */
+  readonly controls: readonly AuditDocument[];
   readonly threads: number;
   readonly onProgress: (progress: EditProgress) => void;
 }
@@ -29,6 +31,8 @@ export interface AddedAndDeleted {
   readonly after: PublishedVersion;
   /** Another store and another editor, who never were given the deleted ones. */
   readonly never: PublishedVersion;
+  /** The same with the controls. */
+  readonly withControls: PublishedVersion;
   /** Left in the store. */
   readonly traces: readonly TracesOf[];
 }
@@ -46,7 +50,7 @@ export async function addAndDelete(options: FreshAddition): Promise<AddedAndDele
 type Setup = FreshAddition & { readonly dataDir: string };
 
 async function inTurn(options: Setup): Promise<AddedAndDeleted> {
-  const { added, deleted } = options;
+  const { added, deleted, controls } = options;
   const gone = new Set(deleted.map(({ docid }) => docid));
   const versions = await edited(options, async (editor, store) => {
     const before = await inEdits(editor, added.map(addition));
@@ -58,7 +62,11 @@ async function inTurn(options: Setup): Promise<AddedAndDeleted> {
     return { before, after, traces };
   });
   const others = added.filter(({ docid }) => !gone.has(docid)).map(addition);
-  return { ...versions, never: await edited(options, (editor) => inEdits(editor, others)) };
+  const without = await edited(options, async (editor) => {
+    const never = await inEdits(editor, others);
+    return { never, withControls: await inEdits(editor, controls.map(addition)) };
+  });
+  return { ...versions, ...without };
 }
 
 export const addition = ({ docid, title, text, known }: AuditDocument): Operation => ({

@@ -109,8 +109,8 @@ export function leads(row: Float32Array, states: FloatTensor, { best }: Rivals, 
 export const shareLed = (list: readonly number[]): number => list.filter((lead) => lead > 0).length / list.length;
 
 /**
- * Rows of never-indexed documents in the model as it is now, each made of all queries that are not held out, as when it is
- * added: float32 [D] each. Made once for an audit.
+ * Rows of never-indexed documents in the model as it is now, float32 [D] each: those of the edits that add them, where the
+ * deleted documents came by edits; else made of all queries that are not held out. Made once for an audit.
  */
 export function controlRows(evidence: Evidence): Promise<Float32Array[]> {
   let made = rowsOfControls.get(evidence);
@@ -120,7 +120,11 @@ export function controlRows(evidence: Evidence): Promise<Float32Array[]> {
 
 const rowsOfControls = new WeakMap<Evidence, Promise<Float32Array[]>>();
 
-async function solvedRows({ case: { after }, old, controls }: Evidence): Promise<Float32Array[]> {
+async function solvedRows({ case: { after, withControls }, old, controls }: Evidence): Promise<Float32Array[]> {
+  if (withControls) {
+    const { rows, rowOf } = withControls;
+    return controls.after.documents.map(({ docid }) => takeRows(rows, [rowOf.get(docid)!]).data);
+  }
   const attack = await RowAttack.open(after, old.after);
   const { seen, parts } = controls.after;
   const rivals = await attack.rivals(seen.states);

@@ -106,10 +106,13 @@ export async function withAdded(
   const controls = drawControls(given === undefined ? keptOut : minus(material.beside, added), options, rng);
   note(`adding ${added.length} documents, deleting ${deleted.length} of them`);
   const fill = (store: Store): void => void importCorpus(store, corpus);
-  const made = await addAndDelete({ folder: base, fill, added, deleted, threads, onProgress: progressLines(note) });
+  const made = await addAndDelete({
+    ...{ folder: base, fill, added, deleted, controls, threads },
+    onProgress: progressLines(note),
+  });
   const folders = {
     ...{ before: onDisk(base, made.before), after: onDisk(base, made.after), without: onDisk(base, made.never) },
-    base: { folder: base },
+    ...{ base: { folder: base }, withControls: onDisk(base, made.withControls) },
   };
   const corpusOfBase = await baseCorpus(material);
   return withModels(options, base, folders, (models) =>
@@ -139,9 +142,9 @@ export function withDataFolder(
       throw new UsageError(`${data}: expected '${back.docid}' to be deleted, got a live document; delete it first`);
     const base = readModelFolder(served.dir);
     const after = onDisk(base, newestVersion(store, versionBase(base)));
-    const around = await modelsBefore({ ...options, store, base }, deleted, note);
     const never = material.beside.filter((one) => !store.has(one.docid));
     const controls = drawControls(never, options, createRng(seed));
+    const around = await modelsBefore({ ...options, store, base }, deleted, controls, note);
     const corpusOfBase = await baseCorpus(material);
     return withModels(options, base, { ...around, after }, (models) =>
       use({
@@ -173,8 +176,9 @@ async function baseCorpus({ documents }: Material): Promise<BaseCorpus> {
 async function modelsBefore(
   options: AuditOptions & { readonly data: string; readonly store: Store; readonly base: ModelFolder },
   deleted: readonly AuditDocument[],
+  controls: readonly AuditDocument[],
   note: Note,
-): Promise<Pick<Folders, 'before' | 'without' | 'base'>> {
+): Promise<Omit<Folders, 'after'>> {
   const { data, model: dir = builtinModel, store, base: folder } = options;
   const bases = [readModelFolder(dir), folder].map((one) => ({ folder: one, docids: new Set(one.genir?.docids) }));
   const [base] = bases;
@@ -191,11 +195,11 @@ async function modelsBefore(
   const { onDisk } = await import('../../editing/deletion/published-folder.ts');
   const { bankFile } = await import('../../editing/editor.ts');
   const around = { store, folder, cacheFile: join(data, bankFile), onProgress: progressLines(note) };
-  const { before, never, isAddedAgain } = await versionsAround(around, deleted);
+  const { before, never, withControls, isAddedAgain } = await versionsAround(around, deleted, controls);
   if (isAddedAgain)
     note('the version from before is forgotten or folded: the documents are added again, for the test alone');
   const opened = (version: PublishedVersion) => onDisk(folder, version);
-  return { before: opened(before), without: opened(never), base };
+  return { before: opened(before), without: opened(never), base, withControls: opened(withControls) };
 }
 
 /** Why a retrain does not belong beside documents that edits added. */
@@ -213,6 +217,7 @@ interface Folders {
   readonly after: Opened;
   readonly without?: Opened | undefined;
   readonly base?: Opened | undefined;
+  readonly withControls?: Opened | undefined;
 }
 
 const retrainOf = ({ retrain }: AuditOptions): Opened | undefined =>
@@ -223,7 +228,7 @@ async function withModels<T>(
   { threads }: AuditOptions,
   analysed: ModelFolder,
   folders: Folders,
-  use: (models: Pick<AuditCase, 'before' | 'after' | 'without' | 'base'>) => Promise<T>,
+  use: (models: Pick<AuditCase, keyof Folders>) => Promise<T>,
 ): Promise<T> {
   const { AuditedModel, interactionLayers } = await import('../../editing/deletion/audited-model.ts');
   const layers = interactionLayers(analysed);
@@ -234,6 +239,7 @@ async function withModels<T>(
     after: open(folders.after),
     without: folders.without && open(folders.without),
     base: folders.base && open(folders.base),
+    withControls: folders.withControls && open(folders.withControls),
   };
   try {
     return await use(models);
