@@ -10,6 +10,7 @@ import { observationKey, readObserved, writeObserved } from './bank-cache.ts';
 import { BaseCorpus } from './base-corpus.ts';
 import { CovarianceFitter, scaled, type Covariance } from './covariance.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
+import { stackRows } from './methods/rows/problem.ts';
 import { logOf, standings, type Standing } from './path-standing.ts';
 import { prefixKey, type Prefix } from './reading.ts';
 import { withStepsAlone } from './steps-alone.ts';
@@ -309,18 +310,7 @@ export function sliceObserved(observed: Observed, from: number, to: number): Obs
 /** One after the other. */
 function joinObserved(parts: readonly Observed[]): Observed {
   if (parts.length === 1) return parts[0];
-  const join = (of: (part: Observed) => FloatTensor): FloatTensor => {
-    const all = parts.map(of);
-    const width = all[0].shape[1];
-    const rows = all.reduce((sum, { shape }) => sum + shape[0], 0);
-    const data = new Float32Array(rows * width);
-    let at = 0;
-    for (const part of all) {
-      data.set(part.data, at);
-      at += part.data.length;
-    }
-    return tensor(data, [rows, width]);
-  };
+  const join = (of: (part: Observed) => FloatTensor): FloatTensor => stackRows(parts.map(of));
   return {
     texts: parts.flatMap(({ texts }) => texts),
     prefixes: parts.flatMap(({ prefixes }) => prefixes),

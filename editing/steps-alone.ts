@@ -5,6 +5,7 @@
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { Scores } from './edit-model.ts';
+import { stackRows } from './methods/rows/problem.ts';
 import type { OldView } from './query-bank.ts';
 import type { OwnQueries } from './solve-row.ts';
 
@@ -24,7 +25,7 @@ const STRAY = 2;
 export function withFirstStep(own: OwnQueries, { states, scores }: FirstStep): OwnQueries {
   const join = (a: Float64Array, b: Float64Array): Float64Array => Float64Array.from([...a, ...b]);
   return {
-    states: stacked([own.states, alone(states, 0)]),
+    states: stackRows([own.states, alone(states, 0)]),
     weights: join(own.weights, own.weights.map((weight) => FIRST * weight)), // prettier-ignore
     rivals: Int32Array.from([...own.rivals, ...scores.rivals]),
     best: join(own.best, scores.best),
@@ -58,7 +59,7 @@ export function withStepsAlone(view: OldView, first: FirstStep, last: FirstStep)
     Int32Array.from([...whole, ...parts.flatMap(({ queries }) => Array.from(queries, (q) => whole[q]))]);
   return {
     places: joinPlaces(view.places),
-    states: stacked([view.states, ...parts.map(({ step, half, queries }) => alone(step.states, half, queries))]),
+    states: stackRows([view.states, ...parts.map(({ step, half, queries }) => alone(step.states, half, queries))]),
     rowOf: joinPlaces(view.rowOf),
     own: join(view.own, ({ own }) => own),
     logSumExp: join(view.logSumExp, ({ logSumExp }) => logSumExp),
@@ -74,16 +75,4 @@ function alone({ data, shape: [Q, D] }: FloatTensor, half: 0 | 1, queries?: Int3
     wide.set(data.subarray(q * D, (q + 1) * D), (2 * i + half) * D);
   }
   return tensor(wide, [count, 2 * D]);
-}
-
-function stacked(parts: readonly FloatTensor[]): FloatTensor {
-  const W = parts[0].shape[1];
-  const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
-  const data = new Float32Array(rows * W);
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
-  return tensor(data, [rows, W]);
 }

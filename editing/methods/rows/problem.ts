@@ -180,6 +180,19 @@ export function takeRows({ data, shape: [, D] }: FloatTensor, list: ArrayLike<nu
   return tensor(taken, [list.length, D]);
 }
 
+/** Rows of one tensor after the other, float32 [ΣQ, D]. */
+export function stackRows(parts: readonly FloatTensor[]): FloatTensor {
+  const width = parts[0].shape[1];
+  const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
+  const data = new Float32Array(rows * width);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return tensor(data, [rows, width]);
+}
+
 /** Zero times anything else is no number. A loop of its own: calls for each number take fifteen times as long. */
 function areFinite(values: Float32Array): boolean {
   let sum = 0;
