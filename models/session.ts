@@ -2,23 +2,17 @@ import * as ort from 'onnxruntime-node';
 import { encodeModel } from './onnx/protobuf.ts';
 import type { DType, Graph } from './onnx/graph.ts';
 
+export type TensorData = Float32Array | Float64Array | BigInt64Array | Int32Array;
+
 /** A dense tensor: `data` in row-major order of `shape`. */
-export interface Tensor<
-  D extends Float32Array | BigInt64Array | Int32Array = Float32Array | BigInt64Array | Int32Array,
-> {
+export interface Tensor<D extends TensorData = TensorData> {
   readonly data: D;
   readonly shape: readonly number[];
 }
 export type FloatTensor = Tensor<Float32Array>;
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-export const tensor = <D extends Float32Array | BigInt64Array | Int32Array>(
-  data: D,
-  shape: readonly number[],
-): Tensor<D> => ({
-  data,
-  shape,
-});
+export const tensor = <D extends TensorData>(data: D, shape: readonly number[]): Tensor<D> => ({ data, shape });
 
 /** int64 [n] from plain numbers. */
 export const int64 = (values: readonly number[], shape: readonly number[] = [values.length]): Tensor<BigInt64Array> =>
@@ -29,10 +23,11 @@ export interface SessionOptions {
   readonly threads?: number;
 }
 
-const DTYPES = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array } as const;
+const DTYPES = { float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array } as const;
 
 function toOrt({ data, shape }: Tensor): ort.Tensor {
   if (data instanceof Float32Array) return new ort.Tensor('float32', data, shape);
+  if (data instanceof Float64Array) return new ort.Tensor('float64', data, shape);
   if (data instanceof BigInt64Array) return new ort.Tensor('int64', data, shape);
   return new ort.Tensor('int32', data, shape);
 }
@@ -73,10 +68,10 @@ export class Session {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
-      // A spinning pool burns the core that the event loop or another worker needs; training has the cores to itself.
       extra: {
         session: {
-          'intra_op.allow_spinning': threads > 1 ? '1' : '0',
+          // Threads that spin after a run keep a core from the next session's: two threads were slower than one.
+          'intra_op.allow_spinning': '0',
           ...(folder !== undefined && {
             model_external_initializers_file_folder_path: folder,
             use_device_allocator_for_initializers: '1', // its arena grows in powers of two
