@@ -70,28 +70,30 @@ export class EditedModel {
   private readonly tried = new WeakMap<EditState, Computed>();
   private readonly nearDocuments = new WeakMap<DocumentEntry, readonly number[]>();
 
-  /** @param known  the state of these entries, as an earlier model found it: nothing is solved again */
-  constructor(
-    model: EditModel,
-    bank: QueryBank,
-    settings: EditSettings,
-    entries: Iterable<Entry> = [],
-    known?: EditState,
-  ) {
+  private constructor(model: EditModel, bank: QueryBank, settings: EditSettings) {
     this.model = model;
     this.bank = bank;
     this.settings = settings;
     this.weights = new WeightEdits(model, bank, settings.weights);
     const base: EditState = { rows: new Map(), prefixes: new Map(), dead: new Set(), deltas: [], drift: 0 };
     this.current = { entries: new Map(), links: new Map(), state: base };
+  }
+
+  /** @param known  the state of these entries, as an earlier model found it: nothing is solved again */
+  static async open(
+    model: EditModel,
+    bank: QueryBank,
+    settings: EditSettings,
+    entries: Iterable<Entry> = [],
+    known?: EditState,
+  ): Promise<EditedModel> {
+    const edited = new EditedModel(model, bank, settings);
     const add = [...entries];
-    if (!add.length) return;
-    if (known) {
-      this.current = { entries: new Map(add.map((entry) => [entry.id, entry])), links: new Map(), state: known };
-      return;
-    }
-    const changed = this.changed({ add });
-    this.current = { ...changed, state: this.solve(changed) };
+    if (!add.length) return edited;
+    if (known)
+      edited.current = { entries: new Map(add.map((entry) => [entry.id, entry])), links: new Map(), state: known };
+    else edited.apply({ add }, await edited.trial({ add }));
+    return edited;
   }
 
   get state(): EditState {
@@ -110,7 +112,7 @@ export class EditedModel {
   async trial(change: EditChange): Promise<EditState> {
     const changed = this.changed(change);
     await this.bank.prepare(this.model, this.prefixes(changed));
-    const state = this.solve(changed);
+    const state = await this.solve(changed);
     this.tried.set(state, changed);
     return state;
   }
@@ -179,7 +181,7 @@ export class EditedModel {
     return found;
   }
 
-  private solve(changed: Changed): EditState {
+  private async solve(changed: Changed): Promise<EditState> {
     const { entries } = changed;
     const dead = deadRows(entries.values());
     const isDeadAsBefore = sameRows(dead, this.current.state.dead);
@@ -196,7 +198,7 @@ export class EditedModel {
           : this.finalRow(entry, changed, dead),
       );
     }
-    const deltas = this.weights.deltas(pairsByLayer(entries));
+    const deltas = await this.weights.deltas(pairsByLayer(entries));
     return { rows, prefixes, dead, deltas, drift: this.drift(deltas) };
   }
 

@@ -7,7 +7,7 @@ import type { ModelFolder } from '../models/folder.ts';
 import { ForgottenError, liveAt } from './document-history.ts';
 import { EditLog, type ActiveEntry } from './edit-log.ts';
 import { EditModel } from './edit-model.ts';
-import { EditedModel, prefixesOf, type EditState } from './edited-model.ts';
+import { EditedModel, type EditState } from './edited-model.ts';
 import { versionBase } from './edited-version.ts';
 import { decodeEntry } from './entry-codec.ts';
 import { bankQueries, baseDocuments, readBase } from './log-base.ts';
@@ -109,8 +109,8 @@ class Solver {
       return decodeEntry(payload);
     });
     const { model, bank } = (this.opened ??= await this.open());
-    await bank.prepare(model, prefixesOf(entries));
-    return new EditedModel(model, bank, readBase(this.options.store)!.settings, entries).state;
+    const edited = await EditedModel.open(model, bank, readBase(this.options.store)!.settings, entries);
+    return edited.state;
   }
 
   async close(): Promise<void> {

@@ -2,31 +2,36 @@
 import type { WeightDelta } from '../models/decode.ts';
 import { outputWeight } from './edit-graphs.ts';
 import type { EditModel } from './edit-model.ts';
+import { solveGraph, solveIn } from './linear-algebra/solve-graph.ts';
 import { Ledger } from './methods/ledger.ts';
 import { mergeKeys } from './methods/merge-keys.ts';
 import type { EditedLayer, EditPairs, Editor, PriorOptions } from './methods/method.ts';
 import { editMethods, type EditMethodName, type EditOptions } from './methods/table.ts';
 import type { WeightSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
+import type { EditLab } from './reading.ts';
+import { giveWay } from './right-of-way.ts';
 
 /** Pairs in force under the id of their entry, in the order of ids. */
 export type LayerPairs = ReadonlyMap<string, EditPairs>;
 
 /** ΔW of one layer, float32 [F, D]; undefined without pairs. */
 interface LayerEdits {
-  delta(pairs: LayerPairs): Float32Array | undefined;
+  delta(pairs: LayerPairs): Promise<Float32Array | undefined> | Float32Array | undefined;
 }
 
 /** The ledger, moved from one set to another by what is different. */
 class LedgerEdits implements LayerEdits {
+  private readonly lab: EditLab;
   private readonly ledger: Ledger;
   private readonly ids = new Set<string>();
 
-  constructor(layer: EditedLayer, options: PriorOptions) {
+  constructor(lab: EditLab, layer: EditedLayer, options: PriorOptions) {
+    this.lab = lab;
     this.ledger = new Ledger(layer, options);
   }
 
-  delta(pairs: LayerPairs): Float32Array | undefined {
+  async delta(pairs: LayerPairs): Promise<Float32Array | undefined> {
     for (const id of this.ids)
       if (!pairs.has(id)) {
         this.ledger.remove(id);
@@ -37,7 +42,12 @@ class LedgerEdits implements LayerEdits {
         this.ledger.add(id, one);
         this.ids.add(id);
       }
-    return this.ids.size ? this.ledger.delta() : undefined;
+    if (!this.ids.size) return undefined;
+    const { factor, right } = this.ledger.equations();
+    const D = right.length / factor.size;
+    const session = await this.lab.session(`solve ${factor.size} ${D}`, () => solveGraph(factor.size, D));
+    giveWay();
+    return solveIn(session, factor, right, D);
   }
 }
 
@@ -74,13 +84,14 @@ function scaled<M extends EditMethodName>(options: EditOptions[M], documents: nu
 }
 
 function layerEdits<M extends EditMethodName>(
+  lab: EditLab,
   method: M,
   options: EditOptions[M],
   layer: EditedLayer,
   documents: number,
 ): LayerEdits {
   const inUse = scaled<M>(options, documents);
-  if (method === 'ledger') return new LedgerEdits(layer, inUse as PriorOptions);
+  if (method === 'ledger') return new LedgerEdits(lab, layer, inUse as PriorOptions);
   const oneKey = (pairs: EditPairs): EditPairs => mergeKeys(layer, pairs, -1);
   return new SequentialEdits(editMethods[method].prepare(layer, inUse), method === 'rome' ? oneKey : (pairs) => pairs);
 }
@@ -98,7 +109,7 @@ export class WeightEdits {
   }
 
   /** @param pairs  of each edited layer, by entry id */
-  deltas(pairs: ReadonlyMap<number, LayerPairs>): WeightDelta[] {
+  async deltas(pairs: ReadonlyMap<number, LayerPairs>): Promise<WeightDelta[]> {
     if (!this.settings) return [];
     const deltas: WeightDelta[] = [];
     for (const layer of this.model.layers) {
@@ -107,10 +118,11 @@ export class WeightEdits {
       if (!edits && !inForce.size) continue;
       if (!edits) {
         const edited = { covariance: this.bank.covariance(layer), d_model: this.model.lab.config.d_model };
-        edits = layerEdits(this.settings.method, this.settings.options, edited, this.model.documents);
+        const { lab, documents } = this.model;
+        edits = layerEdits(lab, this.settings.method, this.settings.options, edited, documents);
         this.layers.set(layer, edits);
       }
-      const delta = edits.delta(inForce);
+      const delta = await edits.delta(inForce);
       if (delta) deltas.push({ weight: outputWeight(layer), delta });
     }
     return deltas;

@@ -9,7 +9,7 @@ import { ForgottenError } from './document-history.ts';
 import type { ActiveEntry, EditLog } from './edit-log.ts';
 import type { EditModel } from './edit-model.ts';
 import type { EditPlan, PlannedDocument } from './edit-plan.ts';
-import { EditedModel, prefixesOf, type EditChange, type EditState } from './edited-model.ts';
+import { EditedModel, type EditChange, type EditState } from './edited-model.ts';
 import { makeDocumentEntry, type DocumentEntry, type Entry } from './entry.ts';
 import { accept, defaultBudget, measure, type EditFigures } from './gate.ts';
 import { bankQueries, bankWithout, baseDocuments } from './log-base.ts';
@@ -97,7 +97,7 @@ export class Workbench {
     const dead = new Set(active.flatMap(({ kind, baseRow }) => (kind === 'removal' ? [baseRow!] : [])));
     const prefixes = new Map(entries.flatMap((entry) => (entry.kind === 'document' ? [[entry.id, entry.prefix]] : [])));
     const known = { rows: log.rows(), prefixes, dead, deltas: log.deltas(), drift };
-    const edited = new EditedModel(model, bank, settings, entries, known);
+    const edited = await EditedModel.open(model, bank, settings, entries, known);
     return new Workbench(options, { bank, edited });
   }
 
@@ -211,8 +211,7 @@ export class Workbench {
     const ended = new Set(change.remove);
     const kept = [...this.bench.edited.entries.values()].filter(({ id }) => !ended.has(id));
     const entries = [...kept, ...change.add!];
-    await bank.prepare(this.model, prefixesOf(entries));
-    return { bank, edited: new EditedModel(this.model, bank, this.settings, entries) };
+    return { bank, edited: await EditedModel.open(this.model, bank, this.settings, entries) };
   }
 }
 

@@ -63,7 +63,7 @@ class Run {
 
   async sequential(): Promise<EditedRun> {
     const { decoder } = this.base;
-    const edited = this.open();
+    const edited = await this.open();
     const start = edited.state;
     const made: Entry[] = [];
     let after: Measured = {};
@@ -93,11 +93,11 @@ class Run {
       this.bytes.push(sizeOf(entries[i]));
       this.options.onEdit(i + 1);
     }
-    let edited = this.open();
+    let edited = await this.open();
     const start = edited.state;
     let after: Measured = {};
     for (const done of this.options.points) {
-      edited = this.open();
+      edited = await this.open();
       const add = entries.slice(0, done).flat();
       const from = performance.now();
       const state = await edited.trial({ add });
@@ -110,8 +110,8 @@ class Run {
     return this.finish(edited, start, entries.flat(), after);
   }
 
-  private open(): EditedModel {
-    return new EditedModel(this.base.model, this.base.bank, this.options.settings, []);
+  private open(): Promise<EditedModel> {
+    return EditedModel.open(this.base.model, this.base.bank, this.options.settings, []);
   }
 
   private async entriesOf(edit: BenchEdit, i: number): Promise<Entry[]> {

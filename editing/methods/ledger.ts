@@ -30,6 +30,13 @@ export interface LedgerChange {
   readonly remove?: readonly string[];
 }
 
+export interface LedgerEquations {
+  /** Of A, [F, F]. */
+  readonly factor: Factor;
+  /** B, float64 [F, D] */
+  readonly right: Float64Array;
+}
+
 /**
  * The edits of one layer, each under the id it can be taken back by:
  *
@@ -44,8 +51,9 @@ export class Ledger {
   private readonly entries = new Map<string, EditPairs>();
   private readonly moments: ExactSum;
   private readonly cross: ExactSum;
-  private solved: { readonly factor: Factor; readonly x: Float64Array } | undefined;
-  /** Kept from one solution to the next: A and its factor, B and A⁻¹B. */
+  private known: LedgerEquations | undefined;
+  private solved: Float64Array | undefined;
+  /** Kept from one set of equations to the next: A and its factor, B. */
   private readonly left: Float64Array;
   private readonly right: Float64Array;
   private count = 0;
@@ -97,7 +105,7 @@ export class Ledger {
    * @throws NotPositiveDefiniteError  when λC₀ + εI does not hold all directions of keys
    */
   delta(): Float32Array {
-    return new Float32Array(this.solution().x);
+    return new Float32Array(this.solution());
   }
 
   /**
@@ -115,25 +123,34 @@ export class Ledger {
     const coming = add.map((pairs) => widen(this.layer, pairs));
     const going = remove.map((id) => widen(this.layer, this.entry(id)));
     const all = [...coming, ...going];
-    const { factor, x } = this.solution();
+    const x = this.solution();
     if (!all.length) return new Float32Array(x);
     const terms = {
       keys: concat(all.map(({ keys }) => keys)),
       residuals: concat(all.map(({ residuals }) => residuals)),
       weights: concat([...coming.map((p) => p.weights), ...going.map((p) => p.weights.map((w) => -w))]),
     };
-    return new Float32Array(changedSolution(factor, x, this.layer.d_model, terms));
+    return new Float32Array(changedSolution(this.equations().factor, x, this.layer.d_model, terms));
   }
 
-  private solution(): { readonly factor: Factor; readonly x: Float64Array } {
-    if (!this.solved) {
+  /**
+   * What ΔW = A⁻¹B is solved from. Their memory is used again after the next change.
+   *
+   * @throws NotPositiveDefiniteError
+   */
+  equations(): LedgerEquations {
+    if (!this.known) {
       const F = this.layer.covariance.size;
       giveWay();
       const factor = factorize(addInto(this.moments.value(this.left), this.prior), F, 'ledger');
-      giveWay();
-      this.solved = { factor, x: solve(factor, this.cross.value(this.right), this.layer.d_model) };
+      this.known = { factor, right: this.cross.value(this.right) };
     }
-    return this.solved;
+    return this.known;
+  }
+
+  private solution(): Float64Array {
+    const { factor, right } = this.equations();
+    return (this.solved ??= solve(factor, right.slice(), this.layer.d_model));
   }
 
   private entry(id: string): EditPairs {
@@ -163,6 +180,7 @@ export class Ledger {
     this.moments.add(keys, keys, weights!, sign);
     this.cross.add(keys, residuals, weights!, sign);
     this.count += sign * weights!.length;
+    this.known = undefined;
     this.solved = undefined;
   }
 }

@@ -160,6 +160,9 @@ export const gradients: { [O in OpName]: GradientRule } = {
   GatherElements: stop,
   Range: stop,
   Shape: stop,
+  Slice: () => {
+    throw new GraphError('Slice: cuts matrices that equations are solved with; training graphs do not contain it');
+  },
   // dx = y ⊙ (dy − Σ dy⊙y)
   Softmax: (dy, n) => {
     const [y] = n.outputs;

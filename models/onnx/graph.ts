@@ -4,7 +4,7 @@ import type { OpName } from './ops.ts';
 /** A dimension: a known size, or the letter of the shape alphabet in `models/t5.ts` that stands for it. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
-export type DType = 'float32' | 'int64' | 'int32' | 'uint8' | 'bool';
+export type DType = 'float32' | 'float64' | 'int64' | 'int32' | 'uint8' | 'bool';
 export type ConstantData = Float32Array | BigInt64Array | Int32Array | Uint8Array;
 
 export type AttributeValue =
@@ -35,7 +35,7 @@ export interface Constant {
   readonly data: ConstantData | FilePlace;
 }
 
-const BYTES: { readonly [D in DType]: number } = { float32: 4, int64: 8, int32: 4, uint8: 1, bool: 1 };
+const BYTES: { readonly [D in DType]: number } = { float32: 4, float64: 8, int64: 8, int32: 4, uint8: 1, bool: 1 };
 
 export const isInFile = (data: ConstantData | FilePlace): data is FilePlace => 'file' in data;
 

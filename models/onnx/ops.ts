@@ -32,6 +32,7 @@ export type OpName =
   | 'Reshape'
   | 'ScatterND'
   | 'Shape'
+  | 'Slice'
   | 'SimplifiedLayerNormalization'
   | 'Softmax'
   | 'Sqrt'
@@ -112,7 +113,7 @@ export function Where(condition: Value, a: Value, b: Value): Value {
 }
 
 /** TensorProto.DataType of ONNX. */
-const CAST_TO: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
+const CAST_TO: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 };
 export const Cast = (x: Value, to: DType): Value =>
   one(x.graph, 'Cast', [x], x.shape, { dtype: to, attributes: { to: int(CAST_TO[to]) } });
 
@@ -236,6 +237,12 @@ export const Concat = (parts: readonly Value[], axis: number, size: Dim): Value 
   const shape = parts[0].shape.map((d, i) => (i === axis ? size : d));
   return one(parts[0].graph, 'Concat', parts, shape, { attributes: { axis: int(axis) } });
 };
+
+/** Of a matrix the rows and columns from the first number of each pair to before the second. */
+export function Slice(x: Value, rows: readonly [number, number], columns: readonly [number, number]): Value {
+  const pair = (i: 0 | 1): Value => x.graph.literal('int64', [rows[i], columns[i]]);
+  return one(x.graph, 'Slice', [x, pair(0), pair(1)], [rows[1] - rows[0], columns[1] - columns[0]]);
+}
 
 /** 0, 1, …, n−1 as int64 [n], where `n` is dimension `axis` of `x`. */
 export function Positions(x: Value, axis: number): Value {

@@ -27,7 +27,7 @@ const IR_VERSION = 8;
 const OPSETS = { '': 18, 'com.microsoft': 1 };
 
 /** TensorProto.DataType of ONNX. */
-const DATA_TYPE: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
+const DATA_TYPE: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 };
 
 /** AttributeProto.AttributeType of ONNX. */
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;

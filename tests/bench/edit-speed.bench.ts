@@ -79,7 +79,7 @@ const steps = ['entry', 'trial', 'gate', 'all'] as const;
 const results = [];
 for (const preset of values.presets.split(',') as EditMethodPreset[]) {
   const settings = settingsFor(preset, documents.length);
-  const edited = new EditedModel(model, bank, settings);
+  const edited = await EditedModel.open(model, bank, settings);
   const times: Record<(typeof steps)[number], Time>[] = [];
   let bytes = 0;
   for (const [i, { docid, title, text }] of added.entries()) {

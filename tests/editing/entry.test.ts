@@ -17,7 +17,7 @@ describe('an entry of a document', () => {
   it('is made of its document alone: the same bytes whatever was made before', async () => {
     const before = encodeEntry(await entry(first));
     const others = await Promise.all(additions.slice(1).map((source) => entry(source)));
-    new EditedModel(model, bank, fewQueries, others);
+    await EditedModel.open(model, bank, fewQueries, others);
     assert.deepEqual(encodeEntry(await entry(first)), before);
   });
 

@@ -12,7 +12,7 @@ import { fewQueries } from '../support/edit-world.ts';
 const { model, bank, entry } = await openBench(tempFolder());
 const entries = await Promise.all(additions.map((source) => entry(source)));
 const removal = { kind: 'removal', id: 'gone', row: 4, pairs: new Map() } as const;
-const edited = new EditedModel(model, bank, fewQueries, entries.slice(0, 2));
+const edited = await EditedModel.open(model, bank, fewQueries, entries.slice(0, 2));
 const N = model.rows.shape[0];
 
 /** The best row of each query by a served decoder. */

@@ -24,7 +24,8 @@ const genir = model.folder.genir as PathGenir;
 const [N, D] = [genir.docids.length, 32];
 const later = genir.firstDocidToken + genir.codes.indexOf('<later>');
 const documents = await Promise.all(additions.map((source) => entry(source, settings)));
-const of = (how = settings, set = documents): EditState => new EditedModel(model, bank, how, set).state;
+const of = async (how = settings, set = documents): Promise<EditState> =>
+  (await EditedModel.open(model, bank, how, set)).state;
 
 /** Of two vocabulary entries, as the rows of a path. */
 const pairOf = (first: number, last: number): Float32Array =>
@@ -103,7 +104,7 @@ describe('a document that comes later', () => {
       return found.map(({ rows }) => rows[0]);
     };
     const before = await ask();
-    await decoder.publish(trialVersion(model, of(how, added)));
+    await decoder.publish(trialVersion(model, await of(how, added)));
     const after = await ask();
     const right = (list: readonly number[]): number => list.filter((document, q) => document === q).length;
     assert.ok(right(after) >= right(before) - 1, `${right(before)} before, ${right(after)} after`);
@@ -117,7 +118,7 @@ describe('a document that comes later', () => {
       const how = { ...others, ...{ queries: settings.queries, rows: { ...rows, oldDocument: 0.01 } } };
       const one = await entry(additions[0], how);
       const decoder = await SequenceDecoder.open(model.folder);
-      await decoder.publish(trialVersion(model, of(how, [one])));
+      await decoder.publish(trialVersion(model, await of(how, [one])));
       const found = await decoder.retrieve(one.queries.map((query) => ({ query, k: 40, beams: 40 })));
       const first = found.filter(({ rows }) => rows[0] === N).length;
       assert.ok(first > found.length / 2, `${preset}: ${first} of ${found.length}`);
@@ -126,7 +127,7 @@ describe('a document that comes later', () => {
   });
 
   it('is explained as it was found', async () => {
-    const version = trialVersion(model, of());
+    const version = trialVersion(model, await of());
     const decoder = await SequenceDecoder.open(model.folder);
     await decoder.publish(version);
     const query = documents[1].queries[0];
@@ -154,9 +155,9 @@ describe('a document that comes later', () => {
   });
 
   it('leaves an edited model a function of the set', async () => {
-    const expected = of();
+    const expected = await of();
     for (let seed = 0; seed < 3; seed++) {
-      const edited = new EditedModel(model, bank, settings);
+      const edited = await EditedModel.open(model, bank, settings);
       for (const one of shuffle([...documents], createRng(seed)))
         edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
       assert.deepEqual(edited.state, expected);

@@ -26,7 +26,8 @@ const genir = model.folder.genir as PathGenir;
 const N = genir.docids.length;
 const documents = await Promise.all(additions.map((source) => entry(source, settings)));
 const entries: Entry[] = [...documents, { kind: 'removal', id: 'gone', row: 4, pairs: new Map() }];
-const of = (set: readonly Entry[], how = settings): EditState => new EditedModel(model, bank, how, set).state;
+const of = async (set: readonly Entry[], how = settings): Promise<EditState> =>
+  (await EditedModel.open(model, bank, how, set)).state;
 
 function versionOf({ rows, prefixes, dead, deltas }: EditState): ModelVersion {
   const live = new Uint8Array(N + rows.size).fill(1);
@@ -153,7 +154,7 @@ describe('an added document', () => {
       assertClose([score - own.best[q]], [log[0] - best], 'lead', 1e-3);
     }
     await whole.release();
-    const { rows, prefixes, dead, deltas } = new EditedModel(bench.model, bench.bank, how, [alone[0]]).state;
+    const { rows, prefixes, dead, deltas } = (await EditedModel.open(bench.model, bench.bank, how, [alone[0]])).state;
     const added = [{ document: N, prefix: prefixes.get(alone[0].id)!, row: rows.get(alone[0].id)! }];
     const live = new Uint8Array(N + 1).fill(1);
     const base = versionBase(bench.model.folder);
@@ -170,7 +171,7 @@ describe('an added document', () => {
       assert.ok('oldDocument' in rows);
       const how = { ...presets[preset], queries: settings.queries, rows: { ...rows, oldDocument: 0.01 } };
       const one = await entry(additions[0], how);
-      const found = await served(versionOf(of([one], how)), one.queries);
+      const found = await served(versionOf(await of([one], how)), one.queries);
       const reached = found.filter((_, q) => one.own.weights[q] > 1e-3);
       const first = reached.filter(({ rows }) => rows[0] === N).length;
       assert.ok(reached.length > 0 && first > reached.length / 2, `${preset}: ${first} of ${reached.length}`);
@@ -189,7 +190,7 @@ describe('an added document', () => {
     // The stream that is asked for: the prefix leads the whole vocabulary, as far as the clamp lets it.
     const before = await model.scores(first.states);
     const lead = async (): Promise<number> => {
-      const states = await model.restate(first, of([documents[0]]).deltas);
+      const states = await model.restate(first, (await of([documents[0]])).deltas);
       const scores = await model.scores(states);
       const row = model.rows.data.subarray(prefix[0] * 32, (prefix[0] + 1) * 32);
       let sum = 0;
@@ -208,7 +209,7 @@ describe('an added document', () => {
     const how = { ...presets.rows, ...{ queries: settings.queries, bank: settings.bank } };
     const one = await entry(additions[2], how);
     const texts = trainQueries.map(({ text }) => text);
-    const [before, after] = [await served(undefined, texts), await served(versionOf(of([one], how)), texts)];
+    const [before, after] = [await served(undefined, texts), await served(versionOf(await of([one], how)), texts)];
     texts.forEach((_, q) => {
       const [then, now] = [scoresOf(before[q]), scoresOf(after[q])];
       assert.equal(now.size, N + 1);
@@ -230,11 +231,11 @@ describe('an added document', () => {
 
 describe('an edited model of paths', () => {
   it('is a function of the set', async () => {
-    const expected = of(entries);
+    const expected = await of(entries);
     assert.ok(expected.drift > 0);
     for (let seed = 0; seed < 4; seed++) {
       const rng = createRng(seed);
-      const edited = new EditedModel(model, bank, settings);
+      const edited = await EditedModel.open(model, bank, settings);
       for (const one of shuffle([...entries], rng)) {
         edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
         if (rng.next() < 0.5) continue;
@@ -245,7 +246,7 @@ describe('an edited model of paths', () => {
       }
       assert.deepEqual(edited.state, expected);
     }
-    assert.deepEqual(versionOf(of([])), {
+    assert.deepEqual(versionOf(await of([])), {
       editSeq: 1,
       live: new Uint8Array(N).fill(1),
       deltas: [],
@@ -255,7 +256,7 @@ describe('an edited model of paths', () => {
   });
 
   it('answers without what is gone', async () => {
-    const [found] = await served(versionOf(of([entries.at(-1)!])), [trainQueries[4].text]);
+    const [found] = await served(versionOf(await of([entries.at(-1)!])), [trainQueries[4].text]);
     assert.deepEqual(
       [...found.rows].sort(),
       [...genir.docids.keys()].filter((document) => document !== 4),
@@ -265,7 +266,7 @@ describe('an edited model of paths', () => {
 
 describe('the gate on paths', () => {
   it('searches as a served model does', async () => {
-    const after = of(entries);
+    const after = await of(entries);
     const { observed, rowOf } = bank.canaries;
     const best = await bestDocuments(model, after, observed);
     const found = await served(versionOf(after), observed.texts);
@@ -273,7 +274,7 @@ describe('the gate on paths', () => {
       [...best],
       found.map(({ rows }) => rows[0]),
     );
-    const { canaries, heldOut } = await measure(model, bank, of([]), after, entries);
+    const { canaries, heldOut } = await measure(model, bank, await of([]), after, entries);
     const places = [...rowOf.keys()].filter((p) => rowOf[p] !== 4);
     assert.equal(canaries.count, places.length);
     assert.equal(canaries.after, places.filter((p) => best[p] === rowOf[p]).length / places.length);
