@@ -145,7 +145,7 @@ function matrixOf(view: OldView): RowMatrix {
   if (!matrix) {
     matrices.set(view, (matrix = new RowMatrix()));
     const { data, shape } = view.states;
-    matrix.load(data, shape[1]);
+    matrix.load([data], shape[1]);
   }
   return matrix;
 }

@@ -1,18 +1,21 @@
 /**
- * @file A⁻¹B in a graph: onnxruntime multiplies float64 five times as fast as WebAssembly. Halves of the triangle are solved one
- * after the other, what one takes from the other is a product of matrices, and so are the blocks on the diagonal,
- * of which the inverses are given. The same bytes each time on one machine with one build of onnxruntime.
+ * @file A⁻¹B in a graph: onnxruntime multiplies float64 five times as fast as WebAssembly. With A = UᵀU, blocks of rows are
+ * solved one after the other: what those before take from one is products of matrices, and so is the block on the diagonal, of
+ * which the inverse is given. The same bytes each time on one machine with one build of onnxruntime.
  */
 import { Graph, type Value } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { tensor, type Session } from '../../models/session.ts';
-import type { Factor } from './cholesky.ts';
+import { solveUpper, type Factor } from './cholesky.ts';
 
-/** Rows of a block on the diagonal. */
-const BLOCK = 64;
+/** Rows of a block: large enough for products to be fast, small enough for a block of B to stay in the second-level cache. */
+const BLOCK = 128;
+
+/** Where the blocks begin, and where the last one ends. */
+const bounds = (F: number): number[] => [...Array.from({ length: Math.ceil(F / BLOCK) }, (_, i) => i * BLOCK), F];
 
 /**
- * upper float64 [F, F], of which the upper triangle is read, inverses float64 [F, block] (`inverseBlocks`),
+ * upper float64 [F, F], of which the upper triangle is read, inverses float64 [F, BLOCK] (`inverseBlocks`),
  * right float64 [F, D] → solution float32 [F, D]
  */
 export function solveGraph(F: number, D: number): Graph {
@@ -20,43 +23,43 @@ export function solveGraph(F: number, D: number): Graph {
   const upper = g.input('upper', 'float64', [F, F]);
   const inverses = g.input('inverses', 'float64', [F, BLOCK]);
   const right = g.input('right', 'float64', [F, D]);
-  const rows = (x: Value, from: number, to: number): Value => op.Slice(x, [from, to], [0, D]);
-  const onDiagonal = (from: number, to: number): Value => op.Slice(inverses, [from, to], [0, to - from]);
-  const middle = (from: number, to: number): number => from + BLOCK * Math.ceil((to - from) / BLOCK / 2);
-  /** U⁻ᵀ of the rows and columns from one to before the other, times b. */
-  const lower = (b: Value, from: number, to: number): Value => {
-    if (to - from <= BLOCK) return op.Gemm(onDiagonal(from, to), b, { transA: true });
-    const half = middle(from, to);
-    const first = lower(rows(b, 0, half - from), from, half);
-    const taken = op.Gemm(op.Slice(upper, [from, half], [half, to]), first, { transA: true });
-    return op.Concat([first, lower(op.Sub(rows(b, half - from, to - from), taken), half, to)], 0, to - from);
-  };
-  /** The same of U⁻¹. */
-  const back = (b: Value, from: number, to: number): Value => {
-    if (to - from <= BLOCK) return op.Gemm(onDiagonal(from, to), b);
-    const half = middle(from, to);
-    const last = back(rows(b, half - from, to - from), half, to);
-    const taken = op.Gemm(op.Slice(upper, [from, half], [half, to]), last);
-    return op.Concat([back(op.Sub(rows(b, 0, half - from), taken), from, half), last], 0, to - from);
-  };
-  g.output('solution', op.Cast(back(lower(right, 0, F), 0, F), 'float32'));
+  const at = bounds(F);
+  const blocks = Array.from({ length: at.length - 1 }, (_, i) => i);
+  const part = (i: number): readonly [number, number] => [at[i], at[i + 1]];
+  const inverse = (i: number): Value => op.Slice(inverses, part(i), [0, at[i + 1] - at[i]]);
+  const u = (i: number, k: number): Value => op.Slice(upper, part(i), part(k));
+
+  const lower: Value[] = []; // U⁻ᵀB
+  for (const i of blocks) {
+    let left = op.Slice(right, part(i), [0, D]);
+    for (let k = 0; k < i; k++) left = op.Gemm(u(k, i), lower[k], { transA: true, from: left });
+    lower[i] = op.Gemm(inverse(i), left, { transA: true });
+  }
+  const solution: Value[] = []; // U⁻¹ of that
+  for (const i of blocks.toReversed()) {
+    let left = lower[i];
+    for (let k = i + 1; k < blocks.length; k++) left = op.Gemm(u(i, k), solution[k], { from: left });
+    solution[i] = op.Gemm(inverse(i), left);
+  }
+  const rounded = solution.map((x) => op.Cast(x, 'float32'));
+  g.output('solution', op.Concat(rounded, 0, F));
   return g;
 }
 
-/** The inverses of U's blocks on the diagonal, one under the other: float64 [F, block], 0 below their diagonals. */
-export function inverseBlocks({ size, upper }: Factor): Float64Array {
+/** The inverses of U's blocks on the diagonal, one under the other: float64 [F, BLOCK], 0 below their diagonals. */
+function inverseBlocks({ size, upper }: Factor): Float64Array {
   const inverses = new Float64Array(size * BLOCK);
   for (let from = 0; from < size; from += BLOCK) {
     const rows = Math.min(BLOCK, size - from);
-    const u = (i: number, k: number): number => upper[(from + i) * size + from + k];
-    for (let j = 0; j < rows; j++) {
-      inverses[(from + j) * BLOCK + j] = 1 / u(j, j);
-      for (let i = j - 1; i >= 0; i--) {
-        let sum = 0;
-        for (let k = i + 1; k <= j; k++) sum += u(i, k) * inverses[(from + k) * BLOCK + j];
-        inverses[(from + i) * BLOCK + j] = -sum / u(i, i);
-      }
+    const block = new Float64Array(rows * rows);
+    const inverse = new Float64Array(rows * rows);
+    for (let i = 0; i < rows; i++) {
+      const start = (from + i) * size + from;
+      block.set(upper.subarray(start, start + rows), i * rows);
+      inverse[i * rows + i] = 1;
     }
+    solveUpper({ size: rows, upper: block }, inverse, rows);
+    for (let i = 0; i < rows; i++) inverses.set(inverse.subarray(i * rows, (i + 1) * rows), (from + i) * BLOCK);
   }
   return inverses;
 }

@@ -31,7 +31,9 @@ export class Triangle {
     this.u = new Float64Array(buffer, 0, padded * padded);
     this.group = new Float64Array(buffer, this.u.byteLength, STRIP * padded * most);
     for (let j = 0; j < padded; j += STRIP) toStrip(this.u, j * padded, upper, size, j, Math.min(size, j + STRIP));
-    for (let i = size; i < padded; i++) this.u[this.place(i, i)] = 1;
+    for (let i = size; i < padded; i++) {
+      for (let c = padded - STRIP; c < padded; c++) this.u[this.place(i, c)] = +(c === i); // not what an earlier matrix left
+    }
   }
 
   /** @param upper  float64 [size, size], whose upper triangle is written */
@@ -81,6 +83,7 @@ export class Triangle {
         }
       };
       eachStrip(toStrip);
+      for (let s = 0; s < strips; s++) group.fill(0, STRIP * (padded * s + size), STRIP * padded * (s + 1));
       const end = group.byteOffset + 8 * STRIP * padded * strips;
       for (const part of parts) {
         if (part === 'lower') for (let i = 0; i < padded; i += STRIP) this.run(part, i, group.byteOffset, end);

@@ -126,6 +126,7 @@ export const gradients: { [O in OpName]: GradientRule } = {
     const [a, b] = inputsOf(n);
     const flag = (name: string): boolean => n.attributes[name].value === 1;
     const [tA, tB] = [flag('transA'), flag('transB')];
+    if (n.inputs.length > 2) throw new GraphError('Gemm: what is taken from a matrix is not differentiated');
     const da = tA ? Gemm(b, dy, { transA: tB, transB: true }) : Gemm(dy, b, { transB: !tB });
     const db = tB ? Gemm(dy, a, { transA: true, transB: tA }) : Gemm(a, dy, { transA: !tA });
     return [da, db];

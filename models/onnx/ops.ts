@@ -155,14 +155,17 @@ export function MatMulNBits(a: Value, codes: Value, scales: Value, out: number):
   });
 }
 
-/** A′B′ of two matrices, each transposed where asked. */
-export function Gemm(a: Value, b: Value, options: { transA?: boolean; transB?: boolean } = {}): Value {
-  const { transA = false, transB = false } = options;
+/** A′B′ of two matrices, each transposed where asked; what is left of `from` without it, where that is given. */
+export function Gemm(a: Value, b: Value, options: { transA?: boolean; transB?: boolean; from?: Value } = {}): Value {
+  const { transA = false, transB = false, from } = options;
   const [m, k] = transA ? [a.shape[1], a.shape[0]] : [a.shape[0], a.shape[1]];
   const [k2, n] = transB ? [b.shape[1], b.shape[0]] : [b.shape[0], b.shape[1]];
   if (k !== k2 || a.shape.length !== 2 || b.shape.length !== 2)
     throw new GraphError(`Gemm: shapes do not fit: ${show(a)}${transA ? 'ᵀ' : ''} and ${show(b)}${transB ? 'ᵀ' : ''}`);
-  return one(a.graph, 'Gemm', [a, b], [m, n], { attributes: { transA: int(+transA), transB: int(+transB) } });
+  const trans = { transA: int(+transA), transB: int(+transB) };
+  if (!from) return one(a.graph, 'Gemm', [a, b], [m, n], { attributes: trans });
+  const attributes = { ...trans, alpha: float(-1), beta: float(1) };
+  return one(a.graph, 'Gemm', [a, b, from], [m, n], { attributes });
 }
 
 /** Rows of `data` along axis 0. */

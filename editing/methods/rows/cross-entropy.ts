@@ -10,7 +10,7 @@ import { norm } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
 import { lbfgs, type Objective } from './lbfgs.ts';
 import { RowMatrix } from './row-matrix.ts';
-import { checkOption, checkProblem, dotAt, logSumExpOf, type RowProblem } from './problem.ts';
+import { checkOption, checkProblem, dotAt, logSumExpOf, takeRows, type RowProblem } from './problem.ts';
 
 export interface CrossEntropyOptions {
   /** w, what an old query weighs against a new one; at least 0. */
@@ -73,9 +73,9 @@ function addTouched(
 
 /** The rows of the objective that was asked last: memories of WebAssembly are few and slow to go. */
 const matrix = new RowMatrix();
-let loaded: Float32Array | undefined;
+let loaded: readonly Float32Array[] | undefined;
 
-function matrixOf(states: Float32Array, D: number): RowMatrix {
+function matrixOf(states: readonly Float32Array[], D: number): RowMatrix {
   if (loaded !== states) matrix.load((loaded = states), D);
   return matrix;
 }
@@ -94,9 +94,8 @@ export function crossEntropyObjective(
   // All queries as one list: the new ones, then the working set.
   const Q = fresh.documents.length;
   const count = Q + working.length;
-  const states = new Float32Array(count * D);
-  states.set(fresh.states.data);
-  working.forEach((p, i) => states.set(old.states.data.subarray(p * D, (p + 1) * D), (Q + i) * D));
+  const isAll = working.length === old.own.length && working.every((p, i) => p === i);
+  const states = [fresh.states.data, isAll ? old.states.data : takeRows(old.states, working).data];
   const scores = Array.from({ length: M }, () => new Float64Array(count));
   const one = new Float64Array(M + 1);
   return (x, gradient) => {

@@ -125,10 +125,10 @@ export class RowMatrix {
   /**
    * Takes the place of what was there.
    *
-   * @param rows  float32 [count, D]
+   * @param parts  float32 [count, D] each, one after the other
    */
-  load(rows: Float32Array, D: number): void {
-    const count = rows.length / D;
+  load(parts: readonly Float32Array[], D: number): void {
+    const count = parts.reduce((sum, { length }) => sum + length / D, 0);
     const [width, padded] = [4 * Math.ceil(D / 4), 4 * Math.ceil(count / 4)];
     const bytes = 8 * width + 8 * padded + 4 * width * padded;
     const { memory } = this.kernel;
@@ -138,10 +138,12 @@ export class RowMatrix {
     this.vector = new Float64Array(memory.buffer, 0, width).fill(0);
     this.column = new Float64Array(memory.buffer, 8 * width, padded).fill(0);
     const all = new Float32Array(memory.buffer, this.rowsAt, width * padded);
-    if (width === D) all.set(rows);
-    else {
-      all.fill(0);
-      for (let q = 0; q < count; q++) all.set(rows.subarray(q * D, (q + 1) * D), q * width);
+    if (width !== D) all.fill(0);
+    let at = 0;
+    for (const rows of parts) {
+      if (width === D) all.set(rows, at * D);
+      else for (let q = 0; q < rows.length / D; q++) all.set(rows.subarray(q * D, (q + 1) * D), (at + q) * width);
+      at += rows.length / D;
     }
     all.fill(0, count * width);
   }

@@ -44,6 +44,15 @@ describe('the factor of a positive definite matrix', () => {
     }
   });
 
+  it('does not hang on what was solved before', () => {
+    const a = positive(30);
+    const b = Float64Array.from(gaussians(rng, 30));
+    const factor = factorize(a.slice(), 30, 'a');
+    const expected = solve(factor, b.slice(), 1);
+    solve({ size: 64, upper: new Float64Array(64 * 64).fill(NaN) }, new Float64Array(64 * 64).fill(NaN), 64);
+    assert.deepEqual(solve(factor, b.slice(), 1), expected);
+  });
+
   it('reads the upper triangle only', () => {
     const a = positive(40);
     const expected = upperPart(factorize(a.slice(), 40, 'a').upper, 40);

@@ -22,7 +22,7 @@ describe('rows in WebAssembly', () => {
     it(`multiply and add as loops do, ${count} of ${D} numbers`, () => {
       const rows = Float32Array.from(numbers(count * D));
       const [x, weights, y] = [numbers(D), numbers(count), numbers(D)];
-      matrix.load(rows, D);
+      matrix.load([rows], D);
       const out = new Float64Array(count);
       matrix.products(x, out);
       const expected = Array.from(out, (_, q) => x.reduce((sum, v, d) => sum + v * rows[q * D + d], 0));
@@ -37,11 +37,11 @@ describe('rows in WebAssembly', () => {
     const rows = Float32Array.from(numbers(9 * D));
     const x = numbers(D);
     const all = new Float64Array(9);
-    matrix.load(rows, D);
+    matrix.load([rows.subarray(0, 5 * D), rows.subarray(5 * D)], D);
     matrix.products(x, all);
     for (let q = 0; q < 9; q++) {
       const one = new Float64Array(1);
-      matrix.load(rows.subarray(q * D, (q + 1) * D), D);
+      matrix.load([rows.subarray(q * D, (q + 1) * D)], D);
       matrix.products(x, one);
       assert.equal(one[0], all[q]);
     }
