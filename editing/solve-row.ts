@@ -156,7 +156,7 @@ function touch(touched: Set<number>, view: OldView, row: Float32Array, aside: Re
   const bar = Math.log(LOOK);
   const before = touched.size;
   const found = new Float64Array(rowOf.length);
-  matrixOf(view).products(new Float64Array(row), found);
+  matrixOf(view).productsRoughly(row, found);
   for (let p = 0; p < rowOf.length; p++)
     if (found[p] - logSumExp[p] >= bar && !touched.has(p) && !aside.has(rowOf[p])) touched.add(p);
   return touched.size > before;

@@ -27,6 +27,11 @@ describe('rows in WebAssembly', () => {
       matrix.products(x, out);
       const expected = Array.from(out, (_, q) => x.reduce((sum, v, d) => sum + v * rows[q * D + d], 0));
       assertClose(out, expected, 'products', 1e-13);
+      const rough = new Float64Array(count);
+      matrix.productsRoughly(Float32Array.from(x), rough);
+      assertClose(rough, expected, 'rough products', 1e-6);
+      matrix.products(x, rough);
+      assert.deepEqual(rough, out);
       const sums = y.map((v, d) => weights.reduce((sum, w, q) => sum + w * rows[q * D + d], v));
       matrix.addRows(y, weights);
       assertClose(y, sums, 'sums', 1e-13);
