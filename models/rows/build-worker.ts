@@ -1,40 +1,39 @@
-/** @file The thread that has one shard's graph ready: it looks whether the file can be used, and builds it where not. */
+/** @file The thread that builds one part's graph. */
 import { renameSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { readModelFolder } from '../folder.ts';
+import { along, type Axes } from './axes.ts';
+import { findings, type HeldOut } from './reach.ts';
 import { RowGraph } from './row-graph.ts';
-import { eachRow, keyOf, problemOf, readMembers, seal, type RowShard } from './shards.ts';
+import { eachRow, seal, type ShardFile } from './shards.ts';
 
 export interface BuildSetup {
   readonly modelDir: string;
-  readonly shard: RowShard;
+  readonly shard: ShardFile;
+  readonly key: string;
+  /** Rows of the part, ascending. */
+  readonly members: Uint32Array;
+  readonly axes: Axes;
+  readonly heldOut: HeldOut;
 }
 
 export type FromBuilder =
-  | { readonly kind: 'building'; readonly reason: string }
-  | { readonly kind: 'progress'; readonly done: number }
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'failed'; readonly message: string };
+  { readonly kind: 'progress'; readonly done: number } | { readonly kind: 'failed'; readonly message: string };
 
 const port = parentPort!;
 const send = (message: FromBuilder): void => port.postMessage(message);
-const { modelDir, shard } = workerData as BuildSetup;
+const { modelDir, shard, key, members, axes, heldOut } = workerData as BuildSetup;
 
 /** Milliseconds between two words of how far it is. */
 const REPORT_MS = 500;
 
 function build(): void {
   const folder = readModelFolder(modelDir);
-  const { d_model: width } = folder.config;
-  const members = readMembers(folder, shard);
-  const key = keyOf(folder, members);
-  const reason = problemOf(shard, key);
-  if (reason === undefined) return;
-  send({ kind: 'building', reason });
+  const width = axes?.shape[0] ?? folder.config.d_model;
   const graph = RowGraph.make(shard, width);
   let told = performance.now();
   eachRow(folder, members, (values, row) => {
-    graph.build(row, values);
+    graph.build(row, along(values, axes));
     if (performance.now() - told < REPORT_MS) return;
     told = performance.now();
     send({ kind: 'progress', done: graph.size });
@@ -43,12 +42,12 @@ function build(): void {
   const unfinished = { ...shard, file: `${shard.file}.unfinished` };
   graph.save(unfinished.file);
   renameSync(unfinished.file, shard.file);
-  seal(shard, key, width);
+  const wanted = heldOut.best.reduce((sum, { length }) => sum + length, 0);
+  seal(shard, width, { key, wanted, found: findings(graph, new Set(members), heldOut, axes) });
 }
 
 try {
   build();
-  send({ kind: 'ready' });
 } catch (error) {
   send({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
 }

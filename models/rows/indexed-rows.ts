@@ -3,20 +3,13 @@ import type { Retrieved, RowChange } from '../decode.ts';
 import { rowScoresGraph } from '../graphs.ts';
 import { Session, tensor, type FloatTensor } from '../session.ts';
 import { readTop, rowFeeds, type LiveRows, type RowQuery } from './exact-rows.ts';
+import { along, type Axes } from './axes.ts';
 import { dot, lengthOf } from './dot.ts';
 import { RowGraph } from './row-graph.ts';
 import { RowGraphError, type RowShard } from './shards.ts';
 
-/**
- * Rows that a search keeps in view in a graph of n rows, beside those that are asked for: DESIGN.md has what fewer and more
- * miss of 100,000 and of 1,000,000 rows.
- */
-const widthOf = (n: number): number => Math.round(64 * Math.max(1, n / 25_000) ** 0.6);
 /** A part with as many rows that may come out is followed; of fewer in it, those are looked at, which takes as long. */
 const FEW = 256;
-
-/** Candidates beyond those asked for whose logits are computed again: graphs tell them in float32. */
-const SPARE = 8;
 
 /** Rows that a limited search may come by in a graph; one that needs more looks at all rows. */
 const MOST_ASKED = 20_000;
@@ -30,17 +23,19 @@ interface Part {
   /** The folder's, ascending, then those that came later. */
   readonly rows: number[];
   readonly graph: RowGraph;
+  /** Rows that a search keeps in view beside those that are asked for. */
+  readonly reach: number;
 }
 
-/** Rows of a query with their logits, those of graphs as float32 tells them. */
+/** Rows of a query with their logits. */
 interface Found {
   readonly rows: readonly number[];
   readonly logits: readonly number[];
 }
 
 /**
- * The best docid rows of a state without looking at all: graphs lead to candidates, those of the nearest directions, whose
- * logits are then computed as they are. Ranks and differences of scores are thus those of the candidates' own logits. What they are normalised by, the sum
+ * The best docid rows of a state without looking at all: graphs lead to candidates, those of the nearest directions, along
+ * a few axes where these suffice, whose logits are then computed as they are. Ranks and differences of scores are thus those of the candidates' own logits. What they are normalised by, the sum
  * of e^logit over all permitted documents, is estimated: the candidates' part as it is, that of the others from a sample
  * (Mussmann and Ermon 2016, arXiv 1610.01085, without their noise).
  *
@@ -54,6 +49,7 @@ export class IndexedRows {
   /** Mean length of the folder's rows in each part. */
   private means: readonly number[] = [];
   private readonly width: number;
+  private readonly axes: Axes;
   /** Rows of the folder. */
   private readonly base: number;
   private readonly all: Session;
@@ -62,8 +58,6 @@ export class IndexedRows {
   private liveCounts: number[] = [];
   /** Whether a row can come out of its graph: 1, 0; longer than there are rows where some were taken back. */
   private shown: Uint8Array;
-  /** float32 [N]: length of each row. */
-  private norms = new Float32Array(0);
   /** Rows that the version changes. */
   private changed: readonly number[] = [];
   /** Rows that do not have the folder's values in their graph. */
@@ -73,8 +67,9 @@ export class IndexedRows {
   /** Their values: float32 [M, D]. */
   sample: FloatTensor = tensor(new Float32Array(0), [0, 0]);
 
-  private constructor(parts: readonly Part[], partOf: number[], width: number, all: Session) {
+  private constructor(parts: readonly Part[], partOf: number[], width: number, axes: Axes, all: Session) {
     this.parts = parts;
+    this.axes = axes;
     this.partOf = partOf;
     this.base = partOf.length;
     this.width = width;
@@ -84,9 +79,10 @@ export class IndexedRows {
 
   /** @param width  of a row @throws RowGraphError */
   static async open(shards: readonly RowShard[], width: number): Promise<IndexedRows> {
-    const partOf = new Array<number>(shards[0]?.rows ?? 0).fill(-1);
+    const partOf = new Array<number>(shards[0].rows).fill(-1);
+    const { axes } = shards[0];
     const parts = shards.map((shard, part): Part => {
-      const graph = RowGraph.load(shard, width);
+      const graph = RowGraph.load(shard, axes?.shape[0] ?? width);
       const rows = [...graph.members].sort((a, b) => a - b);
       for (const row of rows) {
         if (partOf[row] === -1) partOf[row] = part;
@@ -98,9 +94,9 @@ export class IndexedRows {
             'remove it, and start again to have it built anew',
           );
       }
-      return { rows, graph };
+      return { rows, graph, reach: shard.reach };
     });
-    return new IndexedRows(parts, partOf, width, await Session.open(rowScoresGraph(width)));
+    return new IndexedRows(parts, partOf, width, axes, await Session.open(rowScoresGraph(width)));
   }
 
   /**
@@ -120,7 +116,7 @@ export class IndexedRows {
     }
     const differing = new Set([...this.changed, ...changed.map(({ row }) => row)]);
     this.changed = changed.map(({ row }) => row);
-    this.measure(differing);
+    if (!this.means.length) this.means = this.parts.map(({ rows }) => this.meanLength(rows));
     for (let row = this.partOf.length; row < n; row++) this.assign(row);
     const others = new Set(this.changed);
     for (const row of [...this.placed.keys()])
@@ -166,43 +162,25 @@ export class IndexedRows {
   /** Undefined where all rows have to be looked at. */
   private find({ k, allowed }: RowQuery, state: Float32Array, sampleLogits: Float32Array): Retrieved | undefined {
     const { bias } = this.live;
-    const plain = Array.from(state);
-    const length = lengthOf(state);
+    const plain = Array.from(along(state, this.axes));
     const found: Found[] = [];
     let permitted = 0;
-    for (const [i, { rows, graph }] of this.parts.entries()) {
+    for (const [i, { rows, graph, reach }] of this.parts.entries()) {
       const count = allowed ? countOf(bias, allowed, rows) : this.liveCounts[i];
       permitted += count;
       const isFew = count <= Math.sqrt(FEW * rows.length);
-      const part = isFew
-        ? this.lookAt(rowsOf(bias, allowed, rows), state)
-        : this.follow(graph, widthOf(rows.length) + k, plain, length, allowed);
-      if (!part || part.rows.length < Math.min(k, count)) return undefined;
-      found.push(part);
+      const candidates = isFew ? rowsOf(bias, allowed, rows) : follow(graph, reach + k, plain, allowed);
+      if (!candidates || candidates.length < Math.min(k, count)) return undefined;
+      found.push(this.lookAt(candidates, state));
     }
     const all = { rows: found.flatMap(({ rows }) => rows), logits: found.flatMap(({ logits }) => logits) };
     const total = this.logSum(all, permitted - all.rows.length, allowed, sampleLogits);
     if (total === undefined) return undefined;
-    const exact = this.lookAt(best(all, k + SPARE), state);
-    const order = best(exact, k);
-    const scores = new Map(exact.rows.map((row, i) => [row, exact.logits[i] - total]));
-    return { rows: Int32Array.from(order), scores: Float32Array.from(order, (row) => scores.get(row)!) };
-  }
-
-  /** Candidates of a graph; undefined where it does not lead to rows that may come out. */
-  private follow(
-    graph: RowGraph,
-    reach: number,
-    state: number[],
-    length: number,
-    allowed?: Uint8Array,
-  ): Found | undefined {
-    let asked = 0;
-    // Past the limit every row is let through, which ends the search.
-    const permits = allowed && ((row: number) => ++asked > MOST_ASKED || allowed[row] === 1);
-    const { rows, distances } = graph.nearest(state, reach, permits);
-    const logits = rows.map((row, i) => length * this.norms[row] * (1 - distances[i]));
-    return asked > MOST_ASKED ? undefined : { rows, logits };
+    const order = best(all, k);
+    return {
+      rows: Int32Array.from(order, (i) => all.rows[i]),
+      scores: Float32Array.from(order, (i) => all.logits[i] - total),
+    };
   }
 
   private lookAt(rows: readonly number[], state: Float32Array): Found {
@@ -233,31 +211,15 @@ export class IndexedRows {
 
   /** Gives a row that came later to the part whose rows are about as long. */
   private assign(row: number): void {
-    const away = this.means.map((mean) => Math.abs(this.norms[row] - mean));
+    const length = lengthOf(this.valuesOf(row));
+    const away = this.means.map((mean) => Math.abs(length - mean));
     const part = away.indexOf(Math.min(...away));
     this.partOf[row] = part;
     this.parts[part].rows.push(row);
   }
 
-  /** Lengths of rows, at first of all, then of those that may be others than before. */
-  private measure(differing: ReadonlySet<number>): void {
-    const n = this.live.bias.length;
-    const isFirst = this.norms.length === 0;
-    if (n !== this.norms.length) {
-      const norms = new Float32Array(n);
-      norms.set(this.norms.subarray(0, n));
-      this.norms = norms;
-    }
-    const measure = (row: number): void => {
-      this.norms[row] = lengthOf(this.valuesOf(row));
-    };
-    if (isFirst) {
-      for (let row = 0; row < n; row++) measure(row);
-      this.means = this.parts.map(
-        ({ rows }) => rows.reduce((sum, row) => sum + this.norms[row], 0) / Math.max(1, rows.length),
-      );
-    }
-    for (const row of differing) if (row < n) measure(row);
+  private meanLength(rows: readonly number[]): number {
+    return rows.reduce((sum, row) => sum + lengthOf(this.valuesOf(row)), 0) / Math.max(1, rows.length);
   }
 
   private valuesOf(row: number): Float32Array {
@@ -273,7 +235,7 @@ export class IndexedRows {
     const values = this.valuesOf(row);
     const before = this.placed.get(row);
     if (before && isEqual(before, values)) return;
-    this.graphOf(row).put(row, values);
+    this.graphOf(row).put(row, along(values, this.axes));
     this.shown[row] = 1;
     this.placed.set(row, values.slice());
   }
@@ -318,14 +280,20 @@ const countOf = (bias: Float32Array, allowed: Uint8Array | undefined, rows: read
 const rowsOf = (bias: Float32Array, allowed: Uint8Array | undefined, rows: readonly number[]): number[] =>
   rows.filter((row) => isPermitted(bias, allowed, row));
 
-/** The rows of the k largest logits, best first; of equal ones the lower number first, as TopK has it. */
+/** Places of the k largest logits, best first; of equal ones that of the lower row first, as TopK has it. */
 function best({ rows, logits }: Found, k: number): number[] {
   const least = rows.length > k ? Float64Array.from(logits).sort()[rows.length - k] : -Infinity;
   const places = rows.flatMap((_, i) => (logits[i] >= least ? [i] : []));
-  return places
-    .sort((a, b) => logits[b] - logits[a] || rows[a] - rows[b])
-    .slice(0, k)
-    .map((i) => rows[i]);
+  return places.sort((a, b) => logits[b] - logits[a] || rows[a] - rows[b]).slice(0, k);
+}
+
+/** Rows that a graph leads to; undefined where these are not such as may come out. */
+function follow(graph: RowGraph, reach: number, state: number[], allowed?: Uint8Array): number[] | undefined {
+  let asked = 0;
+  // Past the limit every row is let through, which ends the search.
+  const permits = allowed && ((row: number) => ++asked > MOST_ASKED || allowed[row] === 1);
+  const rows = graph.nearest(state, reach, permits);
+  return asked > MOST_ASKED ? undefined : rows;
 }
 
 const isEqual = (a: Float32Array, b: Float32Array): boolean => a.every((value, i) => Object.is(value, b[i]));

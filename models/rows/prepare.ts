@@ -2,7 +2,9 @@ import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { startThread } from '../thread.ts';
 import type { BuildSetup, FromBuilder } from './build-worker.ts';
-import { shardsOf, sizeOf, type RowShard } from './shards.ts';
+import { chooseReaches } from './reach.ts';
+import { measuredOf, membersOf, shardsOf, sizeOf, type RowShard, type ShardFile } from './shards.ts';
+import type { FromSurvey, SurveySetup } from './survey-worker.ts';
 
 export interface PrepareOptions {
   readonly modelDir: string;
@@ -15,7 +17,7 @@ export interface PrepareOptions {
   /** Threads that build at the same time. @default the machine's cores */
   readonly threads?: number;
   /** Told why a graph is built. */
-  readonly onBuild?: (shard: RowShard, reason: string) => void;
+  readonly onBuild?: (shard: ShardFile, reason: string) => void;
   readonly onProgress?: (progress: BuildProgress) => void;
 }
 
@@ -34,62 +36,106 @@ export class RowGraphBuildError extends Error {
 
 /** Has the graphs of a model's docid rows ready in files, of which whole ones are kept. @throws RowGraphBuildError */
 export async function prepareRowGraphs(options: PrepareOptions): Promise<RowShard[]> {
-  const { dir, rows, shards: count, threads = availableParallelism() } = options;
+  const { modelDir, dir, rows, shards: count, threads = availableParallelism(), onBuild } = options;
   mkdirSync(dir, { recursive: true });
   const shards = shardsOf(dir, rows, count);
-  const progress = new Progress(shards, options);
-  const waiting = [...shards];
-  const work = async (): Promise<void> => {
-    for (let shard; (shard = waiting.shift());) await prepareShard(options, shard, progress);
-  };
-  await Promise.all(Array.from({ length: Math.min(threads, shards.length) }, work));
-  return shards;
+  let waiting: ShardFile[] = [];
+  const { checked, surveyed } = await survey({ modelDir, dir, shards }, (reasons) => {
+    waiting = shards.filter((_, i) => reasons[i] !== undefined);
+    for (const [i, shard] of shards.entries()) if (reasons[i] !== undefined) onBuild?.(shard, reasons[i]);
+  });
+  const { key, axes } = checked;
+  if (surveyed) {
+    const progress = new Progress(waiting, options);
+    const work = async (): Promise<void> => {
+      for (let shard; (shard = waiting.shift());) {
+        const members = membersOf(surveyed.lengths, shard);
+        await build({ modelDir, shard, key, members, axes, heldOut: surveyed.heldOut }, progress);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(threads, waiting.length) }, work));
+  }
+  const reaches = reachesOf(shards);
+  return shards.map((shard, i) => ({ ...shard, axes, reach: reaches[i] }));
 }
 
-function prepareShard({ modelDir, onBuild }: PrepareOptions, shard: RowShard, progress: Progress): Promise<void> {
-  const setup: BuildSetup = { modelDir, shard };
-  const worker = startThread(new URL('./build-worker', import.meta.url), { workerData: setup });
+type Checked = Extract<FromSurvey, { kind: 'checked' }>;
+type Surveyed = Extract<FromSurvey, { kind: 'surveyed' }>;
+
+/** @param tell  gets the reasons as soon as they are known */
+async function survey(
+  setup: SurveySetup,
+  tell: (reasons: Checked['reasons']) => void,
+): Promise<{ checked: Checked; surveyed?: Surveyed }> {
+  let checked!: Checked;
+  let surveyed: Surveyed | undefined;
+  await runThread('survey-worker', setup, setup.dir, (message: Exclude<FromSurvey, Failure>) => {
+    if (message.kind === 'surveyed') surveyed = message;
+    else {
+      checked = message;
+      tell(message.reasons);
+    }
+  });
+  return { checked, ...(surveyed && { surveyed }) };
+}
+
+async function build(setup: BuildSetup, progress: Progress): Promise<void> {
+  await runThread('build-worker', setup, setup.shard.file, ({ done }: Exclude<FromBuilder, Failure>) =>
+    progress.update(setup.shard, done),
+  );
+}
+
+interface Failure {
+  readonly kind: 'failed';
+  readonly message: string;
+}
+
+/** @param file  that it is for @throws RowGraphBuildError */
+function runThread<M extends { readonly kind: string }>(
+  module: string,
+  setup: unknown,
+  file: string,
+  use: (message: M) => void,
+): Promise<void> {
+  const worker = startThread(new URL(`./${module}`, import.meta.url), { workerData: setup });
   return new Promise((resolve, reject) => {
     let failure: string | undefined;
-    let ready = false;
-    worker.on('message', (message: FromBuilder) => {
-      if (message.kind === 'building') {
-        onBuild?.(shard, message.reason);
-        progress.begin(shard);
-      } else if (message.kind === 'progress') progress.update(shard, message.done);
-      else if (message.kind === 'failed') failure = message.message;
-      else ready = true;
+    worker.on('message', (message: M | Failure) => {
+      if (isFailure(message)) failure = message.message;
+      else use(message);
     });
     worker.once('error', (error) => (failure = error.message)); // an exit follows
     worker.once('exit', (code) => {
-      if (ready) {
-        progress.end(shard);
-        resolve();
-      } else
-        reject(new RowGraphBuildError(failure ?? `${shard.file}: the thread that builds it stopped with code ${code}`));
+      if (code === 0 && failure === undefined) resolve();
+      else reject(new RowGraphBuildError(failure ?? `${file}: the thread that builds it stopped with code ${code}`));
     });
   });
 }
 
-/** How far all shards are together; one that nobody has looked at yet is taken for one that must be built. */
+const isFailure = (message: { readonly kind: string }): message is Failure => message.kind === 'failed';
+
+/** How widely each graph is searched. */
+function reachesOf(shards: readonly ShardFile[]): number[] {
+  const measured = shards.map(measuredOf);
+  return chooseReaches(
+    measured.map(({ found }) => found),
+    measured[0].wanted,
+  );
+}
+
+/** How far all graphs that are built are together. */
 class Progress {
   private readonly tell: PrepareOptions['onProgress'];
   /** Rows so far. */
-  private readonly rows: Map<RowShard, number>;
-  private readonly building = new Set<RowShard>();
-  private sinceMs = 0;
+  private readonly rows: Map<ShardFile, number>;
+  private readonly sinceMs = performance.now();
 
-  constructor(shards: readonly RowShard[], { onProgress }: PrepareOptions) {
+  constructor(shards: readonly ShardFile[], { onProgress }: PrepareOptions) {
     this.tell = onProgress;
     this.rows = new Map(shards.map((shard) => [shard, 0]));
   }
 
-  begin(shard: RowShard): void {
-    if (!this.building.size) this.sinceMs = performance.now();
-    this.building.add(shard);
-  }
-
-  update(shard: RowShard, rows: number): void {
+  update(shard: ShardFile, rows: number): void {
     this.rows.set(shard, rows);
     let [done, total, work, allWork] = [0, 0, 0, 0];
     for (const [shard, n] of this.rows) {
@@ -100,11 +146,6 @@ class Progress {
     }
     const seconds = (performance.now() - this.sinceMs) / 1000;
     this.tell?.({ done, total, secondsLeft: (seconds * (allWork - work)) / work });
-  }
-
-  end(shard: RowShard): void {
-    if (this.building.has(shard)) this.rows.set(shard, sizeOf(shard));
-    else this.rows.delete(shard); // it was there
   }
 }
 

@@ -1,16 +1,9 @@
 import { existsSync } from 'node:fs';
 import hnswlib from 'hnswlib-node';
-import { GRAPH, RowGraphError, sizeOf, type RowPart, type RowShard } from './shards.ts';
+import { GRAPH, RowGraphError, sizeOf, type RowPart, type ShardFile } from './shards.ts';
 
 /** A graph that grows has room for so many times its rows. */
 const ROOM = 1.1;
-
-/** Rows that came out, nearest first. */
-export interface Nearest {
-  readonly rows: readonly number[];
-  /** 1 − cosine, as far as float32 tells it. */
-  readonly distances: readonly number[];
-}
 
 /** Labels of nodes from here on are not rows. */
 const OWN = 2 ** 31;
@@ -50,7 +43,7 @@ export class RowGraph {
   }
 
   /** The graph of a shard that was found to be whole. @throws RowGraphError */
-  static load(shard: RowShard, width: number): RowGraph {
+  static load(shard: ShardFile, width: number): RowGraph {
     const { file } = shard;
     const rows = sizeOf(shard);
     const advice = 'remove it, and start again to have it built anew';
@@ -117,19 +110,18 @@ export class RowGraph {
   }
 
   /**
-   * Rows with the largest cosine, almost always: fewer than `count` where no more are reached.
+   * Rows with the largest cosine, best first, almost always: fewer than `count` where no more are reached.
    *
    * @param state    float32 [D] as plain numbers
    * @param count    rows that the search keeps in view, of which all come out; the more, the fewer are missed
    * @param permits  is asked of each row that the search comes by
    */
-  nearest(state: number[], count: number, permits?: (row: number) => boolean): Nearest {
+  nearest(state: number[], count: number, permits?: (row: number) => boolean): number[] {
     this.graph.setEf(count);
     const rowOf = (node: number): number => (node < OWN ? node : this.rows[node - OWN]);
     const most = Math.min(count, this.graph.getMaxElements());
     const isAsked = permits && ((node: number) => permits(rowOf(node)));
-    const { neighbors, distances } = this.graph.searchKnn(state, most, isAsked);
-    return { rows: neighbors.map(rowOf), distances };
+    return this.graph.searchKnn(state, most, isAsked).neighbors.map(rowOf);
   }
 
   private hideNode(node: number): void {

@@ -3,8 +3,10 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } fro
 import { join } from 'node:path';
 import type { ModelFolder } from '../folder.ts';
 import { unembedName } from '../t5.ts';
+import { tensor, type FloatTensor } from '../session.ts';
 import { writeAtomically } from '../weights.ts';
-import { lengthOf } from './dot.ts';
+import type { Axes } from './axes.ts';
+import { REACHES } from './reach.ts';
 
 /**
  * Parameters of HNSW (Malkov and Yashunin 2018): what is near, links of a node, how widely building looks around, and the seed
@@ -32,9 +34,17 @@ export interface RowPart {
   readonly parts: number;
 }
 
-/** A part and the file with its graph. */
-export interface RowShard extends RowPart {
+/** A part and the file for its graph. */
+export interface ShardFile extends RowPart {
   readonly file: string;
+}
+
+/** A graph that is ready. */
+export interface RowShard extends ShardFile {
+  /** Along which it holds rows, as all graphs of a model do. */
+  readonly axes: Axes;
+  /** Rows that a search for ten keeps in view. */
+  readonly reach: number;
 }
 
 /** Rows that share a graph, at most: each is built by a thread of its own, and every search looks into each. */
@@ -48,7 +58,7 @@ export function shardsOf(
   dir: string,
   rows: number,
   parts = Math.max(LEAST_PARTS, Math.ceil(rows / SHARD_ROWS)),
-): RowShard[] {
+): ShardFile[] {
   return Array.from({ length: parts }, (_, part) => ({
     ...{ rows, part, parts },
     file: join(dir, `rows-${part + 1}-of-${parts}.hnsw`),
@@ -75,7 +85,10 @@ export function membersOf(lengths: Float32Array, part: RowPart): Uint32Array {
   return order.slice(...boundsOf(part)).sort();
 }
 
-const FORMAT = 'palimpsest-row-graph-2';
+const FORMAT = 'palimpsest-row-graph-3';
+
+/** What keys are made of beside rows. */
+export const KEY = [FORMAT, GRAPH, REACHES] as const;
 
 /** Written beside a graph when it is whole. */
 interface Seal {
@@ -84,9 +97,14 @@ interface Seal {
   readonly key: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Of the best rows of held-out states, those that it leads to by each of `REACHES`, and all, also those of other parts. */
+  readonly found: readonly number[];
+  readonly wanted: number;
 }
 
-const sealOf = ({ file }: RowShard): string => `${file}.json`;
+const sealOf = ({ file }: ShardFile): string => `${file}.json`;
+
+export const axesFile = (dir: string): string => join(dir, 'axes.safetensors');
 
 /** Bytes that are in memory while a table or a file is read. */
 const PIECE = 32 << 20;
@@ -111,23 +129,20 @@ export function eachRow(
   }
 }
 
-/** Rows of a shard. */
-export function readMembers(folder: ModelFolder, shard: RowShard): Uint32Array {
-  const lengths = new Float32Array(shard.rows);
-  eachRow(folder, Uint32Array.from(lengths.keys()), (values, row) => (lengths[row] = lengthOf(values)));
-  return membersOf(lengths, shard);
-}
-
-/** Hash of a shard's rows, their numbers, and the parameters of the graph. */
-export function keyOf(folder: ModelFolder, members: Uint32Array): string {
-  const hash = createHash('sha256').update(JSON.stringify([FORMAT, GRAPH, folder.config.d_model]));
-  hash.update(members);
-  eachRow(folder, members, (row) => hash.update(new Uint8Array(row.buffer, row.byteOffset, row.byteLength)));
-  return hash.digest('hex');
+/** All docid rows of a folder, some at a time: rows float32 [n, D] from `first` on. */
+export function* pieces(folder: ModelFolder, count: number): Generator<{ first: number; rows: FloatTensor }> {
+  const { d_model: width } = folder.config;
+  const { firstDocidToken } = folder.genir!;
+  const step = Math.max(1, Math.floor(PIECE / (4 * width)));
+  for (let first = 0; first < count; first += step) {
+    const end = Math.min(first + step, count);
+    const rows = folder.rows(unembedName(folder.config), firstDocidToken + first, firstDocidToken + end);
+    yield { first, rows: tensor(rows, [end - first, width]) };
+  }
 }
 
 /** Why a shard's graph cannot be used as it lies there; undefined where it can. */
-export function problemOf(shard: RowShard, key: string): string | undefined {
+export function problemOf(shard: ShardFile, key: string): string | undefined {
   const { file } = shard;
   if (!existsSync(file) || !existsSync(sealOf(shard))) return 'there is none yet';
   const seal = readSeal(shard);
@@ -139,19 +154,22 @@ export function problemOf(shard: RowShard, key: string): string | undefined {
   return undefined;
 }
 
-/** Says that the graph is whole. @throws RowGraphError  where the disk has no room for it */
-export function seal(shard: RowShard, key: string, width: number): void {
+/** Says that the graph, of rows of so many numbers, is whole. @throws RowGraphError  where the disk has no room for it */
+export function seal(shard: ShardFile, width: number, made: Pick<Seal, 'key' | 'found' | 'wanted'>): void {
   const { file } = shard;
   const { size } = statSync(file);
   // Links of the ground layer and their number, values, label; the layers above are a few percent more.
   const least = sizeOf(shard) * (4 * (2 * GRAPH.links + 1) + 4 * width + 8);
   if (size < least)
     throw new RowGraphError(file, `more than ${least} bytes`, `${size}`, 'is the disk full? Make room and start again');
-  const content: Seal = { format: FORMAT, key, bytes: size, sha256: hashOf(file) };
+  const content: Seal = { format: FORMAT, ...made, bytes: size, sha256: hashOf(file) };
   writeAtomically(sealOf(shard), (write) => write(Buffer.from(`${JSON.stringify(content)}\n`)));
 }
 
-function readSeal(shard: RowShard): Partial<Seal> | undefined {
+/** What was measured of a graph that is whole. */
+export const measuredOf = (shard: ShardFile): Pick<Seal, 'found' | 'wanted'> => readSeal(shard) as Seal;
+
+function readSeal(shard: ShardFile): Partial<Seal> | undefined {
   try {
     return JSON.parse(readFileSync(sealOf(shard), 'utf8')) as Partial<Seal>;
   } catch {

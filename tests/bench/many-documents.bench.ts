@@ -9,7 +9,8 @@
  * rows and graphs, is used again, so that a run that was broken off goes on with the graphs that are whole.
  *
  *     draw     rows, and states of queries
- *     build    the graphs, by as many threads as there are cores or `--threads`
+ *     build    the graphs, by as many threads as there are cores or `--threads`; along how many axes they hold rows, and how widely each
+ *              is searched
  *     exact    onnxruntime's product with all rows, log-softmax and top 10, one state at a time on one core; then 32 at a time
  *     hnsw     the same by graphs, exact logits of the candidates and the estimated sum included; recall of exact's ten; how wide
  *              the search is against recall and time; filters; edits put into the graphs
@@ -27,9 +28,10 @@ import { rowScoresGraph, sampleDocids } from '../../models/graphs.ts';
 import { Graph } from '../../models/onnx/graph.ts';
 import { FORBIDDEN, readTop, rowFeeds, type LiveRows, type RowQuery } from '../../models/rows/exact-rows.ts';
 import { IndexedRows } from '../../models/rows/indexed-rows.ts';
+import { along } from '../../models/rows/axes.ts';
 import { prepareRowGraphs } from '../../models/rows/prepare.ts';
 import { RowGraph } from '../../models/rows/row-graph.ts';
-import { shardsOf } from '../../models/rows/shards.ts';
+import type { RowShard } from '../../models/rows/shards.ts';
 import { Session, tensor, type FloatTensor } from '../../models/session.ts';
 import { trainTokenizer } from '../../models/tokenizer-training.ts';
 import { elementCount, type WeightTensor } from '../../models/weights.ts';
@@ -75,8 +77,7 @@ const parts: Parts = {
     let built = false;
     let told = 0;
     const files = await prepareRowGraphs({
-      ...{ modelDir: modelIn(dir), rows: N, dir: graphsIn(dir) },
-      ...(shards !== undefined && { shards }),
+      ...graphOptions(dir),
       ...(options.threads !== undefined && { threads: Number(options.threads) }),
       onBuild: () => (built = true),
       onProgress({ done, secondsLeft }) {
@@ -86,7 +87,8 @@ const parts: Parts = {
       },
     });
     const bytes = files.reduce((sum, { file }) => sum + statSync(file).size, 0);
-    return { built, shards: files.length, fileGb: round(bytes / 1e9) };
+    const found = { axes: files[0].axes?.shape[0] ?? 'none', reaches: files.map(({ reach }) => reach) };
+    return { built, shards: files.length, fileGb: round(bytes / 1e9), ...found };
   },
   async exact(dir) {
     const { live, states } = open(dir);
@@ -120,7 +122,7 @@ const parts: Parts = {
   async hnsw(dir) {
     const { live, states } = open(dir);
     const truth = JSON.parse(readFileSync(truthFile(dir), 'utf8')) as { rows: number[]; scores: number[] }[];
-    const files = shardsOf(graphsIn(dir), N, shards);
+    const [checkMs, files] = await clock(() => prepareRowGraphs(graphOptions(dir)));
     const [openMs, index] = await clock(() => IndexedRows.open(files, D));
     index.publish(live, []);
     const residentGib = memory('VmRSS');
@@ -159,10 +161,11 @@ const parts: Parts = {
     const edits = await edit(index, live);
     await Promise.all([index.close(), sampling.release()]);
     return {
-      ...{ openSeconds: round(openMs / 1000), residentGib, ms: served.ms, recall: recall(served.lists, truth) },
+      ...{ checkSeconds: round(checkMs / 1000), openSeconds: round(openMs / 1000), residentGib },
+      ...{ ms: served.ms, recall: recall(served.lists, truth) },
       batch: { queries: together.length, ms: round(batchMs) },
       errorOfSum: { mean: round4(mean(errors)), largest: round4(Math.max(...errors)) },
-      ...{ filters, edits, widths: widths(dir, live, states, truth) },
+      ...{ filters, edits, widths: widths(files, live, states, truth) },
     };
   },
 };
@@ -189,13 +192,19 @@ async function edit(index: IndexedRows, live: LiveRows): Promise<Figures> {
 }
 
 /** Time of the graphs alone, and recall, by how widely they are searched. */
-function widths(dir: string, { rows }: LiveRows, states: readonly Float32Array[], truth: readonly Lists[]): Figures[] {
-  const graphs = shardsOf(graphsIn(dir), N, shards).map((shard) => RowGraph.load(shard, D));
+function widths(
+  shards: readonly RowShard[],
+  { rows }: LiveRows,
+  states: readonly Float32Array[],
+  truth: readonly Lists[],
+): Figures[] {
+  const { axes } = shards[0];
+  const graphs = shards.map((shard) => RowGraph.load(shard, axes?.shape[0] ?? D));
   return WIDTHS.map((width) => {
     const times: number[] = [];
     const lists = states.map((state) => {
       const started = performance.now();
-      const found = graphs.flatMap((graph) => [...graph.nearest(Array.from(state), width).rows]);
+      const found = graphs.flatMap((graph) => graph.nearest(Array.from(along(state, axes)), width));
       times.push(performance.now() - started);
       const logit = (row: number): number => state.reduce((sum, x, d) => sum + x * rows.data[row * D + d], 0);
       const best = found.map((row) => [row, logit(row)] as const).sort((a, b) => b[1] - a[1]);
@@ -217,6 +226,10 @@ function recall(lists: readonly Lists[], truth: readonly Lists[]): number {
 
 // ---------------------------------------------------------------------------------------------- rows and states
 
+const graphOptions = (dir: string) => ({
+  ...{ modelDir: modelIn(dir), rows: N, dir: graphsIn(dir) },
+  ...(shards !== undefined && { shards }),
+});
 const modelIn = (dir: string): string => join(dir, 'model');
 const graphsIn = (dir: string): string => join(dir, 'graphs');
 const statesFile = (dir: string): string => join(dir, 'states.f32');

@@ -4,35 +4,51 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createRng, type Rng } from '../../../corpus/random.ts';
 import type { Retrieved, RowChange } from '../../../models/decode.ts';
+import { along, type Axes } from '../../../models/rows/axes.ts';
 import { FORBIDDEN, type RowQuery } from '../../../models/rows/exact-rows.ts';
+import { findAxes } from '../../../models/rows/find-axes.ts';
 import { IndexedRows } from '../../../models/rows/indexed-rows.ts';
+import { Products } from '../../../models/rows/products.ts';
 import { RowGraph } from '../../../models/rows/row-graph.ts';
 import { membersOf, shardsOf, sizeOf } from '../../../models/rows/shards.ts';
 import { tensor } from '../../../models/session.ts';
 import { tempFolder } from '../../support/corpus-temp.ts';
 import { drawTable, type DrawnRows } from '../../support/drawn-rows.ts';
 
-const D = 48;
+const D = 64;
 const N = 4000;
 const K = 10;
 const dir = tempFolder();
+/** Graphs of rows with all their numbers. */
+const whole = { axes: undefined, reach: 64 };
 
 const opened: IndexedRows[] = [];
 after(() => Promise.all(opened.map((index) => index.close())));
 
-/** An index of `table` in so many graphs. */
-async function open(table: Float32Array, parts: number, name: string): Promise<IndexedRows> {
+/** An index of `table` in so many graphs, along axes where the rows need but a few. */
+async function open(table: Float32Array, parts: number, name: string, axes?: Axes): Promise<IndexedRows> {
   const rowOf = (row: number): Float32Array => table.subarray(row * D, (row + 1) * D);
   const lengths = Float32Array.from({ length: table.length / D }, (_, row) => Math.hypot(...rowOf(row)));
-  const shards = shardsOf(dir, lengths.length, parts).map((shard) => ({ ...shard, file: `${shard.file}-${name}` }));
+  const shards = shardsOf(dir, lengths.length, parts).map((shard) => ({
+    ...{ ...shard, file: `${shard.file}-${name}` },
+    ...{ axes, reach: 64 },
+  }));
   for (const shard of shards) {
-    const graph = RowGraph.make(shard, D);
-    for (const row of membersOf(lengths, shard)) graph.build(row, rowOf(row));
+    const graph = RowGraph.make(shard, axes?.shape[0] ?? D);
+    for (const row of membersOf(lengths, shard)) graph.build(row, along(rowOf(row), axes));
     graph.save(shard.file);
   }
   const index = await IndexedRows.open(shards, D);
   opened.push(index);
   return index;
+}
+
+async function axesOf(table: Float32Array): Promise<Axes> {
+  const products = await Products.open();
+  const axes = await findAxes(tensor(table, [table.length / D, D]), products);
+  await products.close();
+  assert.deepEqual(axes?.shape, [D / 2, D]);
+  return axes;
 }
 
 /** Rows as they are to be: what a version makes of a folder's. */
@@ -150,6 +166,15 @@ describe('docid rows in graphs', () => {
       assert.ok(error < 0.05, `error of the sum ${error}`);
     });
 
+  it('are found along axes', async () => {
+    const { rows, states } = world(6);
+    const index = await open(rows.base, 2, 'axes', await axesOf(rows.base));
+    rows.publishTo(index);
+    const { recall, error } = await compare(index, rows, states);
+    assert.ok(recall >= 0.99, `recall ${recall}`);
+    assert.ok(error < 0.05, `error of the sum ${error}`);
+  });
+
   it('come out only where they are allowed, however many are', async () => {
     const { rng, rows, states } = world(4);
     const index = await open(rows.base, 2, 'filter');
@@ -166,76 +191,81 @@ describe('docid rows in graphs', () => {
     assert.ok(recall >= 0.99, `recall ${recall}`);
   });
 
-  it('follow every version: added, changed, deleted, taken back', async () => {
-    const { rng, rows, drawn, states } = world(5);
-    const index = await open(rows.base, 2, 'edits');
-    const undo: (() => void)[] = [];
-    const newRow = (): Float32Array => {
-      const values = new Float32Array(D);
-      drawn.row(values);
-      return values;
-    };
-    const edits: Record<string, () => () => void> = {
-      add() {
-        const row = rows.length++;
-        rows.changed.set(row, newRow());
-        rows.flags[row] = 1;
-        return () => void (rows.flags[row] = 0);
-      },
-      change() {
-        const row = rng.int(rows.length);
-        const before = rows.changed.get(row);
-        rows.changed.set(row, newRow());
-        return () =>
-          void (before ? rows.changed.set(row, before) : row * D < rows.base.length && rows.changed.delete(row));
-      },
-      delete() {
-        const row = rng.int(rows.length);
-        const before = rows.flags[row];
-        rows.flags[row] = 0;
-        return () => void (rows.flags[row] = before);
-      },
-    };
-    rows.publishTo(index);
-    for (let i = 0; i < 600; i++) {
-      if (rng.next() < 0.25 && undo.length) undo.pop()!();
-      else undo.push(Object.values(edits)[rng.int(3)]());
-      if (i % 10 === 0) rows.publishTo(index); // a version may hold several edits
-      if (i % 200 === 0) assert.ok((await compare(index, rows, states)).recall >= 0.99);
-    }
-    rows.publishTo(index);
-    const edited = await compare(index, rows, states);
+  for (const how of ['', ', along axes'])
+    it(`follow every version: added, changed, deleted, taken back${how}`, async () => {
+      const { rng, rows, drawn, states } = world(5);
+      const axes = how === '' ? undefined : await axesOf(rows.base);
+      const index = await open(rows.base, 2, `edits${how}`, axes);
+      const undo: (() => void)[] = [];
+      const newRow = (): Float32Array => {
+        const values = new Float32Array(D);
+        drawn.row(values);
+        return values;
+      };
+      const edits: Record<string, () => () => void> = {
+        add() {
+          const row = rows.length++;
+          rows.changed.set(row, newRow());
+          rows.flags[row] = 1;
+          return () => void (rows.flags[row] = 0);
+        },
+        change() {
+          const row = rng.int(rows.length);
+          const before = rows.changed.get(row);
+          rows.changed.set(row, newRow());
+          return () =>
+            void (before ? rows.changed.set(row, before) : row * D < rows.base.length && rows.changed.delete(row));
+        },
+        delete() {
+          const row = rng.int(rows.length);
+          const before = rows.flags[row];
+          rows.flags[row] = 0;
+          return () => void (rows.flags[row] = before);
+        },
+      };
+      rows.publishTo(index);
+      for (let i = 0; i < 600; i++) {
+        if (rng.next() < 0.25 && undo.length) undo.pop()!();
+        else undo.push(Object.values(edits)[rng.int(3)]());
+        if (i % 10 === 0) rows.publishTo(index); // a version may hold several edits
+        if (i % 200 === 0) assert.ok((await compare(index, rows, states)).recall >= 0.99);
+      }
+      rows.publishTo(index);
+      const edited = await compare(index, rows, states);
 
-    const fresh = new Float32Array(rows.length * D);
-    for (let row = 0; row < rows.length; row++) fresh.set(rows.valuesOf(row), row * D);
-    const anew = new Rows(fresh);
-    anew.flags.set(rows.flags.subarray(0, rows.length));
-    const built = await open(fresh, 2, 'anew');
-    anew.publishTo(built);
-    const { recall } = await compare(built, anew, states);
-    assert.ok(edited.recall >= Math.min(0.99, recall), `recall ${edited.recall} edited, ${recall} built anew`);
+      const fresh = new Float32Array(rows.length * D);
+      for (let row = 0; row < rows.length; row++) fresh.set(rows.valuesOf(row), row * D);
+      const anew = new Rows(fresh);
+      anew.flags.set(rows.flags.subarray(0, rows.length));
+      const built = await open(fresh, 2, `anew${how}`, axes);
+      anew.publishTo(built);
+      const { recall } = await compare(built, anew, states);
+      assert.ok(edited.recall >= Math.min(0.99, recall), `recall ${edited.recall} edited, ${recall} built anew`);
 
-    const asked = states.concat([...rows.changed.values()].slice(-40).map((row) => drawn.stateOf(row)));
-    assert.ok((await compare(index, rows, asked)).recall >= 0.99);
-    while (undo.length) undo.pop()!();
-    rows.publishTo(index);
-    assert.ok((await compare(index, rows, states)).recall >= 0.99, 'all taken back');
-  });
+      const asked = states.concat([...rows.changed.values()].slice(-40).map((row) => drawn.stateOf(row)));
+      assert.ok((await compare(index, rows, asked)).recall >= 0.99);
+      while (undo.length) undo.pop()!();
+      rows.publishTo(index);
+      assert.ok((await compare(index, rows, states)).recall >= 0.99, 'all taken back');
+    });
 
   it('refuse a file that is not theirs', async () => {
     const [shard] = shardsOf(dir, 100, 1);
-    await assert.rejects(IndexedRows.open([{ ...shard, file: join(dir, 'none') }], D), {
+    await assert.rejects(IndexedRows.open([{ ...shard, ...whole, file: join(dir, 'none') }], D), {
       name: 'RowGraphError',
       message: /none: expected a graph of 100 docid rows, got no such file; remove it, and start again/,
     });
     const graph = RowGraph.make({ rows: 3, part: 0, parts: 1 }, D);
     graph.build(0, new Float32Array(D).fill(1));
     graph.save(shard.file);
-    await assert.rejects(IndexedRows.open([shard], D), /expected a graph of 100 docid rows, got one of 1/);
+    await assert.rejects(
+      IndexedRows.open([{ ...shard, ...whole }], D),
+      /expected a graph of 100 docid rows, got one of 1/,
+    );
   });
 
   it('refuse files that do not hold each row once', async () => {
-    const shards = shardsOf(dir, 4, 2).map((shard) => ({ ...shard, file: `${shard.file}-twice` }));
+    const shards = shardsOf(dir, 4, 2).map((shard) => ({ ...shard, ...whole, file: `${shard.file}-twice` }));
     for (const shard of shards) {
       const graph = RowGraph.make(shard, D);
       for (const row of [1, 2]) graph.build(row, new Float32Array(D).fill(row));
