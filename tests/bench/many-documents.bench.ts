@@ -1,7 +1,7 @@
 /**
  * The ten best of very many docid rows: all looked at, as `serve --rows exact` does, against graphs, as `--rows hnsw`.
  *
- *     npm run bench -- many-documents [--rows N] [--width D] [--kind clustered|gaussian] [--per-topic N] [--queries N]
+ *     npm run bench -- many-documents [--rows N] [--width D] [--kind clustered|trained|gaussian] [--per-topic N] [--queries N]
  *         [--shards N] [--threads N] [--dir DIR]
  *
  * Rows and states are drawn by tests/support/drawn-rows.ts (`drawn` in the output says how) and written as a model folder with a
@@ -35,7 +35,7 @@ import type { RowShard } from '../../models/rows/shards.ts';
 import { Session, tensor, type FloatTensor } from '../../models/session.ts';
 import { trainTokenizer } from '../../models/tokenizer-training.ts';
 import { elementCount, type WeightTensor } from '../../models/weights.ts';
-import { DrawnRows, INTRINSIC, rowKinds, SPREADS, type RowKind } from '../support/drawn-rows.ts';
+import { DrawnRows, INTRINSIC, rowKinds, SPREADS, TRAINED, type RowKind } from '../support/drawn-rows.ts';
 import { quantilesOf, round } from './beside.ts';
 import { machine, memory, runParts, type Figures, type Parts } from './parts.ts';
 
@@ -294,10 +294,11 @@ async function clock<T>(work: () => T | Promise<T>): Promise<[ms: number, result
 
 const results = await runParts(import.meta.filename, parts, options);
 if (results) {
-  const drawn =
-    kind === 'gaussian'
-      ? 'independent normal numbers'
-      : `${Math.round(N / perTopic)} topics, normal in ${INTRINSIC} dimensions; documents about them with a spread of ${SPREADS.document}; turned into ${D} dimensions; noise of ${SPREADS.noise} in each`;
+  const drawn = {
+    clustered: `${Math.round(N / perTopic)} topics, normal in ${INTRINSIC} dimensions; documents about them with a spread of ${SPREADS.document}; turned into ${D} dimensions; noise of ${SPREADS.noise} in each`,
+    trained: `independent normal numbers, squares falling to 1/e in ${TRAINED.fold} of the dimensions; ${TRAINED.common} of the squared length in common`,
+    gaussian: 'independent normal numbers',
+  }[kind];
   const states = `each the row of a document drawn by lot, with noise of ${SPREADS.query} in each dimension`;
   const report = {
     ...{

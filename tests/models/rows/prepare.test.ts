@@ -4,11 +4,14 @@ import assert from 'node:assert/strict';
 import { openSync, readFileSync, closeSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DocidDecoder } from '../../../models/decode.ts';
-import { readModelFolder } from '../../../models/folder.ts';
+import { readModelFolder, writeModelFolder } from '../../../models/folder.ts';
 import { prepareRowGraphs, type BuildProgress } from '../../../models/rows/prepare.ts';
+import { REACHES } from '../../../models/rows/reach.ts';
 import { sizeOf, type RowShard } from '../../../models/rows/shards.ts';
 import { createRng } from '../../../corpus/random.ts';
+import type { WeightTensor } from '../../../models/weights.ts';
 import { tempFolder } from '../../support/corpus-temp.ts';
+import { drawTable } from '../../support/drawn-rows.ts';
 import { randomQuery, writeTinyModel } from '../../support/tiny-model.ts';
 
 const N = 1500;
@@ -72,6 +75,27 @@ describe('graphs of docid rows', () => {
     const { reasons } = await prepare(other);
     assert.equal(reasons.length, 2);
     for (const reason of reasons) assert.match(reason, /is of other docid rows, or was built otherwise/);
+  });
+
+  it('are along a few axes where rows need no more, and the axes are kept with them', async () => {
+    const tiny = readModelFolder(writeTinyModel(join(dir, 'wide'), { docids, config: { d_model: 64 } }));
+    const { table } = drawTable({ kind: 'clustered', width: 64, rng: createRng(4), perTopic: 20 }, N);
+    const weights = new Map<string, WeightTensor>(tiny.weights);
+    const shared = tiny.tensor('shared.weight');
+    shared.data.set(table, shared.data.length - table.length);
+    weights.set('shared.weight', shared);
+    const axial = join(dir, 'axial');
+    writeModelFolder(axial, { ...tiny, weights, genir: tiny.genir! });
+    const first = await prepare(axial);
+    assert.equal(first.reasons.length, 2);
+    for (const { axes, reach } of first.shards) {
+      assert.deepEqual(axes?.shape, [32, 64]);
+      assert.ok((REACHES as readonly number[]).includes(reach));
+    }
+    const again = await prepare(axial);
+    assert.deepEqual(again, { ...first, reasons: [], progress: [] });
+    rmSync(join(graphs, 'axes.safetensors'));
+    assert.deepEqual((await prepare(axial)).shards, first.shards);
   });
 
   it('say what a thread died of', async () => {
