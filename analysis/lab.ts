@@ -140,11 +140,20 @@ export class Lab {
    *
    * @throws UnknownActivationError
    */
-  async encode(texts: readonly string[], { read = [], patches = [] }: Request = {}): Promise<Encoded> {
+  async encode(texts: readonly string[], request: Request = {}): Promise<Encoded> {
+    const batches: Batch[] = [];
+    for await (const batch of this.encodeBatches(texts, request)) batches.push(batch);
+    return { count: texts.length, batches };
+  }
+
+  /** The same batch by batch. @throws UnknownActivationError */
+  async *encodeBatches(
+    texts: readonly string[],
+    { read = [], patches = [] }: Request = {},
+  ): AsyncGenerator<Batch, void, undefined> {
     const session = await this.instrumented('encoder', { read, patched: patches.map(({ at }) => at) });
     const tokens = texts.map((text) => this.tokenizer.encode(text));
     const order = Int32Array.from(tokens.keys()).sort((a, b) => tokens[a].length - tokens[b].length || a - b);
-    const batches: Batch[] = [];
     for (let i = 0; i < order.length; i += this.options.batchSize) {
       const queries = order.slice(i, i + this.options.batchSize);
       const { inputIds, mask, length } = padBatch(Array.from(queries, (q) => tokens[q]));
@@ -158,9 +167,8 @@ export class Lab {
         attention_mask: input.mask,
         ...patchFeeds(this.config, patches, input, length),
       })) as Record<string, FloatTensor>;
-      batches.push({ ...input, encoderOut: out.encoder_out, read: Object.fromEntries(read.map((n) => [n, out[n]])) });
+      yield { ...input, encoderOut: out.encoder_out, read: Object.fromEntries(read.map((n) => [n, out[n]])) };
     }
-    return { count: texts.length, batches };
   }
 
   /**

@@ -1,4 +1,5 @@
-import { Lab } from '../analysis/lab.ts';
+import { joinBatches } from '../analysis/join-batches.ts';
+import { Lab, type Batch } from '../analysis/lab.ts';
 import { storedStages, type Stage } from '../analysis/stages.ts';
 import type { ActivationName } from '../models/activations.ts';
 import { wordWeights, type WeightDelta } from '../models/decode.ts';
@@ -10,8 +11,11 @@ import { padBatch } from '../models/tokenizer.ts';
 import { giveWay } from './right-of-way.ts';
 import { noPrefix, type Activations, type Prefix, type Reading } from './reading.ts';
 
-/** Queries that run through the decoder together. */
-const BATCH = 32;
+/** Queries that run through the encoder together: of like length, so that little is padded. */
+const ENCODED = 8;
+
+/** Queries that run through the decoder together, which reads its weights once for all of them; there padding costs nothing. */
+const DECODED = 64;
 
 /** Docids of one token each: nothing is read before it, and document n has row n. */
 export class AtomicReading implements Reading {
@@ -23,7 +27,7 @@ export class AtomicReading implements Reading {
 
   /** @throws NotAnIndexError, NotAtomicError */
   constructor(folder: ModelFolder, threads: number) {
-    this.lab = new Lab(folder, { threads, batchSize: BATCH });
+    this.lab = new Lab(folder, { threads, batchSize: ENCODED });
     this.interaction = storedStages(folder.dir, this.lab.genir, this.lab.layers)?.interaction;
     this.hasTextRows = !isImported(this.lab.genir); // training elsewhere knows nothing of them
     this.rows = this.lab.rows;
@@ -40,14 +44,16 @@ export class AtomicReading implements Reading {
     read: readonly ActivationName[],
   ): Promise<{ readonly last: Activations; readonly before: Activations }> {
     const last: Record<string, FloatTensor> = {};
-    // Queries of like length, so that little is padded.
     const order = Int32Array.from(texts.keys()).sort((a, b) => texts[a].length - texts[b].length || a - b);
-    for (let from = 0; from < order.length; from += BATCH) {
-      const queries = order.subarray(from, from + BATCH);
+    for (let from = 0; from < order.length; from += DECODED) {
+      const queries = order.subarray(from, from + DECODED);
+      const batches: Batch[] = [];
       giveWay();
-      const encoded = await this.lab.encode(Array.from(queries, (q) => texts[q]));
-      giveWay();
-      const part = await this.lab.decode(encoded, { read });
+      for await (const batch of this.lab.encodeBatches(Array.from(queries, (q) => texts[q]))) {
+        batches.push(batch);
+        giveWay();
+      }
+      const part = await this.lab.decode({ count: queries.length, batches: [joinBatches(batches)] }, { read });
       for (const name of read) {
         const { data, shape } = part[name];
         const width = shape[1];
@@ -80,8 +86,8 @@ export async function rerun(lab: Lab, texts: readonly string[], deltas: readonly
     ...Object.fromEntries(deltas.map(({ weight, delta }) => [deltaInput(weight), tensor(delta, [F, D])])),
   };
   const states = new Float32Array(texts.length * D);
-  for (let from = 0; from < texts.length; from += BATCH) {
-    const tokens = texts.slice(from, from + BATCH).map((text) => lab.tokenizer.encode(text));
+  for (let from = 0; from < texts.length; from += DECODED) {
+    const tokens = texts.slice(from, from + DECODED).map((text) => lab.tokenizer.encode(text));
     const { inputIds, mask, length } = padBatch(tokens);
     const shape = [tokens.length, length];
     const feeds = { ...fixed, input_ids: tensor(inputIds, shape), attention_mask: tensor(mask, shape) };
