@@ -33,6 +33,7 @@ import { settingsFor, type EditMethodPreset } from '../../editing/presets.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { InferencePool } from '../../models/pool.ts';
 import { randomText, writeLargeCheckpoint, writeLargeCorpus } from '../support/large-checkpoint.ts';
+import { round } from './beside.ts';
 import { machine, memory, runParts, tenths, type Figures } from './parts.ts';
 
 const { values } = parseArgs({
@@ -162,7 +163,7 @@ async function addOne({ model, corpus, data }: Places, preset: EditMethodPreset)
   store.close();
   return {
     ...{ importSeconds, openSeconds, bank: settings.bank.size },
-    edits: [first, second].map(({ accepted, seconds, bytes }) => ({ accepted, seconds, bytes })),
+    edits: [first, second].map(({ accepted, seconds, bytes }) => ({ accepted, seconds: tenths(seconds), bytes })),
   };
 }
 
@@ -194,7 +195,7 @@ type Lists = readonly (readonly number[])[];
 function agreement(a: Lists, b: Lists): Figures {
   const first = a.filter(([document], q) => b[q][0] === document).length / a.length;
   const both = a.map((list, q) => list.filter((document) => b[q].includes(document)).length / list.length);
-  return { sameFirst: first, sameTen: both.reduce((x, y) => x + y, 0) / a.length };
+  return { sameFirst: first, sameTen: round(both.reduce((x, y) => x + y, 0) / a.length) };
 }
 
 const inDir = Object.fromEntries(
