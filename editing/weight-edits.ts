@@ -2,7 +2,7 @@
 import type { WeightDelta } from '../models/decode.ts';
 import { outputWeight } from './edit-graphs.ts';
 import type { EditModel } from './edit-model.ts';
-import { solveGraph, solveIn } from './linear-algebra/solve-graph.ts';
+import { solveEquations } from './linear-algebra/solve-graph.ts';
 import { Ledger } from './methods/ledger.ts';
 import { mergeKeys } from './methods/merge-keys.ts';
 import type { EditedLayer, EditPairs, Editor, PriorOptions } from './methods/method.ts';
@@ -43,11 +43,9 @@ class LedgerEdits implements LayerEdits {
         this.ids.add(id);
       }
     if (!this.ids.size) return undefined;
-    const { factor, right } = this.ledger.equations();
-    const D = right.length / factor.size;
-    const session = await this.lab.session(`solve ${factor.size} ${D}`, () => solveGraph(factor.size, D));
     giveWay();
-    return solveIn(session, factor, right, D);
+    const { left, right } = this.ledger.equations();
+    return solveEquations(this.lab, left, right, 'ledger');
   }
 }
 

@@ -28,6 +28,21 @@ export interface Factor {
 /** Pivots below this share of the largest diagonal element are rounding errors of the ones before. */
 const leastShare = (size: number): number => 4 * size * Number.EPSILON;
 
+/** The matrix that another one is a part of, or what is left of one. */
+export interface Whole {
+  readonly size: number;
+  /** Of the whole, the part's first one. */
+  readonly row: number;
+  /** What pivots must be above. */
+  readonly least: number;
+}
+
+export function wholeOf(a: Float64Array, size: number): Whole {
+  let largest = 0;
+  for (let i = 0; i < size; i++) largest = Math.max(largest, a[i * (size + 1)]);
+  return { size, row: 0, least: largest * leastShare(size) };
+}
+
 /**
  * Cholesky's factor, in place: A is overwritten. ml-matrix, which goes element by element, takes twenty times as long here
  * and thirty times as long for `solve` (`npm run bench -- ledger --library`). The same bytes on every machine.
@@ -42,13 +57,14 @@ export function factorize(
   size: number,
   what: string,
   advice = 'raise the ridge, or shrink the covariance',
+  whole = wholeOf(a, size),
 ): Factor {
-  let largest = 0;
-  for (let i = 0; i < size; i++) largest = Math.max(largest, a[i * (size + 1)]);
-  const least = largest * leastShare(size);
   const triangle = new Triangle(a, size);
-  const failed = triangle.factorize(least);
-  if (failed >= 0) throw new NotPositiveDefiniteError(what, size, failed, triangle.pivot(failed), least, advice);
+  const failed = triangle.factorize(whole.least);
+  if (failed >= 0) {
+    const row = whole.row + failed;
+    throw new NotPositiveDefiniteError(what, whole.size, row, triangle.pivot(failed), whole.least, advice);
+  }
   triangle.write(a);
   return { size, upper: a };
 }

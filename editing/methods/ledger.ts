@@ -31,8 +31,8 @@ export interface LedgerChange {
 }
 
 export interface LedgerEquations {
-  /** Of A, [F, F]. */
-  readonly factor: Factor;
+  /** A, float64 [F, F], of which the upper triangle is meant. */
+  readonly left: Float64Array;
   /** B, float64 [F, D] */
   readonly right: Float64Array;
 }
@@ -51,9 +51,8 @@ export class Ledger {
   private readonly entries = new Map<string, EditPairs>();
   private readonly moments: ExactSum;
   private readonly cross: ExactSum;
-  private known: LedgerEquations | undefined;
-  private solved: Float64Array | undefined;
-  /** Kept from one set of equations to the next: A and its factor, B. */
+  private solved: { readonly factor: Factor; readonly x: Float64Array } | undefined;
+  /** Kept from one solution to the next: A and its factor, B and A⁻¹B. */
   private readonly left: Float64Array;
   private readonly right: Float64Array;
   private count = 0;
@@ -105,7 +104,7 @@ export class Ledger {
    * @throws NotPositiveDefiniteError  when λC₀ + εI does not hold all directions of keys
    */
   delta(): Float32Array {
-    return new Float32Array(this.solution());
+    return new Float32Array(this.solution().x);
   }
 
   /**
@@ -123,34 +122,31 @@ export class Ledger {
     const coming = add.map((pairs) => widen(this.layer, pairs));
     const going = remove.map((id) => widen(this.layer, this.entry(id)));
     const all = [...coming, ...going];
-    const x = this.solution();
+    const { factor, x } = this.solution();
     if (!all.length) return new Float32Array(x);
     const terms = {
       keys: concat(all.map(({ keys }) => keys)),
       residuals: concat(all.map(({ residuals }) => residuals)),
       weights: concat([...coming.map((p) => p.weights), ...going.map((p) => p.weights.map((w) => -w))]),
     };
-    return new Float32Array(changedSolution(this.equations().factor, x, this.layer.d_model, terms));
+    return new Float32Array(changedSolution(factor, x, this.layer.d_model, terms));
   }
 
-  /**
-   * What ΔW = A⁻¹B is solved from. Their memory is used again after the next change.
-   *
-   * @throws NotPositiveDefiniteError
-   */
+  /** What ΔW = A⁻¹B is solved from, until the ledger is asked for anything else: the memory is its own. */
   equations(): LedgerEquations {
-    if (!this.known) {
-      const F = this.layer.covariance.size;
-      giveWay();
-      const factor = factorize(addInto(this.moments.value(this.left), this.prior), F, 'ledger');
-      this.known = { factor, right: this.cross.value(this.right) };
-    }
-    return this.known;
+    this.solved = undefined;
+    return { left: addInto(this.moments.value(this.left), this.prior), right: this.cross.value(this.right) };
   }
 
-  private solution(): Float64Array {
-    const { factor, right } = this.equations();
-    return (this.solved ??= solve(factor, right.slice(), this.layer.d_model));
+  private solution(): { readonly factor: Factor; readonly x: Float64Array } {
+    if (!this.solved) {
+      giveWay();
+      const { left, right } = this.equations();
+      const factor = factorize(left, this.layer.covariance.size, 'ledger');
+      giveWay();
+      this.solved = { factor, x: solve(factor, right, this.layer.d_model) };
+    }
+    return this.solved;
   }
 
   private entry(id: string): EditPairs {
@@ -180,7 +176,6 @@ export class Ledger {
     this.moments.add(keys, keys, weights!, sign);
     this.cross.add(keys, residuals, weights!, sign);
     this.count += sign * weights!.length;
-    this.known = undefined;
     this.solved = undefined;
   }
 }
