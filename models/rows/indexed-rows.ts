@@ -4,7 +4,8 @@ import { rowScoresGraph } from '../graphs.ts';
 import { Session, tensor, type FloatTensor } from '../session.ts';
 import { readTop, rowFeeds, type LiveRows, type RowQuery } from './exact-rows.ts';
 import { along, type Axes } from './axes.ts';
-import { dot, lengthOf } from './dot.ts';
+import { lengthOf } from './dot.ts';
+import { PickedRows } from './picked-rows.ts';
 import { RowGraph } from './row-graph.ts';
 import { RowGraphError, type RowShard } from './shards.ts';
 
@@ -30,7 +31,7 @@ interface Part {
 /** Rows of a query with their logits. */
 interface Found {
   readonly rows: readonly number[];
-  readonly logits: readonly number[];
+  readonly logits: Float32Array;
 }
 
 /**
@@ -52,6 +53,7 @@ export class IndexedRows {
   private readonly axes: Axes;
   /** Rows of the folder. */
   private readonly base: number;
+  private readonly picked: PickedRows;
   private readonly all: Session;
   private live!: LiveRows;
   /** Live rows of each part. */
@@ -67,13 +69,19 @@ export class IndexedRows {
   /** Their values: float32 [M, D]. */
   sample: FloatTensor = tensor(new Float32Array(0), [0, 0]);
 
-  private constructor(parts: readonly Part[], partOf: number[], width: number, axes: Axes, all: Session) {
+  private constructor(
+    parts: readonly Part[],
+    partOf: number[],
+    sessions: readonly [PickedRows, Session],
+    width: number,
+    axes: Axes,
+  ) {
     this.parts = parts;
     this.axes = axes;
     this.partOf = partOf;
     this.base = partOf.length;
     this.width = width;
-    this.all = all;
+    [this.picked, this.all] = sessions;
     this.shown = new Uint8Array(this.base).fill(1);
   }
 
@@ -96,7 +104,8 @@ export class IndexedRows {
       }
       return { rows, graph, reach: shard.reach };
     });
-    return new IndexedRows(parts, partOf, width, axes, await Session.open(rowScoresGraph(width)));
+    const sessions = [await PickedRows.open(width), await Session.open(rowScoresGraph(width))] as const;
+    return new IndexedRows(parts, partOf, sessions, width, axes);
   }
 
   /**
@@ -142,7 +151,9 @@ export class IndexedRows {
   async retrieve(queries: readonly RowQuery[], states: FloatTensor, sampleLogits: FloatTensor): Promise<Retrieved[]> {
     const lineOf = ({ data, shape }: FloatTensor, b: number): Float32Array =>
       data.subarray(b * shape[1], (b + 1) * shape[1]);
-    const lists = queries.map((query, b) => this.find(query, lineOf(states, b), lineOf(sampleLogits, b)));
+    const lists: (Retrieved | undefined)[] = [];
+    for (const [b, query] of queries.entries())
+      lists.push(await this.find(query, lineOf(states, b), lineOf(sampleLogits, b)));
     const left = lists.flatMap((list, b) => (list ? [] : [b]));
     if (left.length) {
       const asked = left.map((b) => queries[b]);
@@ -156,36 +167,35 @@ export class IndexedRows {
   }
 
   async close(): Promise<void> {
-    await this.all.release();
+    await Promise.all([this.picked.close(), this.all.release()]);
   }
 
   /** Undefined where all rows have to be looked at. */
-  private find({ k, allowed }: RowQuery, state: Float32Array, sampleLogits: Float32Array): Retrieved | undefined {
-    const { bias } = this.live;
+  private async find(
+    { k, allowed }: RowQuery,
+    state: Float32Array,
+    sampleLogits: Float32Array,
+  ): Promise<Retrieved | undefined> {
+    const { bias, rows: table } = this.live;
     const plain = Array.from(along(state, this.axes));
-    const found: Found[] = [];
+    const rows: number[] = [];
     let permitted = 0;
-    for (const [i, { rows, graph, reach }] of this.parts.entries()) {
-      const count = allowed ? countOf(bias, allowed, rows) : this.liveCounts[i];
+    for (const [i, part] of this.parts.entries()) {
+      const count = allowed ? countOf(bias, allowed, part.rows) : this.liveCounts[i];
       permitted += count;
-      const isFew = count <= Math.sqrt(FEW * rows.length);
-      const candidates = isFew ? rowsOf(bias, allowed, rows) : follow(graph, reach + k, plain, allowed);
+      const isFew = count <= Math.sqrt(FEW * part.rows.length);
+      const candidates = isFew ? rowsOf(bias, allowed, part.rows) : follow(part, k, plain, allowed);
       if (!candidates || candidates.length < Math.min(k, count)) return undefined;
-      found.push(this.lookAt(candidates, state));
+      for (const row of candidates) rows.push(row);
     }
-    const all = { rows: found.flatMap(({ rows }) => rows), logits: found.flatMap(({ logits }) => logits) };
-    const total = this.logSum(all, permitted - all.rows.length, allowed, sampleLogits);
+    const found = { rows, logits: await this.picked.logits(table, rows, state) };
+    const total = this.logSum(found, permitted - rows.length, allowed, sampleLogits);
     if (total === undefined) return undefined;
-    const order = best(all, k);
+    const order = best(found, k);
     return {
-      rows: Int32Array.from(order, (i) => all.rows[i]),
-      scores: Float32Array.from(order, (i) => all.logits[i] - total),
+      rows: Int32Array.from(order, (i) => rows[i]),
+      scores: Float32Array.from(order, (i) => found.logits[i] - total),
     };
-  }
-
-  private lookAt(rows: readonly number[], state: Float32Array): Found {
-    const table = this.live.rows.data;
-    return { rows, logits: rows.map((row) => dot(table, row * this.width, state)) };
   }
 
   /** log Σ e^logit over what was found and `rest` rows beside; undefined where nothing is known of these. */
@@ -282,17 +292,17 @@ const rowsOf = (bias: Float32Array, allowed: Uint8Array | undefined, rows: reado
 
 /** Places of the k largest logits, best first; of equal ones that of the lower row first, as TopK has it. */
 function best({ rows, logits }: Found, k: number): number[] {
-  const least = rows.length > k ? Float64Array.from(logits).sort()[rows.length - k] : -Infinity;
+  const least = rows.length > k ? logits.slice().sort()[rows.length - k] : -Infinity;
   const places = rows.flatMap((_, i) => (logits[i] >= least ? [i] : []));
   return places.sort((a, b) => logits[b] - logits[a] || rows[a] - rows[b]).slice(0, k);
 }
 
 /** Rows that a graph leads to; undefined where these are not such as may come out. */
-function follow(graph: RowGraph, reach: number, state: number[], allowed?: Uint8Array): number[] | undefined {
+function follow({ graph, reach }: Part, k: number, state: number[], allowed?: Uint8Array): number[] | undefined {
   let asked = 0;
   // Past the limit every row is let through, which ends the search.
   const permits = allowed && ((row: number) => ++asked > MOST_ASKED || allowed[row] === 1);
-  const rows = graph.nearest(state, reach, permits);
+  const rows = graph.nearest(state, reach + k, permits);
   return asked > MOST_ASKED ? undefined : rows;
 }
 

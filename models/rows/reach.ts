@@ -3,7 +3,7 @@ import { along, type Axes } from './axes.ts';
 import type { RowGraph } from './row-graph.ts';
 
 /** Rows that a search keeps in view, as far as is measured. */
-export const REACHES = [64, 128, 256, 512, 1024, 2048] as const;
+export const REACHES = [64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048] as const;
 
 /** Share of the ten best rows that searches are to find. */
 const SHARE = 0.995;
