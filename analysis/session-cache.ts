@@ -1,8 +1,11 @@
 import type { Graph } from '../models/onnx/graph.ts';
 import { Session } from '../models/session.ts';
 
-/** Sessions kept open (an edit uses nine), and the weights in them: what a session holds of a large model it holds for itself. */
-const MAX_SESSIONS = 9;
+/**
+ * Sessions kept open (an edit of a large model uses eleven), and the weights in them: what a session holds of a large model it
+ * holds for itself.
+ */
+const MAX_SESSIONS = 16;
 const MAX_SESSION_BYTES = 3 * 2 ** 30;
 
 /** Sessions of graphs, opened once and kept while there is room for their weights. */

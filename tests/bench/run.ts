@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EDITING_HEAP_MB } from '../../editing/editor-thread.ts';
 
 const SUFFIX = '.bench.ts';
 const dir = import.meta.dirname;
@@ -29,7 +30,8 @@ function list(): string {
 }
 
 if (name !== undefined && names.includes(name)) {
-  const args = ['--import', 'tsx', join(dir, name + SUFFIX), ...rest];
+  const heap = name === 'edit-speed' ? [`--initial-old-space-size=${EDITING_HEAP_MB}`] : []; // as edits have it in a server
+  const args = [...heap, '--import', 'tsx', join(dir, name + SUFFIX), ...rest];
   process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;
 } else if (name === undefined || name === '--help' || name === '-h') {
   console.log(list());
