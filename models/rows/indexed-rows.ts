@@ -19,6 +19,9 @@ const MOST_ASKED = 20_000;
 const SAMPLE = 4096;
 const SAMPLE_SEED = 1;
 
+/** Rows of the folder from which is told how much of a row the axes hold. */
+const MEASURED = 512;
+
 /** Rows of like length, and the graph that leads to them. */
 interface Part {
   /** The folder's, ascending, then those that came later. */
@@ -64,6 +67,10 @@ export class IndexedRows {
   private changed: readonly number[] = [];
   /** Rows that do not have the folder's values in their graph. */
   private readonly placed = new Map<number, Float32Array>();
+  /** Those of which the axes hold a lesser share than of the folder's rows: every search looks at them, too. */
+  private readonly aside = new Set<number>();
+  /** That share, of the squared length. */
+  private leastShare = 0;
   /** Rows in ascending order. */
   private sampled: number[] = [];
   /** Their values: float32 [M, D]. */
@@ -125,7 +132,7 @@ export class IndexedRows {
     }
     const differing = new Set([...this.changed, ...changed.map(({ row }) => row)]);
     this.changed = changed.map(({ row }) => row);
-    if (!this.means.length) this.means = this.parts.map(({ rows }) => this.meanLength(rows));
+    if (!this.means.length) this.measure();
     for (let row = this.partOf.length; row < n; row++) this.assign(row);
     const others = new Set(this.changed);
     for (const row of [...this.placed.keys()])
@@ -188,6 +195,8 @@ export class IndexedRows {
       if (!candidates || candidates.length < Math.min(k, count)) return undefined;
       for (const row of candidates) rows.push(row);
     }
+    const known = new Set(rows);
+    for (const row of this.aside) if (!known.has(row) && isPermitted(bias, allowed, row)) rows.push(row);
     const found = { rows, logits: await this.picked.logits(table, rows, state) };
     const total = this.logSum(found, permitted - rows.length, allowed, sampleLogits);
     if (total === undefined) return undefined;
@@ -228,6 +237,22 @@ export class IndexedRows {
     this.parts[part].rows.push(row);
   }
 
+  /** What the folder's rows are like. */
+  private measure(): void {
+    this.means = this.parts.map(({ rows }) => this.meanLength(rows));
+    if (!this.axes) return;
+    const count = Math.min(MEASURED, this.base);
+    const shares = Array.from({ length: count }, (_, i) =>
+      this.shareOf(this.valuesOf(Math.floor((i * this.base) / count))),
+    );
+    this.leastShare = Math.min(...shares);
+  }
+
+  /** Of a row's squared length, what the axes hold. */
+  private shareOf(values: Float32Array): number {
+    return (lengthOf(along(values, this.axes)) / lengthOf(values)) ** 2;
+  }
+
   private meanLength(rows: readonly number[]): number {
     return rows.reduce((sum, row) => sum + lengthOf(this.valuesOf(row)), 0) / Math.max(1, rows.length);
   }
@@ -246,6 +271,8 @@ export class IndexedRows {
     const before = this.placed.get(row);
     if (before && isEqual(before, values)) return;
     this.graphOf(row).put(row, along(values, this.axes));
+    if (this.axes && this.shareOf(values) < this.leastShare) this.aside.add(row);
+    else this.aside.delete(row);
     this.shown[row] = 1;
     this.placed.set(row, values.slice());
   }
@@ -255,6 +282,7 @@ export class IndexedRows {
     this.graphOf(row).restore(row);
     this.shown[row] = 1;
     this.placed.delete(row);
+    this.aside.delete(row);
   }
 
   private drawSample(n: number, differing: ReadonlySet<number>): void {

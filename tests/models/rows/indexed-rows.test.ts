@@ -175,6 +175,26 @@ describe('docid rows in graphs', () => {
     assert.ok(error < 0.05, `error of the sum ${error}`);
   });
 
+  it('are found where they lie across the axes, as a new document may', async () => {
+    const { rng, rows } = world(7);
+    const axes = await axesOf(rows.base);
+    const index = await open(rows.base, 2, 'across', axes);
+    rows.publishTo(index);
+    const across = Float32Array.from({ length: D }, () => rng.next() - 0.5);
+    const held = along(across, axes);
+    held.forEach((x, i) => across.forEach((_, d) => (across[d] -= x * axes!.data[i * D + d])));
+    const values = across.map((x) => (8 * x) / Math.hypot(...across));
+    const row = rows.length++;
+    rows.changed.set(row, values);
+    rows.flags[row] = 1;
+    rows.publishTo(index);
+    const answers = await ask(index, [values], { k: 1 });
+    assert.deepEqual([...answers[0].rows], [row]);
+    rows.flags[row] = 0;
+    rows.publishTo(index);
+    assert.ok(!(await ask(index, [values], { k: K }))[0].rows.includes(row));
+  });
+
   it('come out only where they are allowed, however many are', async () => {
     const { rng, rows, states } = world(4);
     const index = await open(rows.base, 2, 'filter');
