@@ -188,11 +188,14 @@ describe('docid rows in graphs', () => {
     rows.changed.set(row, values);
     rows.flags[row] = 1;
     rows.publishTo(index);
-    const answers = await ask(index, [values], { k: 1 });
+    // Along the axes the state is nearest to rows about another one's topic.
+    const state = values.map((x, d) => x + 0.2 * rows.valuesOf(5)[d]);
+    assert.equal(rows.rank(state).ranked[0][0], row);
+    const answers = await ask(index, [state], { k: 1 });
     assert.deepEqual([...answers[0].rows], [row]);
     rows.flags[row] = 0;
     rows.publishTo(index);
-    assert.ok(!(await ask(index, [values], { k: K }))[0].rows.includes(row));
+    assert.ok(!(await ask(index, [state], { k: K }))[0].rows.includes(row));
   });
 
   it('come out only where they are allowed, however many are', async () => {
