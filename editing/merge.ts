@@ -19,11 +19,14 @@ export interface NamedVersion {
 export class MergeError extends Error {
   override readonly name = 'MergeError';
   readonly dir: string;
-  constructor(dir: string, expected: string, actual: string) {
-    super(`${dir}: expected ${expected}, got ${actual}; was this version made for this model?`);
+  constructor(dir: string, expected: string, actual: string, advice = 'was this version made for this model?') {
+    super(`${dir}: expected ${expected}, got ${actual}; ${advice}`);
     this.dir = dir;
   }
 }
+
+/** Of paths: an added document's first token is read as another one, which tied embeddings cannot hold. */
+const KEEP = 'edits of docids of several tokens stay edits; "snapshot create" keeps them with their model';
 
 /**
  * The parts of the merged model, for `writeModelFolder`. Weights are read and added when they are written, one at a time.
@@ -36,8 +39,8 @@ export class MergeError extends Error {
  */
 export function mergeVersion(folder: ModelFolder, version: NamedVersion, fingerprint: string | null): ModelParts {
   const { dir, genir } = folder;
-  if (genir?.scheme !== 'atomic')
-    throw new MergeError(dir, 'a model with atomic docids', genir?.scheme ?? 'a plain T5');
+  if (!genir) throw new MergeError(dir, 'a model with docids', 'a plain T5');
+  if (genir.scheme !== 'atomic') throw new MergeError(dir, 'a model with atomic docids', genir.scheme, KEEP);
   const { model, docids } = version;
   if (docids.length !== model.live.length)
     throw new MergeError(dir, `a docid or null for each of ${model.live.length} rows`, `${docids.length}`);
