@@ -2,11 +2,11 @@
  * What adding a document takes, from its text to a state that could be published: pseudo-queries, their observation, the row,
  * targets, the neighbours' rows, ΔW, and the gate.
  *
- *     npm run bench -- edit-speed [--model DIR] [--corpus DIR] [--additions DIR] [--limit N] [--presets ledger,rows]
+ *     npm run bench -- edit-speed [--model DIR] [--corpus DIR] [--additions DIR] [--limit N] [--presets ledger,rows] [--threads N]
  *
- * Documents are added one after the other, each to the model with all before it. Milliseconds of this process's CPU (one
- * thread) and of the clock, p50 and p95 over documents; on a machine with other work compare the former. `last` are the p50
- * of the last quarter: what neighbours and the number of edits cost. JSON on stdout.
+ * Documents are added one after the other, each to the model with all before it. Milliseconds of this process's CPU and of the
+ * clock, p50 and p95 over documents; on a machine with other work compare the former. `last` are the p50 of the last quarter:
+ * what neighbours and the number of edits cost. JSON on stdout.
  */
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     additions: { type: 'string', default: join(builtinCorpus, 'additions') },
     limit: { type: 'string', default: '40' },
     presets: { type: 'string', default: 'ledger,rows' },
+    threads: { type: 'string', default: '1' },
   },
 });
 
@@ -64,7 +65,7 @@ const quantiles = (all: readonly number[]): { p50: number; p95: number } => ({
 });
 
 const folder = readModelFolder(values.model);
-const model = await EditModel.open(folder);
+const model = await EditModel.open(folder, { threads: Number(values.threads) });
 const { documents, train, dev } = read(values.corpus, (store) => ({
   documents: folder.genir!.docids.map((docid) => store.document(docid)!),
   train: store.queries('train'),
