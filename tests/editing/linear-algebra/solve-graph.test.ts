@@ -42,6 +42,15 @@ describe('equations solved by graphs', () => {
       assert.deepEqual(b, before);
     });
 
+  it('have the same solution on any number of threads', async () => {
+    const a = positive(600);
+    const b = Float64Array.from(gaussians(rng, 600 * 20));
+    const expected = await solveEquations(sessions, a.slice(), b, 'a');
+    const pair = new SessionCache(2);
+    assert.deepEqual(await solveEquations(pair, a.slice(), b, 'a'), expected);
+    await pair.close();
+  });
+
   it('say which row of the whole is not positive definite, as the factor by loops does', async () => {
     for (const row of [3, 599]) {
       const a = positive(640);
