@@ -94,11 +94,11 @@ function withoutZeros(values: Float32Array): Uint8Array {
   const mask = new Uint8Array(Math.ceil(values.length / 8));
   const kept = new Uint32Array(bits.length);
   let count = 0;
-  bits.forEach((x, i) => {
-    if (x === 0) return;
+  for (let i = 0; i < bits.length; i++) {
+    if (bits[i] === 0) continue;
     mask[i >> 3] |= 1 << (i & 7);
-    kept[count++] = x;
-  });
+    kept[count++] = bits[i];
+  }
   const out = new Uint8Array(mask.length + 4 * count);
   out.set(mask);
   out.set(new Uint8Array(kept.buffer, 0, 4 * count), mask.length);
