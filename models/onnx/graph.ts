@@ -35,6 +35,16 @@ export interface Constant {
   readonly data: ConstantData | FilePlace;
 }
 
+/** TensorProto.DataType of ONNX. */
+export const DATA_TYPE: { readonly [D in DType]: number } = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+};
+
 const BYTES: { readonly [D in DType]: number } = { float32: 4, float64: 8, int64: 8, int32: 4, uint8: 1, bool: 1 };
 
 export const isInFile = (data: ConstantData | FilePlace): data is FilePlace => 'file' in data;

@@ -2,7 +2,16 @@
  * @file One function per ONNX operator, of the same name. Each adds its node to the graph of its first input and
  * returns the result with its shape inferred. Only what T5 and its gradients need (opset 18).
  */
-import { GraphError, type AttributeValue, type Dim, type DType, type Graph, type Shape, type Value } from './graph.ts';
+import {
+  DATA_TYPE,
+  GraphError,
+  type AttributeValue,
+  type Dim,
+  type DType,
+  type Graph,
+  type Shape,
+  type Value,
+} from './graph.ts';
 
 /** Every operator of our graphs. `gradients.ts` must have a row for each. */
 export type OpName =
@@ -112,10 +121,8 @@ export function Where(condition: Value, a: Value, b: Value): Value {
   return one(a.graph, 'Where', [condition, a, b], shape, { dtype: a.dtype });
 }
 
-/** TensorProto.DataType of ONNX. */
-const CAST_TO: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 };
 export const Cast = (x: Value, to: DType): Value =>
-  one(x.graph, 'Cast', [x], x.shape, { dtype: to, attributes: { to: int(CAST_TO[to]) } });
+  one(x.graph, 'Cast', [x], x.shape, { dtype: to, attributes: { to: int(DATA_TYPE[to]) } });
 
 /** Values limited to [low, high]. */
 export const Clip = (x: Value, low: number, high: number): Value =>

@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs';
 import { basename, dirname } from 'node:path';
 import { isInFile, type AttributeValue, type Constant, type ConstantData } from './graph.ts';
-import { GraphError, type DType, type Graph, type GraphNode, type Value } from './graph.ts';
+import { DATA_TYPE, GraphError, type Graph, type GraphNode, type Value } from './graph.ts';
 import { domainOf } from './ops.ts';
 
 // The part of onnx.proto that a graph of ours needs (field numbers are ONNX's).
@@ -25,9 +25,6 @@ const ModelProto = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('o
 const IR_VERSION = 8;
 /** Versions of the operators by their domain: ONNX's own, and those that onnxruntime adds. */
 const OPSETS = { '': 18, 'com.microsoft': 1 };
-
-/** TensorProto.DataType of ONNX. */
-const DATA_TYPE: { [D in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 };
 
 /** AttributeProto.AttributeType of ONNX. */
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
