@@ -101,3 +101,10 @@ export function fitted(keys: Float32Array, F: number): ReturnType<CovarianceFitt
   fitter.update(keys);
   return fitter.finish();
 }
+
+/** A positive definite matrix, G Gᵀ / size + I: float64 [size, size] */
+export function positive(rng: Rng, size: number): Float64Array {
+  const g = gaussians(rng, size * size);
+  const across = g.map((_, i) => g[(i % size) * size + Math.floor(i / size)]);
+  return times(g, across, size, size).map((x, i) => x / size + (i % (size + 1) ? 0 : 1));
+}

@@ -9,16 +9,9 @@ import {
   solveLower,
   solveUpper,
 } from '../../../editing/linear-algebra/cholesky.ts';
-import { gaussians, relativeDifference, times } from '../../support/edit-layer.ts';
+import { gaussians, positive, relativeDifference, times } from '../../support/edit-layer.ts';
 
 const rng = createRng(2);
-
-/** G Gᵀ / size + I */
-function positive(size: number): Float64Array {
-  const g = gaussians(rng, size * size);
-  const transposed = g.map((_, i) => g[(i % size) * size + Math.floor(i / size)]);
-  return times(g, transposed, size, size).map((x, i) => x / size + (i % (size + 1) ? 0 : 1));
-}
 
 /** The textbook's loops, element by element. */
 function textbook(a: Float64Array, size: number): Float64Array {
@@ -39,13 +32,13 @@ describe('the factor of a positive definite matrix', () => {
   it('has the bytes of the unblocked algorithm', () => {
     // Of the largest one, columns are in several groups.
     for (const size of [1, 2, 31, 32, 33, 97, 530]) {
-      const a = positive(size);
+      const a = positive(rng, size);
       assert.deepEqual(upperPart(factorize(a.slice(), size, 'a').upper, size), textbook(a, size), `${size}`);
     }
   });
 
   it('does not hang on what was solved before', () => {
-    const a = positive(30);
+    const a = positive(rng, 30);
     const b = Float64Array.from(gaussians(rng, 30));
     const factor = factorize(a.slice(), 30, 'a');
     const expected = solve(factor, b.slice(), 1);
@@ -54,7 +47,7 @@ describe('the factor of a positive definite matrix', () => {
   });
 
   it('reads the upper triangle only', () => {
-    const a = positive(40);
+    const a = positive(rng, 40);
     const expected = upperPart(factorize(a.slice(), 40, 'a').upper, 40);
     assert.deepEqual(upperPart(factorize(upperPart(a, 40), 40, 'a').upper, 40), expected);
   });
@@ -65,7 +58,7 @@ describe('the factor of a positive definite matrix', () => {
       [7, 3],
       [70, 9],
     ]) {
-      const a = positive(size);
+      const a = positive(rng, size);
       const b = Float64Array.from(gaussians(rng, size * columns));
       const lu = new LuDecomposition(Matrix.from1DArray(size, size, a));
       const expected = lu.solve(Matrix.from1DArray(size, columns, b)).to1DArray();
@@ -81,7 +74,7 @@ describe('the factor of a positive definite matrix', () => {
       [5, 6],
       [130, 300],
     ]) {
-      const factor = factorize(positive(size), size, 'a');
+      const factor = factorize(positive(rng, size), size, 'a');
       const u = factor.upper;
       const b = Float64Array.from(gaussians(rng, size * columns));
       const [lower, upper] = [b.slice(), b.slice()];

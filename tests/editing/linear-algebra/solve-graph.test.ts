@@ -5,18 +5,11 @@ import { SessionCache } from '../../../analysis/session-cache.ts';
 import { createRng } from '../../../corpus/random.ts';
 import { factorize, NotPositiveDefiniteError } from '../../../editing/linear-algebra/cholesky.ts';
 import { solveEquations } from '../../../editing/linear-algebra/solve-graph.ts';
-import { gaussians, relativeDifference, times } from '../../support/edit-layer.ts';
+import { gaussians, positive, relativeDifference } from '../../support/edit-layer.ts';
 
 const rng = createRng(5);
 const sessions = new SessionCache(1);
 after(() => sessions.close());
-
-/** G Gᵀ / size + I, NaN below the diagonal. */
-function positive(size: number): Float64Array {
-  const g = gaussians(rng, size * size);
-  const across = g.map((_, i) => g[(i % size) * size + Math.floor(i / size)]);
-  return times(g, across, size, size).map((x, i) => x / size + (i % (size + 1) ? 0 : 1));
-}
 
 const below = (i: number, size: number): boolean => i % size < Math.floor(i / size);
 
@@ -30,7 +23,7 @@ describe('equations solved by graphs', () => {
     [700, 9], // its factor is found in halves
   ])
     it(`of ${size} rows and ${columns} columns have the solution that an LU decomposition finds, in the same bytes each time`, async () => {
-      const a = positive(size);
+      const a = positive(rng, size);
       const b = Float64Array.from(gaussians(rng, size * columns));
       const before = b.slice();
       const upper = a.map((x, i) => (below(i, size) ? NaN : x));
@@ -43,7 +36,7 @@ describe('equations solved by graphs', () => {
     });
 
   it('have the same solution on any number of threads', async () => {
-    const a = positive(600);
+    const a = positive(rng, 600);
     const b = Float64Array.from(gaussians(rng, 600 * 20));
     const expected = await solveEquations(sessions, a.slice(), b, 'a');
     const pair = new SessionCache(2);
@@ -53,7 +46,7 @@ describe('equations solved by graphs', () => {
 
   it('say which row of the whole is not positive definite, as the factor by loops does', async () => {
     for (const row of [3, 599]) {
-      const a = positive(640);
+      const a = positive(rng, 640);
       a[row * 641] = -1;
       const errorOf = (error: unknown): object => {
         assert.ok(error instanceof NotPositiveDefiniteError);
