@@ -10,7 +10,7 @@ import { atomicGenir, NotAnIndexError } from '../models/genir.ts';
 import { int64, tensor, type FloatTensor, type SessionOptions } from '../models/session.ts';
 import { AtomicReading, rerun } from './atomic-reading.ts';
 import { outputWeight, restateGraph, scoresGraph, streamGraph } from './edit-graphs.ts';
-import { takeRows } from './methods/rows/problem.ts';
+import { takeRows } from '../models/tensor-rows.ts';
 import { PathReading } from './path-reading.ts';
 import { giveWay } from './right-of-way.ts';
 import { noPrefix, type EditLab, type Prefix, type Reading } from './reading.ts';

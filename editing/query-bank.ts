@@ -10,7 +10,7 @@ import { observationKey, readObserved, writeObserved } from './bank-cache.ts';
 import { BaseCorpus } from './base-corpus.ts';
 import { CovarianceFitter, scaled, type Covariance } from './covariance.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
-import { stackRows } from './methods/rows/problem.ts';
+import { stackRows } from '../models/tensor-rows.ts';
 import { logOf, standings, type Standing } from './path-standing.ts';
 import { prefixKey, type Prefix } from './reading.ts';
 import { withStepsAlone } from './steps-alone.ts';

@@ -5,7 +5,7 @@
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { Scores } from './edit-model.ts';
-import { stackRows } from './methods/rows/problem.ts';
+import { stackRows } from '../models/tensor-rows.ts';
 import type { OldView } from './query-bank.ts';
 import type { OwnQueries } from './solve-row.ts';
 

@@ -6,7 +6,7 @@ import { createRng, shuffle } from '../../corpus/random.ts';
 import type { FloatTensor } from '../../models/session.ts';
 import type { BaseCorpus } from '../base-corpus.ts';
 import { DEFAULT_PRESET, presets } from '../presets.ts';
-import { takeRows } from '../methods/rows/problem.ts';
+import { takeRows } from '../../models/tensor-rows.ts';
 import type { AuditedModel, Seen } from './audited-model.ts';
 
 export interface AuditDocument {

@@ -10,7 +10,7 @@ import { Graph } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { tensor, type FloatTensor, type SessionOptions } from '../../models/session.ts';
 import { NoInteractionStageError } from '../edit-model.ts';
-import { takeRows } from '../methods/rows/problem.ts';
+import { takeRows } from '../../models/tensor-rows.ts';
 
 /** What a model makes of Q queries. */
 export interface Seen {

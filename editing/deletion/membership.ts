@@ -2,7 +2,7 @@
 import { createRng } from '../../corpus/random.ts';
 import type { FloatTensor } from '../../models/session.ts';
 import { queriesOf, type Asked } from './audit-case.ts';
-import { takeRows } from '../methods/rows/problem.ts';
+import { takeRows } from '../../models/tensor-rows.ts';
 import type { AuditedModel } from './audited-model.ts';
 import { atMost, finding, inOneWithout, WITHOUT, type AuditTest, type Truth } from './finding.ts';
 import { areaOfEach, auc, eitherWay, intervalOfMeans } from './statistics.ts';

@@ -3,8 +3,9 @@
  * added document, without its text. Only what the model's states say of the queries decides how well that goes.
  */
 import { tensor, type FloatTensor } from '../../models/session.ts';
+import { takeRows } from '../../models/tensor-rows.ts';
 import { crossEntropy } from '../methods/rows/cross-entropy.ts';
-import { dotAt, logSumExpOf, takeRows, type OldQueries } from '../methods/rows/problem.ts';
+import { dotAt, logSumExpOf, type OldQueries } from '../methods/rows/problem.ts';
 import { DEFAULT_PRESET, presets } from '../presets.ts';
 import { queriesOf, type Asked, type Evidence } from './audit-case.ts';
 import type { AuditedModel } from './audited-model.ts';

@@ -6,7 +6,7 @@
  */
 import type { EditModel } from '../edit-model.ts';
 import { factorize, solve } from '../linear-algebra/cholesky.ts';
-import { takeRows } from '../methods/rows/problem.ts';
+import { takeRows } from '../../models/tensor-rows.ts';
 import type { QueryBank } from '../query-bank.ts';
 import { wordBags, type RowQuery, type WordBag } from './word-gradients.ts';
 

@@ -7,6 +7,7 @@ import { parts, type WeightSource } from '../../models/graphs.ts';
 import { Graph, type Value } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { int64, tensor, type Feeds, type FloatTensor } from '../../models/session.ts';
+import { takeRows } from '../../models/tensor-rows.ts';
 import { norm, readyForUnembed, type T5Parts } from '../../models/t5.ts';
 import { ASIDE, type EditModel } from '../edit-model.ts';
 import type { TargetProblem } from './target.ts';
@@ -58,7 +59,7 @@ export async function competitionOf(
   const M = ownRows.length + chosen.length;
   const all = new Float32Array(M * D);
   ownRows.forEach((row, i) => all.set(row, i * D));
-  all.set(take(rows, chosen).data, ownRows.length * D);
+  all.set(takeRows(rows, chosen).data, ownRows.length * D);
   const [bias, rivalBias] = [new Float32Array(Q * M), new Float32Array(Q * M)];
   for (let q = 0; q < Q; q++) {
     bias.fill(ASIDE, q * M, q * M + ownRows.length);
@@ -79,18 +80,11 @@ export function competitionFeeds(
 ): Feeds {
   return {
     rows,
-    own: take(own, queries),
-    wanted: take(wanted, queries),
-    bias: take(bias, queries),
-    rival_bias: take(rivalBias, queries),
+    own: takeRows(own, queries),
+    wanted: takeRows(wanted, queries),
+    bias: takeRows(bias, queries),
+    rival_bias: takeRows(rivalBias, queries),
   };
-}
-
-/** Rows of a matrix, in the order of the list. */
-export function take({ data, shape: [, width] }: FloatTensor, list: ArrayLike<number>): FloatTensor {
-  const taken = new Float32Array(list.length * width);
-  for (let i = 0; i < list.length; i++) taken.set(data.subarray(list[i] * width, (list[i] + 1) * width), i * width);
-  return tensor(taken, [list.length, width]);
 }
 
 /**

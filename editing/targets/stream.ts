@@ -10,9 +10,10 @@ import { differentiate } from '../../models/onnx/gradients.ts';
 import { Graph, type Value } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { tensor, type FloatTensor } from '../../models/session.ts';
+import { takeRows } from '../../models/tensor-rows.ts';
 import { decodeStart } from '../../models/t5.ts';
 import type { EditModel } from '../edit-model.ts';
-import { compete, competitionFeeds, lastStreamGraph, take, type Competition } from './competition.ts';
+import { compete, competitionFeeds, lastStreamGraph, type Competition } from './competition.ts';
 import type { TargetProblem } from './target.ts';
 
 /** What a change of the stream makes of each query. */
@@ -119,7 +120,7 @@ export async function layerStream(
     };
     for (const batch of encoded.batches) {
       const { queries } = batch;
-      const { data } = take(change, queries);
+      const { data } = takeRows(change, queries);
       const out = await session.run({
         ...lab.startFeeds(batch),
         [CHANGE]: tensor(data, [queries.length, 1, D]),

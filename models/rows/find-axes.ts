@@ -1,5 +1,6 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { tensor, type FloatTensor } from '../session.ts';
+import { takeRows } from '../tensor-rows.ts';
 import type { Axes } from './axes.ts';
 import { bestOf, type Products } from './products.ts';
 
@@ -45,10 +46,4 @@ async function longestAxes({ data, shape }: FloatTensor, products: Products, cou
   const axes = new Float32Array(count * width);
   for (let i = 0; i < count; i++) axes.set(eigenvectorMatrix.getColumn(width - 1 - i), i * width);
   return tensor(axes, [count, width]);
-}
-
-function takeRows({ data, shape: [, width] }: FloatTensor, rows: readonly number[]): FloatTensor {
-  const taken = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => taken.set(data.subarray(row * width, (row + 1) * width), i * width));
-  return tensor(taken, [rows.length, width]);
 }

@@ -8,9 +8,10 @@
  */
 import { norm } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
+import { takeRows } from '../../../models/tensor-rows.ts';
 import { lbfgs, type Objective } from './lbfgs.ts';
 import { RowMatrix } from './row-matrix.ts';
-import { checkOption, checkProblem, dotAt, logSumExpOf, takeRows, type RowProblem } from './problem.ts';
+import { checkOption, checkProblem, dotAt, logSumExpOf, type RowProblem } from './problem.ts';
 
 export interface CrossEntropyOptions {
   /** w, what an old query weighs against a new one; at least 0. */

@@ -9,9 +9,10 @@
  */
 import { dot, norm } from '../../../analysis/vectors.ts';
 import { tensor, type FloatTensor } from '../../../models/session.ts';
+import { takeRows } from '../../../models/tensor-rows.ts';
 import { factorize, solve } from '../../linear-algebra/cholesky.ts';
 import { addOuter } from '../../linear-algebra/outer.ts';
-import { addRow, checkOption, checkProblem, dotAt, queriesOf, takeRows, type RowProblem } from './problem.ts';
+import { addRow, checkOption, checkProblem, dotAt, queriesOf, type RowProblem } from './problem.ts';
 
 export interface IncdsiOptions {
   /** λ, what the new document's queries weigh against old ones; between 0 and 1. */

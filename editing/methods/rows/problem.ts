@@ -5,7 +5,7 @@
  * A state here is ready for the unembedding: after the final norm and, where embeddings are tied, times D^-½. The score of
  * a row for a query is one dot product. Q queries of the M documents, P stored queries of the others.
  */
-import { tensor, type FloatTensor } from '../../../models/session.ts';
+import type { FloatTensor } from '../../../models/session.ts';
 
 /** Queries of the documents whose rows are wanted, and what the rows that stay make of them. */
 export interface NewQueries {
@@ -171,26 +171,6 @@ export function queriesOf(documents: Int32Array, M: number): number[][] {
   const lists = Array.from({ length: M }, (): number[] => []);
   documents.forEach((document, q) => lists[document].push(q));
   return lists;
-}
-
-/** The rows of a matrix that are listed, in that order: float32 [list.length, D]. */
-export function takeRows({ data, shape: [, D] }: FloatTensor, list: ArrayLike<number>): FloatTensor {
-  const taken = new Float32Array(list.length * D);
-  for (let i = 0; i < list.length; i++) taken.set(data.subarray(list[i] * D, (list[i] + 1) * D), i * D);
-  return tensor(taken, [list.length, D]);
-}
-
-/** Rows of one tensor after the other, float32 [ΣQ, D]. */
-export function stackRows(parts: readonly FloatTensor[]): FloatTensor {
-  const width = parts[0].shape[1];
-  const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
-  const data = new Float32Array(rows * width);
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
-  return tensor(data, [rows, width]);
 }
 
 /** Zero times anything else is no number. A loop of its own: calls for each number take fifteen times as long. */

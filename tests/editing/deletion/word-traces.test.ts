@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { createRng } from '../../../corpus/random.ts';
 import { wordBags } from '../../../editing/deletion/word-gradients.ts';
 import { wordChanges, wordsWithout, wordTraceSettings, type MovedBag } from '../../../editing/deletion/word-traces.ts';
-import { takeRows } from '../../../editing/methods/rows/problem.ts';
+import { takeRows } from '../../../models/tensor-rows.ts';
 import { tempFolder } from '../../support/corpus-temp.ts';
 import { openBench, trainQueries } from '../../support/edit-bank.ts';
 
