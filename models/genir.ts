@@ -34,7 +34,7 @@ export type AtomicGenir = z.infer<typeof atomicSchema>;
 const pathSchema = z.looseObject({
   format: z.literal('palimpsest-genir'),
   version: z.literal(2),
-  scheme: z.enum(['naive', 'semantic', 'lexical']),
+  scheme: z.enum(['naive', 'semantic', 'hashed', 'lexical']),
   /** A document's place here is its number. */
   docids: z.array(z.string().min(1)),
   /** Of each document: the names of its tokens, a blank between two. */
@@ -56,6 +56,7 @@ const schemas: { readonly [S in DocidScheme]: { version: number; schema: z.ZodTy
   atomic: { version: 1, schema: atomicSchema },
   naive: { version: 2, schema: pathSchema },
   semantic: { version: 2, schema: pathSchema },
+  hashed: { version: 2, schema: pathSchema },
   lexical: { version: 2, schema: pathSchema },
 };
 

@@ -21,7 +21,10 @@ export interface PathRow {
   former?: string[];
 }
 
-const schemes = { naive: true, semantic: true, lexical: true } as const satisfies Record<PathScheme, true>;
+const schemes = { naive: true, semantic: true, hashed: true, lexical: true } as const satisfies Record<
+  PathScheme,
+  true
+>;
 
 /** @throws InvalidDocidTableError */
 export function checkPathTable(json: unknown): PathDocidTable {

@@ -18,6 +18,7 @@ const readers: { [S in DocidScheme]: (json: unknown, makePath?: PathMaker) => Do
   atomic: (json) => AtomicDocids.fromJSON(json),
   naive: readPaths,
   semantic: readPaths,
+  hashed: readPaths,
   lexical: readPaths,
 };
 

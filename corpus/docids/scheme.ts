@@ -5,9 +5,10 @@
 
 /**
  * atomic: a token for each document. The others are paths of several tokens that documents share: naive, the external
- * identifier as a string; semantic, clusters of document vectors; lexical, words of the document.
+ * identifier as a string; semantic, clusters of document vectors; hashed, clusters that documents are dealt to; lexical,
+ * words of the document.
  */
-export type DocidScheme = 'atomic' | 'naive' | 'semantic' | 'lexical';
+export type DocidScheme = 'atomic' | 'naive' | 'semantic' | 'hashed' | 'lexical';
 
 export interface Docids {
   readonly scheme: DocidScheme;

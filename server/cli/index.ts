@@ -25,6 +25,7 @@ const indexers: { readonly [S in DocidScheme]: (input: IndexInput, options: Inde
   atomic: indexCorpus,
   naive: (input, options) => indexPaths('naive', input, options),
   semantic: (input, options) => indexPaths('semantic', input, options),
+  hashed: (input, options) => indexPaths('hashed', input, options),
   lexical: (input, options) => indexPaths('lexical', input, options),
 };
 const trainedSchemes = Object.keys(indexers) as DocidScheme[];
@@ -58,7 +59,7 @@ export const index = defineCommand<Options, IndexResult>({
     out: { flags: '--out <dir>', description: 'model folder to write', required: true },
     docids: {
       flags: '--docids <scheme>',
-      description: `${trainedSchemes.join(', ')}: one token for each document; the external id as a string; a cluster, then the document; salient words`,
+      description: `${trainedSchemes.join(', ')}: one token for each document; the external id as a string; a cluster of similar documents, then the document; a cluster that documents are dealt to, then the document; salient words`,
       parse: oneOf(trainedSchemes),
       default: 'atomic',
     },

@@ -206,7 +206,7 @@ describe('genir.json', () => {
   it('refuses schemes and versions it does not know, saying which it knows', () => {
     assert.throws(
       () => parseGenir({ ...genir, scheme: 'spiral' }),
-      /a docid scheme of: atomic, naive, semantic, lexical, got "spiral"/,
+      /a docid scheme of: atomic, naive, semantic, hashed, lexical, got "spiral"/,
     );
     assert.throws(() => parseGenir({ ...genir, version: 2 }), /version 1, got version 2/);
     assert.throws(() => parseGenir({ ...genir, format: 'x' }), /palimpsest-genir.*got "x"/);

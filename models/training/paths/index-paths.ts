@@ -28,10 +28,10 @@ import { configOf, PATH_TRAINING } from '../sizes.ts';
 import { trainingState, WARMUP, warmupOf } from '../trainer.ts';
 import { placeLater } from './later.ts';
 import { PathTrainer } from './path-trainer.ts';
-import { semanticStart } from './semantic-start.ts';
 import type { PathStart, StartInput } from './start.ts';
 import { TrainedPaths } from './trained-paths.ts';
 import { pathTrainingGraph } from './training-graph.ts';
+import { hashedStart, semanticStart } from './two-token-start.ts';
 import { lexicalStart, naiveStart } from './word-start.ts';
 
 /** Without another model to start from. */
@@ -40,6 +40,7 @@ export type IndexPathsOptions = Omit<IndexOptions, 'from'>;
 const starts: { readonly [S in PathScheme]: (input: StartInput) => PathStart | Promise<PathStart> } = {
   naive: naiveStart,
   semantic: semanticStart,
+  hashed: hashedStart,
   lexical: lexicalStart,
 };
 

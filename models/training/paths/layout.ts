@@ -1,9 +1,6 @@
 import type { T5Config } from '../../config.ts';
 import { RESERVED } from '../docid-space.ts';
 
-/** Documents of a cluster, on average, where the width of the model allows so many clusters. */
-const CLUSTER_SIZE = 6;
-
 /**
  * Where a model of two-token docids (a cluster, then a document) keeps what. Each step of decoding reads the query anew
  * and has D dimensions of its own for what it read:
@@ -31,7 +28,8 @@ export interface PathLayout {
   readonly axes: number;
 }
 
-export function pathLayout(config: T5Config, documents: number): PathLayout {
+/** @param size  documents of a cluster, on average, where the width of the model allows so many clusters */
+export function pathLayout(config: T5Config, documents: number, size: number): PathLayout {
   const { d_model: D, num_heads: H, d_kv: K, num_decoder_layers: L } = config;
   const seedLayers = Math.max(1, Math.min(L - 1, Math.ceil((D - RESERVED) / (H * K))));
   const topicLayers = L - seedLayers;
@@ -41,7 +39,7 @@ export function pathLayout(config: T5Config, documents: number): PathLayout {
     throw new RangeError(
       `docids of paths: expected a model with room for clusters, got ${L} decoder layers of width ${D}`,
     );
-  const clusters = Math.max(1, Math.min(most, Math.ceil(documents / CLUSTER_SIZE)));
+  const clusters = Math.max(1, Math.min(most, Math.ceil(documents / size)));
   const seeds = RESERVED + clusters;
   return {
     ...{ clusters, classes, topicLayers: Math.ceil(clusters / (H * K)), seedLayers },

@@ -37,7 +37,7 @@ const bytes = (name: string): Record<string, Buffer> =>
       .map((file) => [file, readFileSync(join(temporary, name, file))]),
   );
 
-const schemes = ['naive', 'semantic', 'lexical'] as const;
+const schemes = ['naive', 'semantic', 'hashed', 'lexical'] as const;
 
 /** Share of queries whose best document is right. */
 async function successOf(name: string, queries: IndexInput['train'], beams: number): Promise<number> {
@@ -66,11 +66,16 @@ describe('index of docids that are paths', () => {
       assert.ok(Math.abs(greedy - (await successOf(scheme, input.dev, 1))) < 0.11, 'one beam does the same');
     });
 
-  it('gives two-token docids clusters of about six, and a token of their own to documents', () => {
-    const { paths, codes } = readModelFolder(join(temporary, 'semantic')).genir as PathGenir;
-    const clusters = new Set(paths.map((path) => path.split(' ')[0]));
-    assert.ok(clusters.size > 1 && clusters.size <= 7, `${clusters.size} clusters`);
-    assert.equal(codes.length, clusters.size + 40 + 1);
+  it('gives two-token docids clusters, and a token of their own to documents', () => {
+    const clustersOf = (scheme: string): number => {
+      const { paths, codes } = readModelFolder(join(temporary, scheme)).genir as PathGenir;
+      const clusters = new Set(paths.map((path) => path.split(' ')[0]));
+      assert.equal(codes.length, clusters.size + 40 + 1);
+      return clusters.size;
+    };
+    const similar = clustersOf('semantic');
+    assert.ok(similar > 1 && similar <= 7, `${similar} clusters of similar documents, about six in each`);
+    assert.equal(clustersOf('hashed'), 10, 'four documents dealt to each');
   });
 
   it('leaves two-token docids a code for later documents: the mean of all clusters', () => {

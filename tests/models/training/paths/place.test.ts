@@ -34,7 +34,7 @@ const examples = new Examples(documents, [], tokenizer, {
 });
 
 function bagOf(config: ReturnType<typeof createConfig>) {
-  const layout = pathLayout(config, documents.length);
+  const layout = pathLayout(config, documents.length, 6);
   const names = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.token(id)!);
   const random = randomSeeds(names, config.d_kv, layout.classes, 1);
   const weighted = documents.map((document) => {

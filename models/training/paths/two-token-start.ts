@@ -1,4 +1,5 @@
 import { clusterHierarchy } from '../../../corpus/docids/cluster.ts';
+import { dealt } from '../../../corpus/docids/dealt.ts';
 import { semanticPaths } from '../../../corpus/docids/semantic.ts';
 import type { Tokenizer } from '../../tokenizer.ts';
 import type { Parameter } from '../adam.ts';
@@ -21,22 +22,48 @@ import type { PathStart, StartInput } from './start.ts';
 /** In place of a cluster, for documents that come later. */
 const LATER = '<later>';
 
-/** Paths of a cluster and a document: a token for each cluster and one for each document. */
-export async function semanticStart(input: StartInput): Promise<PathStart> {
+/** Which cluster each document belongs to, for docids of a cluster's token and one of the document's own. */
+interface Clustering {
+  /** Documents of a cluster, on average, where the width of the model allows so many clusters. */
+  readonly size: number;
+  /**
+   * @param rows  of the documents, float32 [N, D]
+   * @returns     [N] numbers from 0
+   */
+  assign(input: { docids: readonly string[]; rows: Float32Array; D: number; clusters: number; seed: number }): number[];
+}
+
+const clusterings: { readonly [S in 'semantic' | 'hashed']: Clustering } = {
+  semantic: {
+    size: 6,
+    assign: ({ docids, rows, D, clusters, seed }) =>
+      clusterHierarchy(rows, D, {
+        branching: Math.max(2, clusters),
+        leafSize: Math.ceil(docids.length / clusters),
+        depth: 1,
+        seed,
+      }).map((place) => place[0] ?? 0),
+  },
+  hashed: { size: 4, assign: ({ docids, clusters, seed }) => dealt(docids, clusters, seed) },
+};
+
+/** Docids of a cluster of similar documents, then a token of the document's own. */
+export const semanticStart = (input: StartInput): Promise<PathStart> => twoTokenStart(input, clusterings.semantic);
+
+/** Docids of a cluster that documents are dealt to, then a token of the document's own. */
+export const hashedStart = (input: StartInput): Promise<PathStart> => twoTokenStart(input, clusterings.hashed);
+
+async function twoTokenStart(input: StartInput, clustering: Clustering): Promise<PathStart> {
   const { documents, train, examples, dev, tokenizer, config, settings, seed, threads } = input;
-  const layout = pathLayout(config, documents.length);
+  const layout = pathLayout(config, documents.length, clustering.size);
   const { d_kv: K, eos_token_id: end } = config;
   const names = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.token(id) ?? `${id}`);
   const random = randomSeeds(names, K, layout.classes, seed);
   const weighted = tokensOf(expanded(documents, train), examples, tokenizer);
   const rows = seedRows(weighted, random, K, layout.classes);
-  const clusters = clusterHierarchy(rows, K * layout.classes, {
-    branching: Math.max(2, layout.clusters),
-    leafSize: Math.ceil(documents.length / layout.clusters),
-    depth: 1,
-    seed,
-  });
-  const { clusterOf, count } = numbered(clusters.map((place) => place[0] ?? 0));
+  const docids = documents.map(({ docid }) => docid);
+  const { clusters, classes } = layout;
+  const { clusterOf, count } = numbered(clustering.assign({ docids, rows, D: K * classes, clusters, seed }));
   const paths = semanticPaths(Array.from(clusterOf, (c) => [c]));
   let bag = startPathBag(weighted, clusterOf, random, rows, { ...layout, clusters: count }, end);
   const evaluator = await PathBagEvaluator.open(bag, end, threads);
