@@ -61,7 +61,7 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
 export const PATH_TRAINING: { readonly [S in ModelSize]: Pick<SizeSettings, 'words' | 'model'> } = {
   tiny: { words: { steps: 100, batchSize: 128, directionRate: 1 }, model: SIZES.tiny.model },
   small: { words: { steps: 1000, batchSize: 512, directionRate: 3 }, model: { ...SIZES.small.model, steps: 600 } },
-  base: { words: { steps: 400, batchSize: 512, directionRate: 3 }, model: { ...SIZES.base.model, steps: 300 } },
+  base: { words: { steps: 150, batchSize: 512, directionRate: 3 }, model: { ...SIZES.base.model, steps: 300 } },
 };
 
 /** The T5 of a size for a vocabulary of `words` tokens and `documents` docids. */

@@ -21,6 +21,11 @@ const SHARES = { importance: 0.12, topics: 0.45, seeds: 0.3, flag: 0.05 } as con
 const SINK_SHARE = 0.9;
 /** What a cluster has in the start marker's dimension, and a document as much less than nothing. */
 const CLUSTER_PRIOR = 0.6;
+/**
+ * What a cluster has for having begun: so much that the axis of the cluster is little of what is read at step 2. All
+ * documents but its own ones would take that for something said of them.
+ */
+const BEGUN_MARK = 3;
 /** What a document has for having begun, as a multiple of what a cluster has: clusters cannot follow one another. */
 const DOCUMENT_PRIOR = 2.5;
 /** Attention scores of what should be read and should not are so far apart. */
@@ -28,7 +33,7 @@ const GAP = 12;
 /** The sink in seed layers: so much above a word of mean importance, that heads add words up in place of choosing. */
 const SINK_ABOVE = 1;
 /** Length of what step 1 reads, beside the start marker, and of what step 2 reads, beside the rest of the state. */
-const TOPICS_LENGTH = 3 * MARKER;
+const TOPICS_LENGTH = 6 * MARKER;
 const SEEDS_LENGTH = 0.8;
 
 /** What a slot of a query reads at step 1 and 2, as the factor of what keys have there. */
@@ -65,7 +70,7 @@ export function placePathBag(
   for (let i = 0; i < L; i++) {
     const marks = {
       start: [(MARKER * root) / Math.sqrt(first), (CLUSTER_PRIOR * D) / Math.sqrt(second)],
-      begun: D / Math.sqrt(second),
+      begun: (BEGUN_MARK * D) / Math.sqrt(second),
     };
     const prefix = `decoder.block.${i}.layer.1.EncDecAttention`;
     const [q, key, v, o] = ['q', 'k', 'v', 'o'].map((letter) => weights.get(`${prefix}.${letter}.weight`)!);
@@ -116,19 +121,19 @@ export function placePathBag(
   const rows = new Float32Array((C + N + 1) * D);
   for (let c = 0; c < C; c++) {
     rows[c * D + START] = CLUSTER_PRIOR;
-    rows[c * D + BEGUN] = 1;
+    rows[c * D + BEGUN] = BEGUN_MARK;
     rows[c * D + places[layout.axes + c]] = CLUSTER_SCALE;
   }
   // Of no cluster, for documents that come later.
   rows[(C + N) * D + START] = CLUSTER_PRIOR;
-  rows[(C + N) * D + BEGUN] = 1;
+  rows[(C + N) * D + BEGUN] = BEGUN_MARK;
   for (let n = 0; n < N; n++) {
     const at = (C + n) * D;
     const scale = firstShare / secondShare;
     for (let j = 0; j < width && RESERVED + j < D; j++)
       rows[at + places[RESERVED + j]] = scale * bag.rows.data[n * width + j];
     rows[at + START] = -CLUSTER_PRIOR;
-    rows[at + BEGUN] = DOCUMENT_PRIOR;
+    rows[at + BEGUN] = DOCUMENT_PRIOR * BEGUN_MARK;
     // The cluster that is read, and carried over like all else, says nothing about its documents.
     rows[at + places[places[layout.axes + bag.clusterOf[n]]]] = 0;
   }
@@ -139,7 +144,7 @@ export function placePathBag(
 }
 
 /** Length of a cluster's embedding over √D. */
-const begunLength = Math.hypot(CLUSTER_PRIOR, 1, CLUSTER_SCALE);
+const begunLength = Math.hypot(CLUSTER_PRIOR, BEGUN_MARK, CLUSTER_SCALE);
 
 /** What the seed layers add to the squared length of the stream at step 2. */
 const gainedAtSecond = (D: number): number => D * (SEEDS_LENGTH * begunLength) ** 2;
