@@ -1,3 +1,4 @@
+import type { PathScheme } from '../../corpus/docids/path-table.ts';
 import { parseConfig, type T5Config } from '../config.ts';
 import type { BagTrainingOptions } from './lexical-start.ts';
 import type { TrainerOptions } from './trainer.ts';
@@ -57,11 +58,28 @@ export const SIZES: { readonly [S in ModelSize]: SizeSettings } = {
   },
 };
 
-/** What differs where docids are paths: their lexical start is nearer to where training ends than that of atomic ones. */
-export const PATH_TRAINING: { readonly [S in ModelSize]: Pick<SizeSettings, 'words' | 'model'> } = {
+type PathTraining = { readonly [S in ModelSize]: Pick<SizeSettings, 'words' | 'model'> };
+
+/** Docids of words: their lexical start is nearer to where training ends than that of atomic ones. */
+const wordPaths: PathTraining = {
   tiny: { words: { steps: 100, batchSize: 128, directionRate: 1 }, model: SIZES.tiny.model },
   small: { words: { steps: 1000, batchSize: 512, directionRate: 3 }, model: { ...SIZES.small.model, steps: 600 } },
-  base: { words: { steps: 150, batchSize: 512, directionRate: 3 }, model: { ...SIZES.base.model, steps: 300 } },
+  base: { words: { steps: 400, batchSize: 512, directionRate: 3 }, model: { ...SIZES.base.model, steps: 300 } },
+};
+
+/** Docids of two tokens: their lexical start is as good as it gets; what training adds to it so far takes away (DESIGN.md). */
+const twoTokens: PathTraining = {
+  tiny: wordPaths.tiny,
+  small: { words: wordPaths.small.words, model: { ...SIZES.small.model, steps: 1 } },
+  base: { words: { ...wordPaths.base.words, steps: 150 }, model: { ...SIZES.base.model, steps: 1 } },
+};
+
+/** What differs where docids are paths. */
+export const PATH_TRAINING: { readonly [S in PathScheme]: PathTraining } = {
+  naive: wordPaths,
+  lexical: wordPaths,
+  semantic: twoTokens,
+  hashed: twoTokens,
 };
 
 /** The T5 of a size for a vocabulary of `words` tokens and `documents` docids. */

@@ -52,7 +52,7 @@ export async function indexPaths(
   const { size, seed, threads, onProgress, checkpointEveryMs = CHECKPOINT_EVERY_MS } = options;
   if (!input.documents.length) throw new NothingToIndexError('index: the corpus has no documents; import some first');
   const { documents, withoutDocs } = leaveOut(input.documents, options.withoutDocs);
-  const settings = { ...settingsOf(options), ...PATH_TRAINING[size] };
+  const settings = { ...settingsOf(options), ...PATH_TRAINING[scheme][size] };
   const steps = options.steps ?? settings.model.steps;
   const started = Date.now();
   checkStart(options);
