@@ -9,7 +9,7 @@ import type { EditState } from './edited-model.ts';
 import { trialVersion } from './edited-version.ts';
 import { NearRows } from './near-rows.ts';
 import { observeHeldOut, type DocumentEntry, type Entry } from './entry.ts';
-import { sliceObserved, type Answered, type QueryBank } from './query-bank.ts';
+import { joinObserved, sliceObserved, type Answered, type QueryBank } from './query-bank.ts';
 
 /** Success@1 of the same queries before and after an edit; 0 of no queries. */
 export interface BeforeAfter {
@@ -152,6 +152,9 @@ async function canariesRight(model: EditModel, { observed, rowOf }: Answered, st
   return right;
 }
 
+/** Documents whose held-out queries are looked at together. */
+const TOGETHER = 64;
+
 /** How many of the documents' held-out queries lead to them in each state, or to the one that they take the place of. */
 async function heldOutRight(
   model: EditModel,
@@ -160,13 +163,17 @@ async function heldOutRight(
 ): Promise<number[]> {
   const places = states.map(({ rows }) => new Map([...rows.keys()].map((id, i) => [id, model.documents + i])));
   const right = states.map(() => 0);
-  for (const entry of documents) {
-    if (!entry.heldOut.length) continue;
-    const observed = await observeHeldOut(model, entry);
+  const asked = documents.filter(({ heldOut }) => heldOut.length);
+  for (let from = 0; from < asked.length; from += TOGETHER) {
+    const group = asked.slice(from, from + TOGETHER);
+    const all: Observed[] = [];
+    for (const entry of group) all.push(await observeHeldOut(model, entry));
+    const observed = joinObserved(all);
     for (const [i, state] of states.entries()) {
-      const document = places[i].get(entry.id) ?? entry.replaces;
-      if (document < 0) continue;
-      for (const best of await bestDocuments(model, state, observed)) if (best === document) right[i]++;
+      const wanted = group.flatMap(({ id, replaces, heldOut }) => heldOut.map(() => places[i].get(id) ?? replaces));
+      if (wanted.every((document) => document < 0)) continue;
+      const best = await bestDocuments(model, state, observed);
+      wanted.forEach((document, q) => (right[i] += Number(document >= 0 && best[q] === document)));
     }
   }
   return right;

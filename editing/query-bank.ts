@@ -308,7 +308,7 @@ export function sliceObserved(observed: Observed, from: number, to: number): Obs
 }
 
 /** One after the other. */
-function joinObserved(parts: readonly Observed[]): Observed {
+export function joinObserved(parts: readonly Observed[]): Observed {
   if (parts.length === 1) return parts[0];
   const join = (of: (part: Observed) => FloatTensor): FloatTensor => stackRows(parts.map(of));
   return {

@@ -31,8 +31,8 @@ export function lbfgs(f: Objective, start: Float64Array, options: LbfgsOptions =
     const d = direction(g, pairs);
     const found = lineSearch(f, x, value, g, d, pairs.length ? 1 : Math.min(1, 1 / norm(g)));
     if (!found) break; // as low as float64 can tell
-    const s = found.x.map((v, j) => v - x[j]);
-    const y = found.g.map((v, j) => v - g[j]);
+    const s = sum(found.x, -1, x);
+    const y = sum(found.g, -1, g);
     const sy = dot(s, y);
     if (sy > 1e-14 * norm(s) * norm(y)) pairs.push({ s, y, rho: 1 / sy });
     if (pairs.length > MEMORY) pairs.shift();
@@ -41,9 +41,17 @@ export function lbfgs(f: Objective, start: Float64Array, options: LbfgsOptions =
   return x;
 }
 
+/** a + factor·b, in a loop: a call for each number takes five times as long. */
+function sum(a: Float64Array, factor: number, b: Float64Array): Float64Array {
+  const out = new Float64Array(a.length);
+  for (let j = 0; j < out.length; j++) out[j] = a[j] + factor * b[j];
+  return out;
+}
+
 /** −H g by the two loops. */
 function direction(g: Float64Array, pairs: readonly { s: Float64Array; y: Float64Array; rho: number }[]): Float64Array {
-  const d = g.map((v) => -v);
+  const d = new Float64Array(g.length);
+  for (let j = 0; j < d.length; j++) d[j] = -g[j];
   const alphas = pairs.map(() => 0);
   const add = (factor: number, v: Float64Array): void => {
     for (let j = 0; j < d.length; j++) d[j] += factor * v[j];
@@ -75,7 +83,7 @@ function lineSearch(
   if (!(slope < 0)) return undefined;
   let [low, high, step] = [0, Infinity, first];
   for (let i = 0; i < 50; i++) {
-    const next = x.map((v, j) => v + step * d[j]);
+    const next = sum(x, step, d);
     const gradient = new Float64Array(x.length);
     const reached = f(next, gradient);
     if (!(reached <= value + DECREASE * step * slope)) high = step;
