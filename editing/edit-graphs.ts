@@ -49,6 +49,21 @@ export function nearGraph({ d_model: D }: T5Config): Graph {
   return g;
 }
 
+/**
+ * The share of a document's S queries, each with its weight, that rows would take where a query would otherwise have its
+ * `offset` log Σ exp: Σ w / (1 + exp(offset − score)). states float32 [M, S, D], offset and weights float32 [M, S, 1], rows
+ * float32 [N, D] → shares float32 [M, N]
+ */
+export function sharesGraph(D: number, S: number): Graph {
+  const g = new Graph();
+  const scores = op.FusedMatMul(g.input('states', 'float32', ['M', S, D]), g.input('rows', 'float32', ['N', D]));
+  const ahead = op.Sub(scores, g.input('offset', 'float32', ['M', S, 1]));
+  const half = op.scalar(ahead, 0.5);
+  const share = op.Add(half, op.Mul(half, op.Tanh(op.Mul(half, ahead))));
+  g.output('shares', op.ReduceSum(op.Mul(share, g.input('weights', 'float32', ['M', S, 1])), [1], false));
+  return g;
+}
+
 /** residual float32 [Q, D], keys float32 [Q, F] → stream float32 [Q, D]: what the last MLP makes of them. */
 export function streamGraph(config: T5Config, weights: WeightSource): Graph {
   const g = new Graph();

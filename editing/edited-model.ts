@@ -10,7 +10,8 @@ import type { WeightDelta } from '../models/decode.ts';
 import type { EditModel } from './edit-model.ts';
 import type { DocumentEntry, Entry } from './entry.ts';
 import type { EditPairs } from './methods/method.ts';
-import { furtherOf, ownAmong, strengthOf, strongest, takenBy, type Neighbour } from './neighbours.ts';
+import { Neighbourhoods, type Documents, type Lists } from './neighbourhoods.ts';
+import { furtherOf, ownAmong, takenBy, type Neighbour } from './neighbours.ts';
 import type { EditSettings, RowSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
 import { prefixKey, type Prefix } from './reading.ts';
@@ -45,25 +46,16 @@ export class EditChangeError extends Error {
   }
 }
 
-/** The neighbours of documents above the threshold, in any order, as far as anybody asked for them. */
-type Links = Map<string, readonly Neighbour[]>;
-
 interface Computed {
   readonly entries: ReadonlyMap<string, Entry>;
-  readonly links: Links;
-}
-
-/** A set of entries, and what is different from the one in force. */
-interface Changed extends Computed {
-  readonly added: ReadonlySet<string>;
-  /** Documents whose neighbours are others than before, each with those that it lost. */
-  readonly moved: ReadonlyMap<string, readonly Neighbour[]>;
+  readonly lists: Lists;
 }
 
 export class EditedModel {
   private readonly model: EditModel;
   private readonly bank: QueryBank;
   private readonly settings: EditSettings;
+  private readonly neighbourhoods: Neighbourhoods;
   private readonly weights: WeightEdits;
   private current: Computed & { readonly state: EditState };
   /** What a trial found beside its state. */
@@ -74,9 +66,10 @@ export class EditedModel {
     this.model = model;
     this.bank = bank;
     this.settings = settings;
+    this.neighbourhoods = new Neighbourhoods(model.lab, settings.neighbours);
     this.weights = new WeightEdits(model, bank, settings.weights);
     const base: EditState = { rows: new Map(), prefixes: new Map(), dead: new Set(), deltas: [], drift: 0 };
-    this.current = { entries: new Map(), links: new Map(), state: base };
+    this.current = { entries: new Map(), lists: new Map(), state: base };
   }
 
   /** @param known  the state of these entries, as an earlier model found it: nothing is solved again */
@@ -91,8 +84,8 @@ export class EditedModel {
     const add = [...entries];
     if (!add.length) return edited;
     if (known)
-      edited.current = { entries: new Map(add.map((entry) => [entry.id, entry])), links: new Map(), state: known };
-    else edited.apply({ add }, await edited.trial({ add }));
+      edited.current = { entries: new Map(add.map((entry) => [entry.id, entry])), lists: new Map(), state: known };
+    else edited.apply(await edited.trial({ add }));
     return edited;
   }
 
@@ -110,121 +103,40 @@ export class EditedModel {
    * @throws EditChangeError
    */
   async trial(change: EditChange): Promise<EditState> {
-    const changed = this.changed(change);
-    await this.bank.prepare(this.model, this.prefixes(changed));
-    const state = await this.solve(changed);
-    this.tried.set(state, changed);
+    const before = this.current;
+    const entries = changed(before.entries, change);
+    const documents = documentsOf(entries);
+    const lists = await this.neighbourhoods.changed(documentsOf(before.entries), before.lists, documents);
+    const dead = deadRows(entries.values());
+    const isDeadAsBefore = sameRows(dead, before.state.dead);
+    const stale = [...documents.values()].filter(
+      (entry) =>
+        before.entries.get(entry.id) !== entry ||
+        (!isDeadAsBefore && this.gone(entry, dead).join() !== this.gone(entry, before.state.dead).join()) ||
+        !isSameList(before.lists.get(entry.id), lists.get(entry.id)),
+    );
+    await this.neighbourhoods.find(documents, lists, stale.map(({ id }) => id)); // prettier-ignore
+    await this.bank.prepare(this.model, prefixesOf(stale));
+    const solved = new Map(stale.map((entry) => [entry.id, this.finalRow(entry, { entries, lists }, dead)]));
+    const ids = [...documents.keys()].sort();
+    const rows = new Map(ids.map((id) => [id, solved.get(id) ?? before.state.rows.get(id)!]));
+    const prefixes = new Map(ids.map((id) => [id, documents.get(id)!.prefix]));
+    const deltas = await this.weights.deltas(pairsByLayer(entries));
+    const state = { rows, prefixes, dead, deltas, drift: this.drift(deltas) };
+    this.tried.set(state, { entries, lists });
     return state;
   }
 
   /**
    * Makes a change happen.
    *
-   * @param state  of a trial of this change since the last one that happened
-   * @throws EditChangeError
+   * @param state  of a trial since the last change that happened, or the one in force
    */
-  apply(change: EditChange, state: EditState): void {
-    const { entries, links } = this.tried.get(state) ?? this.changed(change);
-    this.current = { entries, links, state };
-  }
-
-  private changed({ add = [], remove = [] }: EditChange): Changed {
-    const entries = new Map(this.current.entries);
-    const links = new Map(this.current.links);
-    /** Lists of this change alone, which others may be added to. */
-    const fresh = new Map<string, Neighbour[]>();
-    const moved = new Map<string, readonly Neighbour[]>();
-    const added = new Set<string>();
-    for (const id of remove) {
-      const leaving = entries.get(id);
-      if (!leaving) throw new EditChangeError(id, 'one in force', 'none of this id');
-      entries.delete(id);
-      if (leaving.kind !== 'document') continue;
-      for (const { id: other, strength } of links.get(id) ?? this.linked(leaving, entries)) {
-        const list = links.get(other);
-        if (list) links.set(other, list.filter((neighbour) => neighbour.id !== id)); // prettier-ignore
-        moved.set(other, [...(moved.get(other) ?? []), { id, strength }]);
-      }
-      links.delete(id);
-      moved.delete(id);
-    }
-    for (const entry of add) {
-      if (entries.has(entry.id)) throw new EditChangeError(entry.id, 'one not in force', 'one that is');
-      if (entry.kind === 'document') {
-        const found = this.linked(entry, entries);
-        links.set(entry.id, found);
-        fresh.set(entry.id, found);
-        for (const { id: other, strength } of found) {
-          const list = links.get(other);
-          if (list && fresh.get(other) !== list) {
-            fresh.set(other, [...list]);
-            links.set(other, fresh.get(other)!);
-          }
-          if (list) fresh.get(other)!.push({ id: entry.id, strength });
-          moved.set(other, moved.get(other) ?? []);
-        }
-        added.add(entry.id);
-      }
-      entries.set(entry.id, entry);
-    }
-    return { entries, links, moved, added };
-  }
-
-  /** The neighbours of a document among others. */
-  private linked(entry: DocumentEntry, others: ReadonlyMap<string, Entry>): Neighbour[] {
-    const found: Neighbour[] = [];
-    for (const other of others.values()) {
-      if (other.kind !== 'document' || other.id === entry.id) continue;
-      const strength = strengthOf(entry, other);
-      if (strength >= this.settings.neighbours.least) found.push({ id: other.id, strength });
-    }
-    return found;
-  }
-
-  private async solve(changed: Changed): Promise<EditState> {
-    const { entries } = changed;
-    const dead = deadRows(entries.values());
-    const isDeadAsBefore = sameRows(dead, this.current.state.dead);
-    const rows = new Map<string, Float32Array>();
-    const prefixes = new Map<string, Prefix>();
-    for (const [id, entry] of sorted(entries)) {
-      if (entry.kind !== 'document') continue;
-      prefixes.set(id, entry.prefix);
-      const known = this.current.entries.get(id) === entry ? this.current.state.rows.get(id) : undefined;
-      rows.set(
-        id,
-        known && this.isAsBefore(entry, changed, isDeadAsBefore ? undefined : dead)
-          ? known
-          : this.finalRow(entry, changed, dead),
-      );
-    }
-    const deltas = await this.weights.deltas(pairsByLayer(entries));
-    return { rows, prefixes, dead, deltas, drift: this.drift(deltas) };
-  }
-
-  /**
-   * Whether all is the same that a document's final row depends on beside its entry.
-   *
-   * @param dead  undefined where they are the same
-   */
-  private isAsBefore(entry: DocumentEntry, changed: Changed, dead: ReadonlySet<number> | undefined): boolean {
-    if (dead && this.gone(entry, dead).join() !== this.gone(entry, this.current.state.dead).join()) return false;
-    const lost = changed.moved.get(entry.id);
-    if (!lost) return true;
-    const after = this.neighbours(entry, changed);
-    const before = [...after.filter(({ id }) => !changed.added.has(id)), ...lost];
-    const namesOf = (list: readonly Neighbour[]): string => this.strongest(list).join('\n');
-    return namesOf(before) === namesOf(after);
-  }
-
-  private neighbours(entry: DocumentEntry, { entries, links }: Computed): readonly Neighbour[] {
-    let list = links.get(entry.id);
-    if (!list) links.set(entry.id, (list = this.linked(entry, entries)));
-    return list;
-  }
-
-  private strongest(list: readonly Neighbour[]): string[] {
-    return strongest(list, this.settings.neighbours.most).map(({ id }) => id);
+  apply(state: EditState): void {
+    if (state === this.current.state) return;
+    const tried = this.tried.get(state);
+    if (!tried) throw new RangeError('edited model: expected a state that was tried, got another one');
+    this.current = { ...tried, state };
   }
 
   /** Dead base documents near another one, ascending. */
@@ -247,18 +159,11 @@ export class EditedModel {
     return known;
   }
 
-  /** Those of documents that may have to be solved again. */
-  private prefixes({ entries, moved, added }: Changed): Prefix[] {
-    const isDeadAsBefore = sameRows(deadRows(entries.values()), this.current.state.dead);
-    const isStale = ({ id }: Entry): boolean => !isDeadAsBefore || moved.has(id) || added.has(id);
-    return prefixesOf([...entries.values()].filter(isStale));
-  }
-
-  private finalRow(entry: DocumentEntry, changed: Computed, dead: ReadonlySet<number>): Float32Array {
+  private finalRow(entry: DocumentEntry, { entries, lists }: Computed, dead: ReadonlySet<number>): Float32Array {
     const gone = this.gone(entry, dead);
-    const neighbours = this.strongest(this.neighbours(entry, changed));
+    const neighbours = lists.get(entry.id)!;
     if (!neighbours.length && !gone.length) return entry.provisional;
-    const others = neighbours.map((id) => changed.entries.get(id) as DocumentEntry);
+    const others = neighbours.map(({ id }) => entries.get(id) as DocumentEntry);
     const question = {
       prior: entry.prior,
       prefix: entry.prefix,
@@ -310,6 +215,24 @@ function squareSum(values: Float32Array): number {
   for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
   return sum;
 }
+
+/** @throws EditChangeError */
+function changed(before: ReadonlyMap<string, Entry>, { add = [], remove = [] }: EditChange): Map<string, Entry> {
+  const entries = new Map(before);
+  for (const id of remove) if (!entries.delete(id)) throw new EditChangeError(id, 'one in force', 'none of this id');
+  for (const entry of add) {
+    if (entries.has(entry.id)) throw new EditChangeError(entry.id, 'one not in force', 'one that is');
+    entries.set(entry.id, entry);
+  }
+  return entries;
+}
+
+const documentsOf = (entries: ReadonlyMap<string, Entry>): Documents =>
+  new Map([...entries].flatMap(([id, entry]) => (entry.kind === 'document' ? [[id, entry] as const] : [])));
+
+/** Of the same documents in the same order; what is not known has not changed. */
+const isSameList = (a: readonly Neighbour[] | undefined, b: readonly Neighbour[] | undefined): boolean =>
+  a === b || (a?.length === b?.length && a!.every(({ id }, i) => id === b![i].id));
 
 const sorted = (entries: ReadonlyMap<string, Entry>): [string, Entry][] =>
   [...entries].sort(([a], [b]) => (a < b ? -1 : 1));

@@ -22,16 +22,15 @@ export const strengthOf = (a: DocumentEntry, b: DocumentEntry): number =>
 const isSamePrefix = (a: Prefix, b: Prefix): boolean => a === b || prefixKey(a) === prefixKey(b);
 
 /** Queries that tell of the others: pseudo-queries are drawn alike, and given ones stand before them. */
-const SAMPLE = 16;
+export const SAMPLE = 16;
 
 /** The share of a's queries that go to b where only the base rows and these two are. */
 function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
   const mine = ownScores(provisional, own);
-  // Every document that comes is compared with all that are there: nothing is allocated for a pair.
-  const theirs = sampled[Math.min(SAMPLE, mine.length)];
-  products(doublesOf(b.provisional), 0, b.provisional.length, own.states.data, theirs);
+  const count = Math.min(SAMPLE, mine.length);
+  const theirs = scoresOf(b.provisional, own.states.data, count);
   let [sum, weight] = [0, 0];
-  for (let q = 0; q < theirs.length; q++) {
+  for (let q = 0; q < count; q++) {
     weight += own.weights[q];
     const rest = own.logSumExp[q] - theirs[q];
     if (rest < FAR) sum += own.weights[q] / (1 + Math.exp(rest) + Math.exp(mine[q] - theirs[q]));
@@ -39,16 +38,25 @@ function taken({ own, provisional }: DocumentEntry, b: DocumentEntry): number {
   return sum / weight;
 }
 
-/** To write scores of so many queries into, until the next pair. */
-const sampled = Array.from({ length: SAMPLE + 1 }, (_, count) => new Float64Array(count));
+/** What `taken` looks at of a document's queries. */
+export interface Sample {
+  /** float32 [n, D], `SAMPLE` of them at most */
+  readonly states: Float32Array;
+  /** [n] log Σ exp of the scores of the base rows and the document's own one. */
+  readonly offset: Float64Array;
+  /** [n] they sum to 1. */
+  readonly weights: Float64Array;
+}
 
-const doubles = new WeakMap<Float32Array, Float64Array>();
-
-/** A provisional row in the precision that is reckoned in. */
-function doublesOf(row: Float32Array): Float64Array {
-  let known = doubles.get(row);
-  if (!known) doubles.set(row, (known = new Float64Array(row)));
-  return known;
+export function sampleOf({ own, provisional }: DocumentEntry): Sample {
+  const mine = ownScores(provisional, own).subarray(0, SAMPLE);
+  const weights = own.weights.subarray(0, SAMPLE);
+  const sum = weights.reduce((total, x) => total + x, 0);
+  return {
+    states: own.states.data.subarray(0, mine.length * provisional.length),
+    offset: mine.map((score, q) => logAddExp(score, own.logSumExp[q])),
+    weights: weights.map((x) => x / sum),
+  };
 }
 
 const known = new WeakMap<Float32Array, Float64Array>();
@@ -63,7 +71,7 @@ function ownScores(provisional: Float32Array, { states, weights }: OwnQueries): 
 /** Of a row for so many queries. */
 function scoresOf(row: Float32Array, states: Float32Array, count: number): Float64Array {
   const scores = new Float64Array(count);
-  products(doublesOf(row), 0, row.length, states, scores);
+  products(new Float64Array(row), 0, row.length, states, scores);
   return scores;
 }
 

@@ -50,7 +50,6 @@ export interface Trial {
   readonly entries: readonly NamedEntry[];
   readonly before: EditState;
   readonly after: EditState;
-  readonly change: EditChange;
   /** What takes the place of the workbench's own, where queries left the bank. */
   readonly anew: Bench | undefined;
 }
@@ -125,9 +124,9 @@ export class Workbench {
   }
 
   /** After the trial's edit was committed. */
-  adopt({ change, after, anew }: Trial): void {
+  adopt({ after, anew }: Trial): void {
     if (anew) this.bench = anew;
-    else this.bench.edited.apply(change, after);
+    else this.bench.edited.apply(after);
   }
 
   private async tryOnce(plan: EditPlan, settings: EditSettings, options: TrialOptions): Promise<Trial> {
@@ -161,7 +160,7 @@ export class Workbench {
     const figures = await measure(this.model, bank, before, after, change.add!);
     signal?.throwIfAborted();
     const { budget = defaultBudget(figures, this.documents, plan.documents.length) } = options;
-    return { accepted: accept(figures, budget), budget, figures, entries, before: this.state, after, change, anew };
+    return { accepted: accept(figures, budget), budget, figures, entries, before: this.state, after, anew };
   }
 
   private async documentEntry(document: PlannedDocument, settings: EditSettings): Promise<Entry> {

@@ -71,7 +71,7 @@ class Run {
       const from = performance.now();
       const add = await this.entriesOf(edit, i);
       const state = await edited.trial({ add });
-      edited.apply({ add }, state);
+      edited.apply(state);
       made.push(...add);
       await decoder.publish(this.version(state, made).model);
       this.seconds.push((performance.now() - from) / 1000);
@@ -101,7 +101,7 @@ class Run {
       const add = entries.slice(0, done).flat();
       const from = performance.now();
       const state = await edited.trial({ add });
-      edited.apply({ add }, state);
+      edited.apply(state);
       await this.base.decoder.publish(this.version(state, add).model);
       const each = (performance.now() - from) / 1000 / done;
       if (done === edits.length) for (let i = 0; i < done; i++) this.seconds[i] += each;
@@ -160,7 +160,7 @@ class Run {
     const unmasked = await this.unmasked(state, entries);
     const remove = entries.map(({ id }) => id);
     const undone = await edited.trial({ remove });
-    edited.apply({ remove }, undone);
+    edited.apply(undone);
     return {
       ...{ after, unmasked, drift: state.drift, curve: this.curve, seconds: this.seconds, bytes: this.bytes },
       undone: sameVersion(this.version(start, []).model, this.version(edited.state, []).model),

@@ -88,7 +88,7 @@ for (const preset of values.presets.split(',') as EditMethodPreset[]) {
     const [entry, making] = await timed(() => makeDocumentEntry(model, bank, { id, docid, title, text }, settings));
     const [after, trying] = await timed(() => edited.trial({ add: [entry] }));
     const [, measuring] = await timed(() => measure(model, bank, edited.state, after, [entry]));
-    edited.apply({ add: [entry] }, after);
+    edited.apply(after);
     bytes += encodeEntry(entry).length;
     const sum = (of: keyof Time): number => making[of] + trying[of] + measuring[of];
     times.push({ entry: making, trial: trying, gate: measuring, all: { cpu: sum('cpu'), wall: sum('wall') } });

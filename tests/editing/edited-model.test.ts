@@ -44,15 +44,15 @@ describe('an edited model', () => {
         if (rng.next() < 0.3)
           edited = await EditedModel.open(model, bank, settings, edited.entries.values(), edited.state);
         const change = { add: [one] };
-        edited.apply(change, await edited.trial(change));
+        edited.apply(await edited.trial(change));
         if (rng.next() < 0.5) continue;
         const there = [...edited.entries.values()];
         const leaving = there.filter(() => rng.next() < 0.4);
         const left = { remove: leaving.map(({ id }) => id) };
         const without = await edited.trial(left);
         assertSame(without, await of(there.filter((other) => !leaving.includes(other))));
-        edited.apply(left, without);
-        edited.apply({ add: leaving }, await edited.trial({ add: leaving }));
+        edited.apply(without);
+        edited.apply(await edited.trial({ add: leaving }));
       }
       assertSame(edited.state, expected);
     }
@@ -61,7 +61,7 @@ describe('an edited model', () => {
   it('gives the same bytes after an edit and its undoing', async () => {
     const edited = await EditedModel.open(model, bank, settings, entries.slice(1));
     const before = edited.state;
-    edited.apply({ add: [entries[0]] }, await edited.trial({ add: [entries[0]] }));
+    edited.apply(await edited.trial({ add: [entries[0]] }));
     assert.notDeepEqual(edited.state.deltas, before.deltas);
     assertSame(await edited.trial({ remove: [entries[0].id] }), before);
   });
@@ -139,7 +139,7 @@ describe('an edited model', () => {
       const made = await Promise.all(additions.slice(0, 3).map((source) => entry(source, how)));
       const expected = await of(made, how);
       const edited = await EditedModel.open(model, bank, how);
-      for (const one of [made[2], made[0], made[1]]) edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
+      for (const one of [made[2], made[0], made[1]]) edited.apply(await edited.trial({ add: [one] }));
       assertSame(edited.state, expected);
       assertSame(await edited.trial({ remove: ['e0'] }), await of(made.slice(1), how));
       assert.equal(expected.deltas.length, how.weights ? 1 : 0);

@@ -158,8 +158,7 @@ describe('a document that comes later', () => {
     const expected = await of();
     for (let seed = 0; seed < 3; seed++) {
       const edited = await EditedModel.open(model, bank, settings);
-      for (const one of shuffle([...documents], createRng(seed)))
-        edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
+      for (const one of shuffle([...documents], createRng(seed))) edited.apply(await edited.trial({ add: [one] }));
       assert.deepEqual(edited.state, expected);
     }
   });

@@ -237,11 +237,11 @@ describe('an edited model of paths', () => {
       const rng = createRng(seed);
       const edited = await EditedModel.open(model, bank, settings);
       for (const one of shuffle([...entries], rng)) {
-        edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
+        edited.apply(await edited.trial({ add: [one] }));
         if (rng.next() < 0.5) continue;
         const before = edited.state;
-        edited.apply({ remove: [one.id] }, await edited.trial({ remove: [one.id] }));
-        edited.apply({ add: [one] }, await edited.trial({ add: [one] }));
+        edited.apply(await edited.trial({ remove: [one.id] }));
+        edited.apply(await edited.trial({ add: [one] }));
         assert.deepEqual(edited.state, before);
       }
       assert.deepEqual(edited.state, expected);
