@@ -49,6 +49,14 @@ export function nearGraph({ d_model: D }: T5Config): Graph {
   return g;
 }
 
+/** states float32 [Q, D], rows float32 [N, D] → scores float32 [Q, N] */
+export function productsGraph(D: number): Graph {
+  const g = new Graph();
+  const rows = g.input('rows', 'float32', ['N', D]);
+  g.output('scores', op.Gemm(g.input('states', 'float32', ['Q', D]), rows, { transB: true }));
+  return g;
+}
+
 /**
  * The share of a document's S queries, each with its weight, that rows would take where a query would otherwise have its
  * `offset` log Σ exp: Σ w / (1 + exp(offset − score)). states float32 [M, S, D], offset and weights float32 [M, S, 1], rows

@@ -15,7 +15,7 @@ import { furtherOf, ownAmong, takenBy, type Neighbour } from './neighbours.ts';
 import type { EditSettings, RowSettings } from './presets.ts';
 import type { QueryBank } from './query-bank.ts';
 import { prefixKey, type Prefix } from './reading.ts';
-import { solveRow } from './solve-row.ts';
+import { solveRows, type RowSearch } from './solve-row.ts';
 import { WeightEdits } from './weight-edits.ts';
 
 export interface EditChange {
@@ -117,7 +117,7 @@ export class EditedModel {
     );
     await this.neighbourhoods.find(documents, lists, stale.map(({ id }) => id)); // prettier-ignore
     await this.bank.prepare(this.model, prefixesOf(stale));
-    const solved = new Map(stale.map((entry) => [entry.id, this.finalRow(entry, { entries, lists }, dead)]));
+    const solved = await this.finalRows(stale, { entries, lists }, dead);
     const ids = [...documents.keys()].sort();
     const rows = new Map(ids.map((id) => [id, solved.get(id) ?? before.state.rows.get(id)!]));
     const prefixes = new Map(ids.map((id) => [id, documents.get(id)!.prefix]));
@@ -159,25 +159,42 @@ export class EditedModel {
     return known;
   }
 
-  private finalRow(entry: DocumentEntry, { entries, lists }: Computed, dead: ReadonlySet<number>): Float32Array {
-    const gone = this.gone(entry, dead);
-    const neighbours = lists.get(entry.id)!;
-    if (!neighbours.length && !gone.length) return entry.provisional;
-    const others = neighbours.map(({ id }) => entries.get(id) as DocumentEntry);
-    const question = {
-      prior: entry.prior,
-      prefix: entry.prefix,
-      own: ownAmong(
-        entry,
-        others,
-        this.model.rows.data,
-        this.model.ownRows(gone.filter((d) => this.isUnder(entry, d))),
-      ),
-      further: furtherOf(entry, others),
-      aside: new Set(entry.replaces < 0 ? gone : [...gone, entry.replaces]),
-    };
-    const start = { row: entry.provisional, touched: entry.touched };
-    return solveRow(this.model, this.bank, rowSettings(this.settings.rows, entry), question, start).row;
+  /** By id. */
+  private async finalRows(
+    documents: readonly DocumentEntry[],
+    computed: Computed,
+    dead: ReadonlySet<number>,
+  ): Promise<Map<string, Float32Array>> {
+    const isAlone = (entry: DocumentEntry): boolean =>
+      !computed.lists.get(entry.id)!.length && !this.gone(entry, dead).length;
+    const others = documents.filter((entry) => !isAlone(entry));
+    const solved = await solveRows(this.model, this.bank, this.searches(others, computed, dead));
+    const rows = new Map(documents.map(({ id, provisional }) => [id, provisional]));
+    others.forEach(({ id }, i) => rows.set(id, solved[i].row));
+    return rows;
+  }
+
+  private *searches(
+    documents: readonly DocumentEntry[],
+    { entries, lists }: Computed,
+    dead: ReadonlySet<number>,
+  ): Generator<RowSearch> {
+    for (const entry of documents) {
+      const gone = this.gone(entry, dead);
+      const neighbours = lists.get(entry.id)!.map(({ id }) => entries.get(id) as DocumentEntry);
+      const goneRows = this.model.ownRows(gone.filter((document) => this.isUnder(entry, document)));
+      yield {
+        settings: rowSettings(this.settings.rows, entry),
+        question: {
+          prior: entry.prior,
+          prefix: entry.prefix,
+          own: ownAmong(entry, neighbours, this.model.rows.data, goneRows),
+          further: furtherOf(entry, neighbours),
+          aside: new Set(entry.replaces < 0 ? gone : [...gone, entry.replaces]),
+        },
+        start: { row: entry.provisional, touched: entry.touched },
+      };
+    }
   }
 
   private isUnder({ prefix }: DocumentEntry, document: number): boolean {

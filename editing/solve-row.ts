@@ -3,8 +3,10 @@
  * are left out: a row is solved against those it gives some probability, until there are no others.
  */
 import { tensor, type FloatTensor } from '../models/session.ts';
+import { stackRows } from '../models/tensor-rows.ts';
+import { productsGraph } from './edit-graphs.ts';
 import type { EditModel } from './edit-model.ts';
-import type { OldQueries } from './methods/rows/problem.ts';
+import { dotAt, takenFrom, type OldQueries } from './methods/rows/problem.ts';
 import { calibrate, calibratedRows, type Calibration } from './methods/rows/calibrated-mean.ts';
 import { RowMatrix } from './methods/rows/row-matrix.ts';
 import { rowSolvers, type RowOptions } from './methods/rows/table.ts';
@@ -60,7 +62,19 @@ export interface SolvedRow {
 /** Bank queries are looked at from this probability of theirs on. */
 const LOOK = 1e-4;
 
-/** @param start  where the search begins: a row, and all that it touches */
+/** What a score may be off that was summed in float32. */
+const ROUNDING = 1e-3;
+
+/** Rows that look at the bank together, and have what they are solved against in memory. */
+const TOGETHER = 32;
+
+export interface RowSearch {
+  readonly settings: RowSettings;
+  readonly question: RowQuestion;
+  /** Where the search begins: a row, and all that it touches. */
+  readonly start?: SolvedRow;
+}
+
 export function solveRow(
   model: EditModel,
   bank: QueryBank,
@@ -68,6 +82,68 @@ export function solveRow(
   question: RowQuestion,
   start?: SolvedRow,
 ): SolvedRow {
+  const search = steps(model, bank, { settings, question, ...(start && { start }) });
+  let step = search.next();
+  while (!step.done) {
+    const view = bank.view(question.prefix);
+    const scores = new Float64Array(view.rowOf.length);
+    giveWay();
+    matrixOf(view).productsRoughly(step.value, scores);
+    step = search.next({ scores, from: 0, stride: 1 });
+  }
+  return step.value;
+}
+
+/** The same for several rows, none of which depends on the others: they look at the bank together. */
+export async function solveRows(
+  model: EditModel,
+  bank: QueryBank,
+  searches: Iterable<RowSearch>,
+): Promise<SolvedRow[]> {
+  const solved: SolvedRow[] = [];
+  const group: RowSearch[] = [];
+  const end = async (): Promise<void> => {
+    solved.push(...(await solveTogether(model, bank, group)));
+    group.length = 0;
+  };
+  for (const search of searches) {
+    group.push(search);
+    if (group.length === TOGETHER) await end();
+  }
+  if (group.length) await end();
+  return solved;
+}
+
+async function solveTogether(model: EditModel, bank: QueryBank, group: readonly RowSearch[]): Promise<SolvedRow[]> {
+  const searches = group.map((search) => steps(model, bank, search));
+  const at = searches.map((search) => search.next());
+  const views = group.map(({ question }) => bank.view(question.prefix));
+  for (;;) {
+    const view = views.find((_, i) => !at[i].done);
+    if (!view) return at.map(({ value }) => value as SolvedRow);
+    const asking = [...searches.keys()].filter((i) => !at[i].done && views[i] === view);
+    const D = view.states.shape[1];
+    const rows = stackRows(asking.map((i) => tensor(at[i].value as Float32Array, [1, D])));
+    const session = await model.lab.session(`edit products ${D}`, () => productsGraph(D));
+    giveWay();
+    const scores = (await session.run({ states: view.states, rows })).scores.data as Float32Array;
+    asking.forEach((i, from) => (at[i] = searches[i].next({ scores, from, stride: asking.length })));
+  }
+}
+
+/** Scores of one row for the queries of a view, roughly. */
+interface RoughScores {
+  readonly scores: Float32Array | Float64Array;
+  readonly from: number;
+  readonly stride: number;
+}
+
+/** A search for a row: it is to be told what the queries of its view make of each row that it comes to. */
+function* steps(
+  model: EditModel,
+  bank: QueryBank,
+  { settings, question, start }: RowSearch,
+): Generator<Float32Array, SolvedRow, RoughScores> {
   const { prior, prefix, own, aside } = question;
   const D = prior.length;
   const untouched = new Int32Array(0);
@@ -84,9 +160,9 @@ export function solveRow(
   const touched = new Set(start && placesIn(view, start.touched));
   let row = start?.row ?? prior;
   for (let first = true; ; first = false) {
-    giveWay();
     const isKnown = first && start !== undefined;
-    if (!isKnown && !touch(touched, view, row, aside) && !first) break;
+    if (!isKnown && !touch(touched, view, row, yield row, aside) && !first) break;
+    giveWay();
     const old = oldQueries(
       bank,
       view,
@@ -95,7 +171,6 @@ export function solveRow(
       settings.oldDocument,
       model.documents,
     );
-    giveWay();
     row = run(settings.method, { ...problem, old }, settings.options, tensor(row, [1, D]));
   }
   return { row, touched: Int32Array.from(new Set(Array.from(touched, (i) => view.places[i]))).sort() };
@@ -151,14 +226,19 @@ function matrixOf(view: OldView): RowMatrix {
 }
 
 /** Adds old queries that give the row some probability; tells whether there were any. */
-function touch(touched: Set<number>, view: OldView, row: Float32Array, aside: ReadonlySet<number>): boolean {
-  const { logSumExp, rowOf } = view;
+function touch(
+  touched: Set<number>,
+  { states, logSumExp, rowOf }: OldView,
+  row: Float32Array,
+  { scores, from, stride }: RoughScores,
+  aside: ReadonlySet<number>,
+): boolean {
   const bar = Math.log(LOOK);
   const before = touched.size;
-  const found = new Float64Array(rowOf.length);
-  matrixOf(view).productsRoughly(row, found);
-  for (let p = 0; p < rowOf.length; p++)
-    if (found[p] - logSumExp[p] >= bar && !touched.has(p) && !aside.has(rowOf[p])) touched.add(p);
+  for (let p = 0, at = from; p < rowOf.length; p++, at += stride) {
+    if (scores[at] - logSumExp[p] < bar - ROUNDING || touched.has(p) || aside.has(rowOf[p])) continue;
+    if (dotAt(states.data, p, row, 0, row.length) - logSumExp[p] >= bar) touched.add(p);
+  }
   return touched.size > before;
 }
 
@@ -174,20 +254,26 @@ function oldQueries(
   const [B, E] = [kept.length, further?.own.length ?? 0];
   const D = view.states.shape[1];
   const states = new Float32Array((B + E) * D);
-  kept.forEach((p, i) => states.set(view.states.data.subarray(p * D, (p + 1) * D), i * D));
-  if (further) states.set(further.states.data, B * D);
-  const join = (from: (p: number) => number, more: Float64Array | undefined, scale = 1): Float64Array => {
-    const all = new Float64Array(B + E);
-    kept.forEach((p, i) => (all[i] = from(p)));
-    more?.forEach((x, i) => (all[B + i] = scale * x));
-    return all;
-  };
-  const each = (oldDocument * documents) / bank.size;
+  const own = new Float64Array(B + E);
+  const logSumExp = new Float64Array(B + E);
+  const weights = new Float64Array(B + E).fill((oldDocument * documents) / bank.size);
+  for (let i = 0; i < B; i++) {
+    const p = kept[i];
+    states.set(view.states.data.subarray(p * D, (p + 1) * D), i * D);
+    own[i] = view.own[p];
+    logSumExp[i] = view.logSumExp[p];
+  }
+  if (further) {
+    states.set(further.states.data, B * D);
+    own.set(further.own, B);
+    logSumExp.set(further.logSumExp, B);
+    for (let e = 0; e < E; e++) weights[B + e] = oldDocument * further.weights[e];
+  }
   return {
-    states: tensor(states, [B + E, D]),
+    states: takenFrom(further ? [view.states, further.states] : [view.states], tensor(states, [B + E, D])),
     documents: new Int32Array(B + E), // which row answers a query is only asked by methods that learn from old documents
-    own: join((p) => view.own[p], further?.own),
-    logSumExp: join((p) => view.logSumExp[p], further?.logSumExp),
-    weights: join(() => each, further?.weights, oldDocument),
+    own,
+    logSumExp,
+    weights,
   };
 }

@@ -11,7 +11,7 @@ import { tensor, type FloatTensor } from '../../../models/session.ts';
 import { takeRows } from '../../../models/tensor-rows.ts';
 import { lbfgs, type Objective } from './lbfgs.ts';
 import { RowMatrix } from './row-matrix.ts';
-import { checkOption, checkProblem, dotAt, logSumExpOf, type RowProblem } from './problem.ts';
+import { checkOption, checkProblem, dotAt, type RowProblem } from './problem.ts';
 
 export interface CrossEntropyOptions {
   /** w, what an old query weighs against a new one; at least 0. */
@@ -98,7 +98,19 @@ export function crossEntropyObjective(
   const isAll = working.length === old.own.length && working.every((p, i) => p === i);
   const states = [fresh.states.data, isAll ? old.states.data : takeRows(old.states, working).data];
   const scores = Array.from({ length: M }, () => new Float64Array(count));
-  const one = new Float64Array(M + 1);
+  // What each query counts, and what the rows that stay make of it. The score of an old one's row does not change.
+  const weights = new Float64Array(count);
+  const rests = new Float64Array(count);
+  const owns = new Float64Array(count);
+  for (let q = 0; q < Q; q++) {
+    weights[q] = fresh.weights?.[q] ?? 1;
+    rests[q] = fresh.logSumExp[q];
+  }
+  working.forEach((p, i) => {
+    weights[Q + i] = oldWeight * (old.weights?.[p] ?? 1);
+    rests[Q + i] = old.logSumExp[p];
+    owns[Q + i] = old.own[p];
+  });
   return (x, gradient) => {
     let value = 0;
     for (let i = 0; i < x.length; i++) {
@@ -109,15 +121,15 @@ export function crossEntropyObjective(
     const all = matrixOf(states, D);
     scores.forEach((list, m) => all.products(x.subarray(m * D, (m + 1) * D), list));
     for (let q = 0; q < count; q++) {
-      const p = q < Q ? -1 : working[q - Q];
-      const own = p < 0 ? fresh.documents[q] : -1;
-      const weight = p < 0 ? (fresh.weights?.[q] ?? 1) : oldWeight * (old.weights?.[p] ?? 1);
-      for (let m = 0; m < M; m++) one[m] = scores[m][q];
-      one[M] = p < 0 ? fresh.logSumExp[q] : old.logSumExp[p];
-      const sum = logSumExpOf(one);
-      value += weight * (sum - (p < 0 ? one[own] : old.own[p]));
+      const own = q < Q ? fresh.documents[q] : -1;
+      let most = rests[q];
+      for (let m = 0; m < M; m++) most = Math.max(most, scores[m][q]);
+      let total = Math.exp(rests[q] - most);
+      for (let m = 0; m < M; m++) total += Math.exp(scores[m][q] - most);
+      const sum = most + Math.log(total);
+      value += weights[q] * (sum - (own < 0 ? owns[q] : scores[own][q]));
       // From here on the score's place holds the slope of the value by it.
-      for (let m = 0; m < M; m++) scores[m][q] = weight * (Math.exp(one[m] - sum) - (m === own ? 1 : 0));
+      for (let m = 0; m < M; m++) scores[m][q] = weights[q] * (Math.exp(scores[m][q] - sum) - (m === own ? 1 : 0));
     }
     scores.forEach((slopes, m) => all.addRows(gradient.subarray(m * D, (m + 1) * D), slopes));
     return value;
