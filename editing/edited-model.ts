@@ -60,7 +60,8 @@ export class EditedModel {
   private current: Computed & { readonly state: EditState };
   /** What a trial found beside its state. */
   private readonly tried = new WeakMap<EditState, Computed>();
-  private readonly nearDocuments = new WeakMap<DocumentEntry, readonly number[]>();
+  /** By the provisional row. */
+  private readonly nearDocuments = new WeakMap<Float32Array, readonly number[]>();
 
   private constructor(model: EditModel, bank: QueryBank, settings: EditSettings) {
     this.model = model;
@@ -131,12 +132,15 @@ export class EditedModel {
    * Makes a change happen.
    *
    * @param state  of a trial since the last change that happened, or the one in force
+   * @param kept   an entry as it should be kept: the same one, with its large parts elsewhere
    */
-  apply(state: EditState): void {
+  apply(state: EditState, kept = (entry: Entry): Entry => entry): void {
     if (state === this.current.state) return;
     const tried = this.tried.get(state);
     if (!tried) throw new RangeError('edited model: expected a state that was tried, got another one');
-    this.current = { ...tried, state };
+    this.tried.delete(state);
+    const entries = new Map(Array.from(tried.entries, ([id, entry]) => [id, kept(entry)]));
+    this.current = { entries, lists: tried.lists, state };
   }
 
   /** Dead base documents near another one, ascending. */
@@ -150,11 +154,11 @@ export class EditedModel {
    * queries its provisional row would take a share. That of a document farther off would be the same without them.
    */
   private near(entry: DocumentEntry): readonly number[] {
-    let known = this.nearDocuments.get(entry);
+    let known = this.nearDocuments.get(entry.provisional);
     if (!known) {
       const documents = new Set(Array.from(entry.own.rivals, (row) => this.model.documentOf(row)));
       for (const document of takenBy(entry, this.bank)) documents.add(document);
-      this.nearDocuments.set(entry, (known = [...documents].sort((a, b) => a - b)));
+      this.nearDocuments.set(entry.provisional, (known = [...documents].sort((a, b) => a - b)));
     }
     return known;
   }

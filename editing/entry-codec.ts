@@ -56,7 +56,16 @@ export function encodeEntry(entry: Entry): Uint8Array {
 }
 
 /** @throws EntryFormatError */
-export function decodeEntry(bytes: Uint8Array): Entry {
+export const decodeEntry = (bytes: Uint8Array): Entry => decode(bytes, true);
+
+/**
+ * An entry without its pairs, which are the last and most of its bytes: a map of none stands in their place.
+ *
+ * @throws EntryFormatError
+ */
+export const decodeWithoutPairs = (bytes: Uint8Array): Entry => decode(bytes, false);
+
+function decode(bytes: Uint8Array, withPairs: boolean): Entry {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const first = all.indexOf('\n');
   const second = all.indexOf('\n', first + 1);
@@ -76,14 +85,22 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     arrays.push(values);
     return values;
   };
-  // JSON.parse revives from the inside out, in the order in which JSON.stringify saw the arrays.
-  const entry = JSON.parse(all.toString('utf8', first + 1, second), (_, value: unknown) => {
-    if (!isMark(value)) return value;
-    if (value.$ === 'map') return new Map(value.of);
+  /** Marks in the order in which JSON.stringify saw the arrays. */
+  const revive = (value: unknown): unknown => {
+    if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return value.map(revive);
+    if (!isMark(value)) return reviveFields(value);
+    if (value.$ === 'map') return new Map(value.of.map(([key, one]) => [key, revive(one)]));
     return value.$ === 'same' ? arrays[value.n] : read(value.$, value.n, value.sparse ?? false);
-  }) as Entry;
+  };
+  const reviveFields = (value: object): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(value).map(([name, one]) => [name, revive(one)]));
+  const { pairs, ...others } = JSON.parse(all.toString('utf8', first + 1, second)) as { readonly pairs?: unknown };
+  const entry = reviveFields(others);
+  if (!withPairs) return { ...entry, pairs: new Map() } as unknown as Entry;
+  const whole = (pairs === undefined ? entry : { ...entry, pairs: revive(pairs) }) as unknown as Entry;
   if (at !== all.length) throw new EntryFormatError(`${at} bytes`, `${all.length}`);
-  return entry;
+  return whole;
 }
 
 const isMark = (value: unknown): value is Mark => typeof value === 'object' && value !== null && '$' in value;
@@ -107,11 +124,10 @@ function withoutZeros(values: Float32Array): Uint8Array {
 
 function withZeros(n: number, take: (length: number) => Uint8Array): Float32Array {
   const mask = take(Math.ceil(n / 8));
-  const places: number[] = [];
-  for (let i = 0; i < n; i++) if (mask[i >> 3] & (1 << (i & 7))) places.push(i);
-  const kept = new Float32Array(take(4 * places.length).buffer as ArrayBuffer);
+  let count = 0;
+  for (let i = 0; i < n; i++) count += (mask[i >> 3] >> (i & 7)) & 1;
+  const kept = new Uint32Array(take(4 * count).buffer as ArrayBuffer);
   const values = new Uint32Array(n);
-  const bits = new Uint32Array(kept.buffer);
-  places.forEach((i, j) => (values[i] = bits[j]));
+  for (let i = 0, j = 0; i < n; i++) if (mask[i >> 3] & (1 << (i & 7))) values[i] = kept[j++];
   return new Float32Array(values.buffer);
 }

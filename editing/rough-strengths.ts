@@ -97,9 +97,10 @@ export class RoughStrengths {
   /** Keeps samples of these documents and of no others. */
   keep(documents: ReadonlyMap<string, DocumentEntry>): void {
     for (const [id, { block, at }] of this.places) {
-      if (documents.get(id)?.provisional === block.entries[at]!.provisional) continue;
-      block.entries[at] = undefined;
-      this.places.delete(id);
+      const entry = documents.get(id);
+      const isSame = entry?.provisional === block.entries[at]!.provisional;
+      block.entries[at] = isSame ? entry : undefined;
+      if (!isSame) this.places.delete(id);
     }
     for (const [id, entry] of documents) if (!this.places.has(id)) this.places.set(id, this.put(entry));
   }

@@ -38,7 +38,8 @@ class LedgerEdits implements LayerEdits {
         this.ids.delete(id);
       }
     for (const [id, one] of pairs)
-      if (!this.ids.has(id)) {
+      if (this.ids.has(id)) this.ledger.hold(id, one);
+      else {
         this.ledger.add(id, one);
         this.ids.add(id);
       }

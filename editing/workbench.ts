@@ -16,6 +16,7 @@ import { bankQueries, bankWithout, baseDocuments } from './log-base.ts';
 import { sorted } from './operations.ts';
 import type { EditSettings } from './presets.ts';
 import { QueryBank, type BankQuery } from './query-bank.ts';
+import { StoredEntries } from './stored-entries.ts';
 
 export interface EditProgress {
   readonly done: number;
@@ -75,10 +76,12 @@ export class Workbench {
   private readonly settings: EditSettings;
   private readonly store: Store;
   private readonly log: EditLog;
+  private readonly kept: (entry: Entry) => Entry;
   private bench: Bench;
 
-  private constructor(options: WorkbenchOptions, bench: Bench) {
+  private constructor(options: WorkbenchOptions, bench: Bench, kept: (entry: Entry) => Entry) {
     this.options = options;
+    this.kept = kept;
     this.model = options.model;
     this.settings = options.settings;
     this.store = options.store;
@@ -92,12 +95,13 @@ export class Workbench {
     const docids = model.folder.genir!.docids;
     const bank = await openBank(options, bankQueries(store), baseDocuments(store, docids));
     const active = log.setAt();
-    const entries = active.map(({ id }) => decodeEntry(log.payload(id)!));
+    const kept = keeping(settings, log);
+    const entries = active.map(({ id }) => kept(decodeEntry(log.payload(id)!)));
     const dead = new Set(active.flatMap(({ kind, baseRow }) => (kind === 'removal' ? [baseRow!] : [])));
     const prefixes = new Map(entries.flatMap((entry) => (entry.kind === 'document' ? [[entry.id, entry.prefix]] : [])));
     const known = { rows: log.rows(), prefixes, dead, deltas: log.deltas(), drift };
     const edited = await EditedModel.open(model, bank, settings, entries, known);
-    return new Workbench(options, { bank, edited });
+    return new Workbench(options, { bank, edited }, kept);
   }
 
   get state(): EditState {
@@ -126,7 +130,7 @@ export class Workbench {
   /** After the trial's edit was committed. */
   adopt({ after, anew }: Trial): void {
     if (anew) this.bench = anew;
-    else this.bench.edited.apply(after);
+    else this.bench.edited.apply(after, this.kept);
   }
 
   private async tryOnce(plan: EditPlan, settings: EditSettings, options: TrialOptions): Promise<Trial> {
@@ -212,6 +216,13 @@ export class Workbench {
     const entries = [...kept, ...change.add!];
     return { bank, edited: await EditedModel.open(this.model, bank, this.settings, entries) };
   }
+}
+
+/** How entries in force are kept: methods other than the ledger's ask for all of them at each edit. */
+function keeping({ weights }: EditSettings, log: EditLog): (entry: Entry) => Entry {
+  if (weights && weights.method !== 'ledger') return (entry) => entry;
+  const stored = new StoredEntries((id) => log.payload(id)!);
+  return (entry) => stored.of(entry);
 }
 
 const openBank = (

@@ -85,10 +85,19 @@ export class Ledger {
    */
   add(id: string, pairs: EditPairs): void {
     if (this.entries.has(id)) throw new LedgerEntryError(id, 'a new id', 'in the ledger');
-    const count = this.checkFits(pairs);
-    const entry = { ...pairs, weights: pairs.weights ?? new Float64Array(count).fill(1) };
-    this.entries.set(id, entry);
-    this.sum(entry, 1);
+    this.checkFits(pairs);
+    this.entries.set(id, pairs);
+    this.sum(pairs, 1);
+  }
+
+  /**
+   * Keeps the same pairs as another object: one that has them in the store.
+   *
+   * @throws LedgerEntryError  when there is no entry of this id
+   */
+  hold(id: string, pairs: EditPairs): void {
+    this.entry(id);
+    this.entries.set(id, pairs);
   }
 
   /** @throws LedgerEntryError  when there is no entry of this id */
@@ -172,10 +181,12 @@ export class Ledger {
     return count;
   }
 
-  private sum({ keys, residuals, weights }: EditPairs, sign: 1 | -1): void {
-    this.moments.add(keys, keys, weights!, sign);
-    this.cross.add(keys, residuals, weights!, sign);
-    this.count += sign * weights!.length;
+  private sum(pairs: EditPairs, sign: 1 | -1): void {
+    const { keys, residuals } = pairs;
+    const weights = pairs.weights ?? new Float64Array(keys.length / this.layer.covariance.size).fill(1);
+    this.moments.add(keys, keys, weights, sign);
+    this.cross.add(keys, residuals, weights, sign);
+    this.count += sign * weights.length;
     this.solved = undefined;
   }
 }
