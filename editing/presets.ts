@@ -58,7 +58,7 @@ export interface EditSettings {
 const shared = {
   queries: { solved: 45, heldOut: 15, given: 3 },
   bank: { size: 8000, seed: 1 },
-  neighbours: { most: 8, least: 0.02 },
+  neighbours: { most: 4, least: 0.02 },
 } as const;
 
 const crossEntropyRows: RowSettings = {
