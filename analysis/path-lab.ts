@@ -87,7 +87,6 @@ export class PathLab {
   private readonly trie: DocidTrie;
   private readonly view: TrieView;
   private readonly known = new Map<number, Int32Array>();
-  private readonly inputToken: (token: number) => number;
   private readonly options: Required<LabOptions>;
   private readonly sessions: SessionCache;
 
@@ -96,7 +95,6 @@ export class PathLab {
     this.folder = folder;
     this.config = folder.config;
     this.genir = pathGenir(folder);
-    this.inputToken = inputToken(this.genir);
     this.options = { threads: 1, batchSize: 64, ...options };
     this.sessions = new SessionCache(this.options.threads);
     this.tokenizer = loadTokenizer(folder, MAX_QUERY_TOKENS);
@@ -131,9 +129,13 @@ export class PathLab {
     return this.trie.pathOf(document);
   }
 
-  /** What the decoder reads to make a document's docid: the start token and all of the path but its last token. */
+  /**
+   * What the decoder reads to make a document's docid: the start token and all of the path but its last token, each as the
+   * model reads it.
+   */
   inputsOf(document: number): number[] {
-    return [this.config.decoder_start_token_id, ...this.pathOf(document).subarray(0, -1)];
+    const read = Array.from(this.pathOf(document).subarray(0, -1), inputToken(this.genir));
+    return [this.config.decoder_start_token_id, ...read];
   }
 
   /** The tokens that may follow a prefix of a path, ascending. */
@@ -202,9 +204,7 @@ export class PathLab {
     for (const batch of encoded.batches) {
       const { queries, mask, cross } = batch;
       const ids = new BigInt64Array(queries.length * T).fill(BigInt(this.config.pad_token_id));
-      queries.forEach((q, b) =>
-        Array.from(tokens[q]).forEach((token, p) => (ids[b * T + p] = BigInt(this.inputToken(token)))),
-      );
+      queries.forEach((q, b) => Array.from(tokens[q]).forEach((token, p) => (ids[b * T + p] = BigInt(token))));
       const out = (await session.run({
         decoder_input_ids: tensor(ids, [queries.length, T]),
         attention_mask: mask,

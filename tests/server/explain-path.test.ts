@@ -99,29 +99,45 @@ describe('POST /retrieve with explain, where docids are paths', () => {
 });
 
 describe('an edited model with paths', () => {
-  it('is explained at the version that a search answers from, over HTTP and on the command line', async () => {
-    const world = await editableWorld((dir) => writeAnalysedTwin(dir).path);
-    const server = await startTestServer(world);
-    const document = { docid: 'lantern', title: 'lantern', text: 'a lantern gives light to readers near the harbour' };
-    const send = (body: object) => post(`${server.url}/documents?budget=1`, body, asAdmin);
-    assert.equal((await send({ ...document, queries: ['what gives light'] })).status, 201);
-    assert.equal((await send({ operations: [{ kind: 'delete', docid: 'd7' }] })).status, 200);
-    const request = { query: 'what gives light', k: 20, explain: true };
-    const { body } = await post<RetrieveResponse>(`${server.url}/retrieve`, request);
-    assert.ok(!body.candidates.some(({ docid }) => docid === 'd7'));
-    for (const { docid, rank, score, pathExplanation: found } of body.candidates.slice(0, 5)) {
-      assert.deepEqual([found!.docid, found!.editSeq, found!.place], [docid, 2, rank]);
-      assert.ok(Math.abs(found!.score - score!) < 1e-4, `${found!.score} ${score}`);
-    }
-    const alone = await post<RetrieveResponse>(`${server.url}/retrieve`, { ...request, allow: ['lantern'] });
-    const { pathExplanation: added } = alone.body.candidates[0];
-    assert.equal(added!.steps.at(-1)!.choices.find(({ chosen }) => chosen)!.docid, 'lantern');
-    await server.close();
-    const given = ['--model', world.modelDir, '--data', world.dataDir, '--query', request.query, '--docid', 'lantern'];
-    const printed = runExplain(...given, '--beams', '20', '--json');
-    assert.deepEqual([printed.status, printed.stderr], [0, '']);
-    assert.deepEqual(JSON.parse(printed.stdout), added);
-  });
+  for (const later of [false, true])
+    it(`is explained at the version that a search answers from${later ? ', where it has a code for later documents' : ''}`, async () => {
+      const world = await editableWorld((dir) => writeAnalysedTwin(dir, { later }).path);
+      const server = await startTestServer(world);
+      const document = {
+        docid: 'lantern',
+        title: 'lantern',
+        text: 'a lantern gives light to readers near the harbour',
+      };
+      const send = (body: object) => post(`${server.url}/documents?budget=1`, body, asAdmin);
+      assert.equal((await send({ ...document, queries: ['what gives light'] })).status, 201);
+      assert.equal((await send({ operations: [{ kind: 'delete', docid: 'd7' }] })).status, 200);
+      const request = { query: 'what gives light', k: 20, explain: true };
+      const { body } = await post<RetrieveResponse>(`${server.url}/retrieve`, request);
+      assert.ok(!body.candidates.some(({ docid }) => docid === 'd7'));
+      for (const { docid, rank, score, pathExplanation: found } of body.candidates.slice(0, 5)) {
+        assert.deepEqual([found!.docid, found!.editSeq, found!.place], [docid, 2, rank]);
+        assert.ok(Math.abs(found!.score - score!) < 1e-4, `${found!.score} ${score}`);
+      }
+      const alone = await post<RetrieveResponse>(`${server.url}/retrieve`, { ...request, allow: ['lantern'] });
+      const { pathExplanation: added } = alone.body.candidates[0];
+      assert.equal(added!.steps.at(-1)!.choices.find(({ chosen }) => chosen)!.docid, 'lantern');
+      const served = body.candidates.find(({ docid }) => docid === 'lantern')!.score!;
+      assert.ok(Math.abs(added!.score - served) < 1e-4, `${added!.score} ${served}`);
+      await server.close();
+      const given = [
+        '--model',
+        world.modelDir,
+        '--data',
+        world.dataDir,
+        '--query',
+        request.query,
+        '--docid',
+        'lantern',
+      ];
+      const printed = runExplain(...given, '--beams', '20', '--json');
+      assert.deepEqual([printed.status, printed.stderr], [0, '']);
+      assert.deepEqual(JSON.parse(printed.stdout), added);
+    });
 
   it('that was not analysed answers 409 to edits', async () => {
     const { url } = await startPathServer();
