@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ModelFolderError, parseGenir, type Genir } from '../models/folder.ts';
+import type { Finding } from '../models/model-version.ts';
 import { writeAtomically } from '../models/weights.ts';
 import { rankings } from './population.ts';
 
@@ -125,13 +126,13 @@ export const storeStepStages = (dir: string, stepStages: readonly StepStages[]):
   storeInGenir(dir, { stepStages });
 
 /**
- * Puts fields into the model's `genir.json`, all or none. Every other field and the file's indentation stay; no other
- * file is touched.
+ * Puts what was found into the model's `genir.json`, all or none. Every other field and the file's indentation stay; no
+ * other file is touched. The model's version does not change.
  *
  * @throws ModelFolderError  for a `genir.json` that is not ours
  * @throws GenirWriteError
  */
-export function storeInGenir(dir: string, fields: Readonly<Record<string, unknown>>): void {
+export function storeInGenir(dir: string, fields: Readonly<Partial<Record<Finding, unknown>>>): void {
   const file = join(dir, 'genir.json');
   try {
     const text = readFileSync(file, 'utf8');

@@ -30,11 +30,15 @@ export async function modelVersion(dir: string): Promise<string> {
  * is the same model, and its data folders still belong to it.
  */
 function withoutFindings(genir: string): string {
-  const fields = Object.entries(JSON.parse(genir) as object).filter(([field]) => !findings.has(field));
+  const fields = Object.entries(JSON.parse(genir) as object).filter(
+    ([field]) => !(findings as readonly string[]).includes(field),
+  );
   return `${JSON.stringify(Object.fromEntries(fields), null, 2)}\n`;
 }
 
-const findings: ReadonlySet<string> = new Set(['stages', 'circuit']);
+/** Fields of `genir.json` that analyses write. */
+const findings = ['stages', 'stepStages', 'circuit'] as const;
+export type Finding = (typeof findings)[number];
 
 /** A millisecond of hashing, so that the server answers `/livez` between two pieces. */
 const pieceBytes = 1024 * 1024;

@@ -3,15 +3,18 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { storeCircuit, toStored } from '../../analysis/circuit.ts';
 import {
   stageOf,
   StagesError,
   GenirWriteError,
   storedStages,
   storeStages,
+  storeStepStages,
   type Stages,
 } from '../../analysis/stages.ts';
 import { ModelFolderError, readModelFolder } from '../../models/folder.ts';
+import { modelVersion } from '../../models/model-version.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
@@ -71,6 +74,20 @@ describe('storeStages', () => {
       storeStages(dir, stages);
       assert.equal(readFileSync(file, 'utf8'), JSON.stringify({ ...genir, stages }, null, indent));
     });
+
+  it('leaves the version of the model, as storeStepStages and storeCircuit do', async () => {
+    const dir = tiny();
+    const before = await modelVersion(dir);
+    storeStages(dir, stages);
+    storeStepStages(dir, [{ ...stages, step: 1 }]);
+    const loss = { searched: { mean: 0, low: 0, high: 0 }, test: null };
+    storeCircuit(dir, toStored({ layers: [], means: [] }, { queries: 33, loss }));
+    assert.ok(['stages', 'stepStages', 'circuit'].every((field) => field in readModelFolder(dir).genir!));
+    assert.equal(await modelVersion(dir), before);
+    const file = join(dir, 'genir.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"d0"', '"d00"'));
+    assert.notEqual(await modelVersion(dir), before);
+  });
 
   it('says so where it cannot write, and leaves the file as it was', () => {
     const dir = tiny();
