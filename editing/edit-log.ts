@@ -35,6 +35,7 @@ export interface NewEntry extends Omit<ActiveEntry, 'row'> {
 export interface NewEdit {
   readonly kind: EditKind;
   readonly author: string | null;
+  readonly requestId: string | null;
   /** ISO 8601 */
   readonly at: string;
   readonly key: string | null;
@@ -130,13 +131,13 @@ export class EditLog {
   }
 
   /** Begins an edit; its outcome is written by `finish`. */
-  append({ kind, author, at, key, request, operations }: NewEdit): number {
+  append({ kind, author, requestId, at, key, request, operations }: NewEdit): number {
     const { lastInsertRowid } = this.database
       .prepare(
-        `INSERT INTO edits (kind, author, at, idempotency_key, request, operations, outcome)
-         VALUES (?, ?, ?, ?, ?, ?, '{}')`,
+        `INSERT INTO edits (kind, author, request_id, at, idempotency_key, request, operations, outcome)
+         VALUES (?, ?, ?, ?, ?, ?, ?, '{}')`,
       )
-      .run(kind, author, at, key, request, JSON.stringify(operations));
+      .run(kind, author, requestId, at, key, request, JSON.stringify(operations));
     return Number(lastInsertRowid);
   }
 

@@ -42,6 +42,7 @@ export interface EditorOptions {
 
 export interface UndoOptions {
   readonly author?: string;
+  readonly requestId?: string;
   readonly idempotencyKey?: string;
   readonly dryRun?: boolean;
 }
@@ -60,6 +61,7 @@ interface Task {
   readonly kind: EditKind;
   readonly operations: readonly OperationSummary[];
   readonly author: string | undefined;
+  readonly requestId: string | undefined;
   readonly key: string | undefined;
   /** What is asked for, as far as it makes a request the same. */
   readonly request: unknown;
@@ -137,13 +139,14 @@ export class Editor {
    * @throws NothingToIndexError, IdempotencyKeyError, StoreFullError, ForeignEditError, or the reason of `signal`
    */
   edit(request: EditRequest, options: RunOptions = {}): Promise<EditOutcome> {
-    const { operations, author, idempotencyKey, dryRun = false, budget } = request;
+    const { operations, author, requestId, idempotencyKey, dryRun = false, budget } = request;
     return this.run(options, () => {
       checkRequest(request);
       return {
         kind: 'edit',
         operations: operations.map(summaryOf),
         author,
+        requestId,
         key: idempotencyKey,
         request: { operations, budget },
         dryRun,
@@ -186,12 +189,12 @@ export class Editor {
   private backwards(
     kind: 'undo' | 'revert',
     seq: number,
-    { author, idempotencyKey, dryRun = false }: UndoOptions,
+    { author, requestId, idempotencyKey, dryRun = false }: UndoOptions,
     plan: Task['plan'],
   ): Task {
     const operation: OperationSummary = { kind, seq };
     const request = { kind, seq };
-    const back = { author, key: idempotencyKey, request, dryRun, budget: null, docids: [] };
+    const back = { author, requestId, key: idempotencyKey, request, dryRun, budget: null, docids: [] };
     return { kind, operations: [operation], ...back, plan };
   }
 
@@ -205,7 +208,7 @@ export class Editor {
   private async perform(task: Task, { signal, onProgress }: RunOptions): Promise<EditOutcome> {
     const startMs = performance.now();
     signal?.throwIfAborted();
-    const { kind, operations, author = null, key = null, budget } = task;
+    const { kind, operations, author = null, requestId = null, key = null, budget } = task;
     const request = key === null ? null : requestHash(task.request);
     const earlier = key === null ? undefined : this.log.keyed(key);
     if (earlier) return sameRequest(key!, request!, earlier);
@@ -223,7 +226,7 @@ export class Editor {
         seconds: (performance.now() - startMs) / 1000,
         bytes: 0,
       };
-    const edit = { kind, author, at: new Date().toISOString(), key, request, operations };
+    const edit = { kind, author, requestId, at: new Date().toISOString(), key, request, operations };
     const commit: Commit = { edit, last, plan, trial, undoes, startMs };
     const forgets = plan.forgets.length > 0;
     const done = await committed(

@@ -29,6 +29,8 @@ export interface EditRequest {
   /** One edit: all of them or none. Each document once. */
   readonly operations: readonly Operation[];
   readonly author?: string;
+  /** Of the request that asks, in the log of the server. */
+  readonly requestId?: string;
   /** The same request under the same key is done once, however often it comes. */
   readonly idempotencyKey?: string;
   /** Tells what would come of it, and changes nothing. @default false */

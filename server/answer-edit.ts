@@ -4,6 +4,7 @@ import type { Request } from 'express';
 import type { RunOptions } from '../editing/editor.ts';
 import type { EditOutcome } from '../editing/operations.ts';
 import { ValidationError } from './http-error.ts';
+import { actorOf } from './audit/actor.ts';
 import type { Call } from './route.ts';
 import { accepted } from './tasks/accepted.ts';
 import type { Report, Task } from './tasks/task.ts';
@@ -11,19 +12,17 @@ import type { Report, Task } from './tasks/task.ts';
 /** What the caller says of itself, for the log of edits. */
 export interface Asker {
   readonly author: string;
+  readonly requestId: string;
   /** Where the caller gave none, one of this request alone: its task finds by it what became of the edit. */
   readonly idempotencyKey: string;
 }
 
 /** @throws ValidationError */
-export function askerOf({
-  request,
-  response,
-  caller,
-}: Pick<Call<unknown, unknown>, 'request' | 'response' | 'caller'>): Asker {
-  const locals = response.locals as { idempotencyKey?: string };
-  const idempotencyKey = (locals.idempotencyKey ??= idempotencyKeyOf(request) ?? randomUUID());
-  return { author: caller!.name, idempotencyKey };
+export function askerOf(call: Pick<Call<unknown, unknown>, 'request' | 'response' | 'caller'>): Asker {
+  const locals = call.response.locals as { idempotencyKey?: string };
+  const idempotencyKey = (locals.idempotencyKey ??= idempotencyKeyOf(call.request) ?? randomUUID());
+  const { name, requestId } = actorOf(call);
+  return { author: name, requestId, idempotencyKey };
 }
 
 export function idempotencyKeyOf(request: Request): string | undefined {

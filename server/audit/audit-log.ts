@@ -47,7 +47,7 @@ interface Row extends Omit<AuditEntry, 'details' | 'figures'> {
 const entries = `
   WITH entries AS (
     SELECT 'edit-' || seq AS id, at, author AS actor, kind AS action, CAST(seq AS TEXT) AS subject,
-           json_object('operations', json(operations)) AS details, outcome, NULL AS requestId, seq AS number
+           json_object('operations', json(operations)) AS details, outcome, request_id AS requestId, seq AS number
       FROM edits
     UNION ALL
     SELECT 'event-' || id, at, actor, action, subject, details, NULL, request, id FROM audit_events

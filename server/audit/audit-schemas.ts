@@ -30,7 +30,10 @@ export const auditResponse = named(
         subject: z.string().describe('The number of an edit or a task, the name of a key or a snapshot.'),
         details: z.unknown().describe('Says more; never a secret, never a text.'),
         figures: editFigures.nullable().describe('Of an edit.'),
-        requestId: z.string().nullable(),
+        requestId: z
+          .string()
+          .nullable()
+          .describe('`X-Request-Id` of the request, as the log has it; null of the command line.'),
       }),
     ),
   }),

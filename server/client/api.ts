@@ -1292,6 +1292,7 @@ export interface components {
         details: unknown;
         /** @description Of an edit. */
         figures: components['schemas']['EditFigures'] | null;
+        /** @description `X-Request-Id` of the request, as the log has it; null of the command line. */
         requestId: string | null;
       }[];
     };

@@ -9,6 +9,7 @@ import { appendFile, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path';
 import { StoreFullError } from '../../corpus/store.ts';
 import type { ImportLine } from '../edit-schemas.ts';
+import type { Sender } from '../audit/actor.ts';
 import { limits } from '../limits.ts';
 import { ImportTooLargeError } from './errors.ts';
 import { linesOf, type Read } from './lines.ts';
@@ -28,7 +29,7 @@ export interface Spooled {
 
 /** The first line of the file of lines: what nobody is told who asks for the task. */
 interface Heading {
-  readonly author: string;
+  readonly sender: Sender;
 }
 
 const linesAtOnce = 256;
@@ -37,10 +38,9 @@ const unfinished = '.unfinished';
 /**
  * Writes the lines of a body to the disk, each checked by itself, and returns when they are there for good.
  *
- * @param author  who sent them
  * @throws ImportTooLargeError, StoreFullError; what `body` throws
  */
-export async function spool(body: AsyncIterable<Buffer>, dataDir: string, author: string): Promise<Spooled> {
+export async function spool(body: AsyncIterable<Buffer>, dataDir: string, sender: Sender): Promise<Spooled> {
   const dir = join(dataDir, importsFolder);
   mkdirSync(dir, { recursive: true });
   const file = randomUUID();
@@ -56,7 +56,7 @@ export async function spool(body: AsyncIterable<Buffer>, dataDir: string, author
   try {
     const handle = await open(`${path}${unfinished}`, 'wx');
     try {
-      await handle.write(asLines([{ author } satisfies Heading]));
+      await handle.write(asLines([{ sender } satisfies Heading]));
       for await (const reads of linesOf(counted(), linesAtOnce)) {
         counts.lines += reads.length;
         counts.faults += reads.filter((read) => 'fault' in read).length;
@@ -92,20 +92,20 @@ export class ImportFiles {
   }
 
   /** The lines in groups of `size`, the same ones whenever they are read, with their sender; the last may be smaller. */
-  async *groups(size: number): AsyncGenerator<{ author: string; reads: Read[] }, void, undefined> {
-    let author: string | undefined;
+  async *groups(size: number): AsyncGenerator<{ sender: Sender; reads: Read[] }, void, undefined> {
+    let sender: Sender | undefined;
     let reads: Read[] = [];
     for await (const { value } of wholeLines(linesPath(this.dataDir, this.file))) {
-      if (author === undefined) {
-        ({ author } = value as Heading);
+      if (sender === undefined) {
+        ({ sender } = value as Heading);
         continue;
       }
       reads.push(value as Read);
       if (reads.length < size) continue;
-      yield { author, reads };
+      yield { sender, reads };
       reads = [];
     }
-    if (reads.length > 0) yield { author: author!, reads };
+    if (reads.length > 0) yield { sender: sender!, reads };
   }
 
   /** What became of the lines, in their order. */

@@ -1,6 +1,7 @@
 /** @file The task of adding documents that lie on the disk, which goes on where it stopped. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EditOutcome } from '../../editing/operations.ts';
+import type { Sender } from '../audit/actor.ts';
 import { addition } from '../document-edits.ts';
 import type { EditService } from '../edits.ts';
 import type { ImportLine } from '../edit-schemas.ts';
@@ -29,10 +30,11 @@ export function importWork(input: ImportInput, { dataDir, edits, log }: ImportPl
   const { file, batch, budget } = input;
   const files = new ImportFiles(dataDir, file);
   return async (signal, report): Promise<Imported> => {
-    const add = async (author: string, reads: readonly ReadDocument[]): Promise<EditOutcome> => {
+    const add = async ({ name, requestId }: Sender, reads: readonly ReadDocument[]): Promise<EditOutcome> => {
       const idempotencyKey = `import:${file}:${reads[0].line}-${reads.at(-1)!.line}`;
       const operations = reads.map(({ document }) => addition(document));
-      const request = { operations, author, idempotencyKey, ...(budget !== undefined && { budget }) };
+      const asked = { author: name, requestId, idempotencyKey };
+      const request = { operations, ...asked, ...(budget !== undefined && { budget }) };
       for (;;) {
         try {
           return await edits().edit(request, { signal });
@@ -53,11 +55,11 @@ export function importWork(input: ImportInput, { dataDir, edits, log }: ImportPl
         });
       tell();
       let first = 0;
-      for await (const { author, reads } of files.groups(batch)) {
+      for await (const { sender, reads } of files.groups(batch)) {
         const known = Math.min(reads.length, Math.max(0, results.lines - first));
         first += reads.length;
         if (known === reads.length) continue;
-        const adding = { add: (some: readonly ReadDocument[]) => add(author, some), log, signal };
+        const adding = { add: (some: readonly ReadDocument[]) => add(sender, some), log, signal };
         // A group with some results was refused as a whole.
         for await (const lines of addLines(reads.slice(known), adding, known > 0)) {
           await results.add(lines);

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
+import { actorOf } from '../audit/actor.ts';
 import { noteStart } from '../audit/noted.ts';
 import { askerOf } from '../answer-edit.ts';
 import * as schemas from '../edit-schemas.ts';
@@ -46,9 +47,9 @@ export const importRoute: Route = {
 
 async function streamImport(call: ImportCall): Promise<undefined> {
   const { state, request, response, query, log } = call;
-  const { author } = askerOf(call);
+  const { author, requestId } = askerOf(call);
   const { batch, budget } = query;
-  const asked = { author, batch, ...(budget !== undefined && { budget }) };
+  const asked = { author, requestId, batch, ...(budget !== undefined && { budget }) };
   // Compression would keep lines back.
   response.type(jsonLines).set('Cache-Control', 'no-transform').flushHeaders();
   try {
@@ -64,7 +65,7 @@ async function startImport(call: ImportCall): Promise<TaskView | undefined> {
   const { batch, budget } = query;
   try {
     if (Number(request.get('content-length') ?? 0) > limits.importBytes) throw new ImportTooLargeError('importBytes');
-    const spooled = await spool(bodyOf(request), dataDir, askerOf(call).author);
+    const spooled = await spool(bodyOf(request), dataDir, actorOf(call));
     const input = { ...spooled, batch, ...(budget !== undefined && { budget }) };
     try {
       const work = importWork(input, { dataDir, edits: () => state.edits, log });

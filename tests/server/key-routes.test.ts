@@ -9,7 +9,7 @@ import type { AuditResponse } from '../../server/audit/audit-schemas.ts';
 import { commandLine } from '../../server/audit/audit-log.ts';
 import { storeFile } from '../../server/data-folder.ts';
 import { Keys } from '../../server/keys/keys.ts';
-import type { Problem } from '../../server/schemas.ts';
+import type { Problem, TaskView } from '../../server/schemas.ts';
 import { startEditServer } from '../support/edit-server.ts';
 import {
   adminKey,
@@ -203,7 +203,7 @@ describe('GET /audit', () => {
       ],
     );
     const [, evaluation, edit, creation] = entries;
-    assert.equal(evaluation.requestId, 'the-request');
+    assert.deepEqual([evaluation.requestId, edit.requestId], ['the-request', 'the-request']);
     assert.deepEqual(evaluation.details, { queries: 1 });
     assert.deepEqual(edit.details, { operations: [{ kind: 'add', docid: 'n1' }] });
     assert.deepEqual(Object.keys(edit.figures!), ['canaries', 'heldOut', 'drift']);
@@ -218,6 +218,44 @@ describe('GET /audit', () => {
     assert.deepEqual(await actions(`limit=2&before=${evaluation.id}`), ['edit', 'key.create']);
     assert.deepEqual(await actions(`before=${creation.id}`), []);
     assert.equal((await get(`${url}/audit?before=x`, { headers: asAdmin })).status, 400);
+  });
+});
+
+describe('the id of a request', () => {
+  it('joins its edits with the log of requests, and is that of the first where it is repeated', async () => {
+    const server = await startEditServer({ logFormat: 'json' });
+    const { url, lines } = server;
+    const as = (id: string) => ({ ...asAdmin, 'x-request-id': id });
+    const body = { docid: 'n1', text: 'A kettle boils water.' };
+    for (const id of ['first', 'again'])
+      await post(`${url}/documents?budget=1`, body, { ...as(id), 'idempotency-key': 'once' });
+    await post(`${url}/edits/1/undo`, {}, as('undone'));
+    const send = (id: string, docids: readonly string[], parameters: string) =>
+      get<TaskView>(`${url}/documents/import?budget=1&${parameters}`, {
+        method: 'POST',
+        headers: { ...as(id), 'content-type': 'application/x-ndjson' },
+        body: docids.map((docid) => `${JSON.stringify({ ...body, docid })}\n`).join(''),
+      });
+    await send('imported', ['n2', 'n3'], 'batch=1');
+    const task = (await send('task', ['n4', 'n5'], 'batch=2&task=true')).body;
+    await get(`${url}/tasks/${task.id}?wait=60`, { headers: asAdmin });
+    await post(`${url}/edits/revert`, { to: 3 }, as('reverted'));
+    const { entries } = (await get<AuditResponse>(`${url}/audit`, { headers: asAdmin })).body;
+    await server.close();
+    const logged = lines.map((line) => JSON.parse(line) as { requestId: string; route?: string });
+    assert.deepEqual(
+      entries
+        .filter(({ action }) => ['edit', 'undo', 'revert'].includes(action))
+        .map(({ requestId }) => [requestId, logged.find((line) => line.requestId === requestId)?.route]),
+      [
+        ['reverted', '/edits/revert'],
+        ['task', '/documents/import'],
+        ['imported', '/documents/import'],
+        ['imported', '/documents/import'],
+        ['undone', '/edits/:seq/undo'],
+        ['first', '/documents'],
+      ],
+    );
   });
 });
 

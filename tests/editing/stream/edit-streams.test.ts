@@ -100,8 +100,9 @@ for (const [name, { skip, url }] of Object.entries(databases))
       for (let i = 0; i < 12; i++) {
         const command = corpus.draw(rng, i);
         if (!corpus.after(command)) continue;
-        if (command.kind === 'edit') await editor.edit({ operations: command.operations, budget: 1 });
-        else await editor.undo(command.seq);
+        const requestId = `request ${i}`;
+        if (command.kind === 'edit') await editor.edit({ operations: command.operations, budget: 1, requestId });
+        else await editor.undo(command.seq, { requestId });
         corpus.apply(command);
         if (i % 3) continue;
         await early.catchUp();
