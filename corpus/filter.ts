@@ -6,7 +6,8 @@ import { describeJson } from './documents.ts';
  *     { category: 'history', year: { gte: 1900, lt: 1950 }, tags: ['war', 'peace'], 'author.name': { exists: true } }
  *     { or: [{ category: 'arts' }, { not: { year: { lt: 2000 } } }] }
  *
- * A key is a dotted path into the metadata; `and`, `or` and `not` are taken. A field that holds a list answers for each
+ * A key is a dotted path into the metadata; `and`, `or` and `not` are taken, and so is all that begins with `$`, as
+ * operators do elsewhere. A field that holds a list answers for each
  * of its elements: `tags: 'war'` holds when one of them is 'war'; `ne` and `nin` are the exact opposites of `eq` and `in`,
  * so they hold where the field is missing. Values of different types are never equal and never ordered.
  */
@@ -107,10 +108,11 @@ function parseObject(filter: unknown, at: string, budget: Budget, depth: number)
   return { kind: 'and', parts };
 }
 
-/** The dotted path as keys. Quotes and backslashes have no agreed escape in SQLite's JSON paths, so they are refused. */
+/** The dotted path as keys. A `$` is meant for an operator. Quotes and backslashes have no agreed escape in SQLite's JSON paths, so they are refused. */
 function parsePath(field: string, at: string): string[] {
+  if (field.startsWith('$'))
+    throw new InvalidFilterError(at, `and, or, not, or a field with one of ${known}`, `'${field}'`);
   const path = field.split('.');
-
   if (path.some((key) => key === '') || /["\\\u0000-\u001f]|\p{Surrogate}/u.test(field))
     throw new InvalidFilterError(at, 'a dotted path of keys without quotes or backslashes', `'${field}'`);
   return path;
@@ -139,6 +141,8 @@ const operators: { [O in keyof Required<FieldOperators>]: OperatorParser } = {
   },
 };
 
+const known = Object.keys(operators).join(', ');
+
 function order(comparison: Comparison): OperatorParser {
   return (path, value, at, budget) => {
     const bound = parseScalar(value, at, budget);
@@ -153,7 +157,6 @@ function parseField(path: string[], value: unknown, at: string, budget: Budget):
     return [operators[Array.isArray(value) ? 'in' : 'eq'](path, value, at, budget)];
   }
   const entries = Object.entries(value).filter(([, operand]) => operand !== undefined);
-  const known = Object.keys(operators).join(', ');
   if (entries.length === 0) throw new InvalidFilterError(at, `at least one of ${known}`, 'an empty object');
   return entries.map(([operator, operand]) => {
     spendCondition(budget, `${at}.${operator}`);

@@ -50,7 +50,8 @@ const filter = z
   .meta({ type: 'object', additionalProperties: {} })
   .describe(
     'A condition on the metadata: {"category": "history", "year": {"gte": 1900}, "or": [...]}. A list means any of; ' +
-      'operators are eq, ne, in, nin, gt, gte, lt, lte, exists; and, or, not combine.',
+      'operators are eq, ne, in, nin, gt, gte, lt, lte, exists; and, or, not combine. ' +
+      'No field begins with $.',
   );
 const flag = (fallback: boolean): z.ZodDefault<z.ZodBoolean> => z.boolean().default(fallback);
 

@@ -871,7 +871,7 @@ export interface components {
       mode?: 'genir' | 'bm25' | 'hybrid';
       /** @description Where docids are paths of several tokens: prefixes that are followed at each step of the search, never fewer than k (default 10). More find what fewer miss, and take longer. It changes nothing where docids are single tokens, or with mode bm25. Queries times beams may be 5000 in all. */
       beams?: number;
-      /** @description A condition on the metadata: {"category": "history", "year": {"gte": 1900}, "or": [...]}. A list means any of; operators are eq, ne, in, nin, gt, gte, lt, lte, exists; and, or, not combine. */
+      /** @description A condition on the metadata: {"category": "history", "year": {"gte": 1900}, "or": [...]}. A list means any of; operators are eq, ne, in, nin, gt, gte, lt, lte, exists; and, or, not combine. No field begins with $. */
       filter?: {
         [key: string]: unknown;
       };

@@ -118,7 +118,12 @@ describe('metadata filters', () => {
       )
       .filter((object) => Object.keys(object).length > 0);
     const field = fc.oneof(scalar, fc.array(scalar, { maxLength: 3 }), operators);
-    const path = fc.oneof(key, fc.tuple(key, key).map((keys) => keys.join('.'))); // prettier-ignore
+    const path = fc
+      .oneof(
+        key,
+        fc.tuple(key, key).map((keys) => keys.join('.')),
+      )
+      .filter((text) => !text.startsWith('$'));
     const filter = fc.letrec<{ filter: MetadataFilter; fields: MetadataFilter }>((tie) => ({
       fields: fc.dictionary(path, field, { maxKeys: 2 }),
       filter: fc.oneof(
@@ -144,6 +149,9 @@ describe('metadata filters', () => {
     [{ a: null }, 'filter.a'],
     [{ a: {} }, 'filter.a'],
     [{ a: { like: 'x' } }, 'filter.a.like'],
+    [{ $foo: 1 }, 'filter.$foo'],
+    [{ $or: [{ a: 1 }] }, 'filter.$or'],
+    [{ not: { '$a.b': 1 } }, 'filter.not.$a.b'],
     [{ a: { constructor: 'x' } }, 'filter.a.constructor'],
     [{ a: { in: 'x' } }, 'filter.a.in'],
     [{ a: { gt: true } }, 'filter.a.gt'],
@@ -166,6 +174,12 @@ describe('metadata filters', () => {
       assert.throws(() => matches(filter as MetadataFilter, {}), isRight);
       assert.throws(() => compileFilter(filter as MetadataFilter, 'd.metadata'), isRight);
     });
+
+  it('name the operators there are where one is unknown', () => {
+    const known =
+      /: expected and, or, not, or a field with one of eq, ne, in, nin, gt, gte, lt, lte, exists, got '\$foo'$/;
+    assert.throws(() => matches({ $foo: 1 }, {}), known);
+  });
 
   const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
   const fields = (count: number, value: FieldCondition): MetadataFilter =>

@@ -161,6 +161,7 @@ describe('POST /retrieve', () => {
       'filter.number.near',
       'invalid_filter',
     ],
+    ['a filter that is an operator', { query: 'a', filter: { $foo: 1 } }, 'filter.$foo', 'invalid_filter'],
     ['an unknown docid in allow', { query: 'a', allow: ['d1', 'nobody'] }, 'nobody', 'unknown_docid'],
     ['5,005 candidates in all', { queries: Array(7).fill('a'), k: 715 }, 'k', 'invalid_request'],
     [
