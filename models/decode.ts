@@ -255,6 +255,7 @@ export class DocidDecoder {
   /** @returns one result per input, in order; fewer than k documents where fewer are allowed */
   async retrieve(inputs: readonly RetrieveInput[]): Promise<Retrieved[]> {
     const { live, deltas } = this.current;
+    this.tokenizeMs = 0;
     if (!inputs.length || !mostWanted(inputs, live))
       return inputs.map(() => ({ rows: new Int32Array(0), scores: new Float32Array(0) }));
     const startMs = performance.now();

@@ -6,8 +6,10 @@ import type { ModelFolder } from './folder.ts';
 export interface Decoder {
   /** Number of the last edit that answers contain. */
   readonly editSeq: number;
-  /** Milliseconds that the last batch took to tokenize; undefined where that is not told apart. */
-  readonly tokenizeMs?: number;
+  /** Milliseconds that the last batch took to tokenize. */
+  readonly tokenizeMs: number;
+  /** Milliseconds of its encoder; undefined where encoder and decoder are one graph. */
+  readonly encodeMs?: number;
   /** Of the weights that queries are read with; docid rows are not among them. */
   readonly weightBytes: number;
   publish(version: ModelVersion): Promise<void>;

@@ -30,8 +30,9 @@ export interface PoolOptions {
 export interface BatchTimes {
   /** How long each of its queries waited. */
   readonly waitMs: readonly number[];
-  /** Undefined where a decoder does not tell it apart. */
-  readonly tokenizeMs: number | undefined;
+  readonly tokenizeMs: number;
+  /** Undefined where encoder and decoder are one graph. */
+  readonly encodeMs: number | undefined;
   /** In the thread: tokens, encoder, decoder. */
   readonly totalMs: number;
 }

@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { DecoderOptions, ModelVersion, Retrieved, RetrieveInput } from './decode.ts';
 import { readModelFolder } from './folder.ts';
 import { openDecoder, type Decoder } from './open-decoder.ts';
+import type { BatchTimes } from './pool.ts';
 
 export interface WorkerSetup extends DecoderOptions {
   readonly modelDir: string;
@@ -25,7 +26,7 @@ export type FromWorker =
       readonly id: number;
       readonly editSeq: number;
       readonly results: readonly Retrieved[];
-      readonly times: { readonly tokenizeMs: number | undefined; readonly totalMs: number };
+      readonly times: Omit<BatchTimes, 'waitMs'>;
     }
   | { readonly kind: 'published'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number | undefined; readonly message: string };
@@ -39,7 +40,8 @@ async function handle(decoder: Decoder, message: ToWorker): Promise<void> {
     case 'retrieve': {
       const startMs = performance.now();
       const results = await decoder.retrieve(message.inputs);
-      const times = { tokenizeMs: decoder.tokenizeMs, totalMs: performance.now() - startMs };
+      const { tokenizeMs, encodeMs } = decoder;
+      const times = { tokenizeMs, encodeMs, totalMs: performance.now() - startMs };
       return send({ kind: 'retrieved', id: message.id, editSeq: decoder.editSeq, results, times });
     }
     case 'publish':

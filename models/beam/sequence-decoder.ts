@@ -52,6 +52,9 @@ export class SequenceDecoder {
   private readonly baseTrie: DocidTrie;
   private model: BeamModel;
   private edited: readonly string[] = [];
+  /** Milliseconds that the last batch took to tokenize, and those of the encoder. */
+  tokenizeMs = 0;
+  encodeMs = 0;
   private current!: { version: ModelVersion; rows: FloatTensor; deltas: Feeds; trie: DocidTrie };
 
   private constructor(folder: PathFolder, model: BeamModel, options: DecoderOptions) {
@@ -183,6 +186,7 @@ export class SequenceDecoder {
    */
   async retrieve(inputs: readonly RetrieveInput[]): Promise<Retrieved[]> {
     const { trie } = this.current;
+    this.tokenizeMs = this.encodeMs = 0;
     const asked = inputs
       .map(({ query, k, allowed, beams }, place) => {
         return { query, k, place, view: trie.restrict(allowed), beams: beamsFor(k, beams) };
@@ -217,7 +221,12 @@ export class SequenceDecoder {
     onStep?: (searches: readonly Searched[]) => void,
   ): Promise<(readonly Found[])[]> {
     const { rows, deltas, trie } = this.current;
+    const startMs = performance.now();
     const padded = padBatch(batch.map(({ query }) => this.tokenizer.encode(query)));
+    const tokenizedMs = performance.now();
+    const run = await this.model.start(padded, rows, deltas);
+    this.tokenizeMs += tokenizedMs - startMs;
+    this.encodeMs += performance.now() - tokenizedMs;
     const searched: SearchedModel = {
       trie,
       vocabulary: this.folder.genir.firstDocidToken + rows.shape[0],
@@ -225,7 +234,7 @@ export class SequenceDecoder {
       startToken: this.folder.config.decoder_start_token_id,
       embed: (token, x, at) => this.embeddings.put(this.inputToken(token), rows, x, at),
     };
-    return beamSearch(searched, await this.model.start(padded, rows, deltas), batch, onStep);
+    return beamSearch(searched, run, batch, onStep);
   }
 
   async close(): Promise<void> {

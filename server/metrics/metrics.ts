@@ -16,6 +16,8 @@ export class Metrics {
   private readonly queueWait: Histogram;
   private readonly tokenization: Histogram;
   private readonly modelRun: Histogram;
+  private readonly encoder: Histogram;
+  private readonly decoder: Histogram;
   private readonly batch: Histogram;
   private readonly edits: Histogram<'kind' | 'outcome'>;
 
@@ -49,7 +51,19 @@ export class Metrics {
     });
     this.modelRun = new Histogram({
       name: 'palimpsest_model_run_seconds',
-      help: 'Time of encoder and decoder for a batch: one graph where docids are single tokens',
+      help: 'Time of encoder and decoder for a batch',
+      buckets: milliseconds,
+      registers,
+    });
+    this.encoder = new Histogram({
+      name: 'palimpsest_encoder_seconds',
+      help: 'Time of the encoder for a batch, where docids are paths',
+      buckets: milliseconds,
+      registers,
+    });
+    this.decoder = new Histogram({
+      name: 'palimpsest_decoder_seconds',
+      help: 'Time of all decoding steps for a batch, the search between them included, where docids are paths',
       buckets: milliseconds,
       registers,
     });
@@ -76,11 +90,14 @@ export class Metrics {
     this.limited.inc({ by });
   }
 
-  batchDone({ waitMs, tokenizeMs, totalMs }: BatchTimes): void {
+  batchDone({ waitMs, tokenizeMs, encodeMs, totalMs }: BatchTimes): void {
     for (const ms of waitMs) this.queueWait.observe(ms / 1000);
     this.batch.observe(waitMs.length);
-    if (tokenizeMs !== undefined) this.tokenization.observe(tokenizeMs / 1000);
-    this.modelRun.observe((totalMs - (tokenizeMs ?? 0)) / 1000);
+    this.tokenization.observe(tokenizeMs / 1000);
+    this.modelRun.observe((totalMs - tokenizeMs) / 1000);
+    if (encodeMs === undefined) return;
+    this.encoder.observe(encodeMs / 1000);
+    this.decoder.observe((totalMs - tokenizeMs - encodeMs) / 1000);
   }
 
   edit(kind: EditKind, outcome: EditEnd, ms: number): void {

@@ -6,6 +6,7 @@ import type { EditsResponse } from '../../server/edit-schemas.ts';
 import { createApp } from '../../server/app.ts';
 import { ServerState } from '../../server/route.ts';
 import { startEditServer } from '../support/edit-server.ts';
+import { startPathServer } from '../support/path-server.ts';
 import { asAdmin, bearer, adminKey, get, post, startTestServer } from '../support/server.ts';
 
 /** Samples by name and labels, as they stand in the text. */
@@ -45,10 +46,24 @@ describe('GET /metrics', () => {
     assert.ok(batches >= 3 && batches <= 9);
     assert.equal(samples.get('palimpsest_model_run_seconds_count'), batches);
     assert.equal(samples.get('palimpsest_tokenization_seconds_count'), batches);
+    assert.equal(samples.get('palimpsest_encoder_seconds_count'), 0); // one graph with the decoder
     const spent = (name: string): number => samples.get(`palimpsest_${name}_seconds_sum`)!;
     const answered = `palimpsest_http_request_duration_seconds_sum{method="POST",route="/retrieve",status="200"}`;
     assert.ok(spent('tokenization') > 0 && spent('model_run') > 0);
     assert.ok(spent('tokenization') + spent('model_run') < samples.get(answered)!);
+  });
+
+  it('tells encoder and decoder apart where docids are paths', async () => {
+    const { url } = await startPathServer();
+    for (const query of ['a river', 'a comet']) await post(`${url}/retrieve`, { query });
+    const samples = await scrape(url);
+    for (const name of ['tokenization', 'encoder', 'decoder', 'model_run'])
+      assert.equal(samples.get(`palimpsest_${name}_seconds_count`), 2, name);
+    const [tokenization, encoder, decoder, run] = ['tokenization', 'encoder', 'decoder', 'model_run'].map((name) =>
+      samples.get(`palimpsest_${name}_seconds_sum`)!,
+    );
+    assert.ok(tokenization > 0 && encoder > 0 && decoder > 0);
+    assert.ok(Math.abs(encoder + decoder - run) < 1e-9, `${encoder} + ${decoder} of ${run}`);
   });
 
   it('tells of edits, the ledger, drift and canaries what GET /edits tells', async () => {
