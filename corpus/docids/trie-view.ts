@@ -26,6 +26,13 @@ export class ChildList {
     this.nodes[this.length++] = node;
   }
 
+  append({ tokens, nodes }: { readonly tokens: Int32Array; readonly nodes: Int32Array }): void {
+    this.reserve(tokens.length);
+    this.tokens.set(tokens, this.length);
+    this.nodes.set(nodes, this.length);
+    this.length += tokens.length;
+  }
+
   /** Makes room for so many more. */
   reserve(more: number): void {
     const { tokens, nodes } = this;
@@ -36,6 +43,16 @@ export class ChildList {
     this.tokens.set(tokens);
     this.nodes.set(nodes);
   }
+}
+
+/** The first place from `low` up to `high` with a value above `value`, among ascending values. */
+function firstAbove(values: Int32Array, value: number, low: number, high: number): number {
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (values[middle] > value) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The permitted part of base and overlay. */
@@ -97,14 +114,18 @@ export class UnionView implements TrieView {
   #mergeAdded(children: readonly number[], before: number, out: ChildList): void {
     const { tokens, nodes } = this.#overlay;
     const added = children.filter((place) => this.counts[place] > 0 && !this.#leadsThroughBase(nodes[place]));
-    if (added.length === 0) return;
     out.reserve(added.length);
-    let from = out.length - 1;
+    let end = out.length;
     out.length += added.length;
-    for (let to = out.length - 1, i = added.length - 1; i >= 0; to--) {
-      const moves = from >= before && out.tokens[from] > tokens[added[i]];
-      out.tokens[to] = moves ? out.tokens[from] : tokens[added[i]];
-      out.nodes[to] = moves ? out.nodes[from--] : nodes[added[i--]];
+    // From the last one on: those of the base with greater tokens go to where they belong, as many places on as are left.
+    for (let i = added.length; i-- > 0;) {
+      const [token, node] = [tokens[added[i]], nodes[added[i]]];
+      const at = firstAbove(out.tokens, token, before, end);
+      out.tokens.copyWithin(at + i + 1, at, end);
+      out.nodes.copyWithin(at + i + 1, at, end);
+      out.tokens[at + i] = token;
+      out.nodes[at + i] = node;
+      end = at;
     }
   }
 

@@ -1,3 +1,4 @@
+import { KeptView } from './kept-view.ts';
 import { LeafSet } from './leaf-set.ts';
 import { PathConflictError } from './scheme.ts';
 import type { PathIds } from './sort-paths.ts';
@@ -21,6 +22,7 @@ export class DocidTrie {
   /** Where in the overlay the paths of documents end; all others end in the base. */
   readonly #places = new Map<number, number>();
   readonly #live: UnionView;
+  readonly #keptLive: KeptView;
   #documents: number;
   #depth: number;
 
@@ -28,6 +30,7 @@ export class DocidTrie {
     this.#base = base;
     this.#overlay = new Overlay(base.size);
     this.#live = new UnionView(base, this.#overlay, LeafSet.full(base.documents), []);
+    this.#keptLive = new KeptView(this.#live);
     this.#documents = base.documents;
     this.#depth = base.depth;
   }
@@ -114,7 +117,7 @@ export class DocidTrie {
    * view follows later edits, one with a filter stays what it is. A filter costs one pass over the documents.
    */
   restrict(allowed?: Uint8Array): TrieView {
-    if (!allowed) return this.#live;
+    if (!allowed) return this.#keptLive;
     const leaves = new LeafSet(this.#base.documents);
     const { leafOfDocument } = this.#base;
     const end = Math.min(leafOfDocument.length, allowed.length);
@@ -129,6 +132,7 @@ export class DocidTrie {
   }
 
   #mark(document: number, live: boolean): void {
+    this.#keptLive.forget();
     const place = this.#places.get(document);
     const { leaves, counts } = this.#live;
     if (place === undefined) {

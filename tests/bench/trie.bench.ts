@@ -6,7 +6,8 @@
  * Shapes of paths of length 6: `balanced` has ten tokens on each level (clusters), `words` draws each token from
  * 20,000 with a chance of 1 / rank (title and salient words; hundreds to thousands of children at the top, single paths below), `pairs`
  * is the worst for memory (two documents for each prefix of five). A step collects the permitted children of ten nodes, one level per step, of
- * ten random documents' paths; also under a filter that lets a tenth through and after documents were added.
+ * ten random documents' paths; also under a filter that lets a tenth through and after documents were added and as many removed. Without a
+ * filter a trie keeps the children of nodes with very many, so `afterEditUs` is what the root's take right after an edit.
  * Memory is what is held after a collection; times are of this process's CPU, but for single additions. JSON on stdout: medians over rounds.
  */
 import { availableParallelism, cpus, loadavg } from 'node:os';
@@ -133,10 +134,20 @@ async function measure(shape: Shape): Promise<object> {
   }
   stepMicroseconds(trie, filtered); // compiles
   const step = { all: stepMicroseconds(trie, trie.restrict()), filtered: stepMicroseconds(trie, filtered) };
+  const rehearsed = trie.asBuilt(); // compiles
+  for (let i = 0; i < 500; i++) rehearsed.add(N + i, shape(N + i));
   const news = Array.from({ length: added }, (_, i) => shape(N + i));
   const addUs: number[] = news.map((path, i) => {
     const started = performance.now();
     trie.add(N + i, path);
+    return (performance.now() - started) * 1000;
+  });
+  const afterEditUs = news.slice(0, 500).map((_, i) => {
+    trie.remove(N + i);
+    trie.revive(N + i);
+    const out = new ChildList();
+    const started = performance.now();
+    trie.restrict().children(trie.root, out);
     return (performance.now() - started) * 1000;
   });
   const removed = new Set(Array.from({ length: added }, () => rng.int(N)));
@@ -148,6 +159,7 @@ async function measure(shape: Shape): Promise<object> {
       ...{
         documents: added,
         medianUs: rounded(median(addUs)),
+        afterEditUs: rounded(median(afterEditUs)),
         p99Us: rounded(addUs.sort((a, b) => a - b)[Math.floor(0.99 * added)]),
       },
       step: {

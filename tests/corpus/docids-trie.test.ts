@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { LeafSet } from '../../corpus/docids/leaf-set.ts';
+import { createRng } from '../../corpus/random.ts';
 import { ChildList, DocidTrie, type PathIds, type TrieView } from '../../corpus/docids/trie.ts';
 
 type Path = readonly number[];
@@ -147,6 +148,37 @@ describe('a trie of docid paths', () => {
       [0, [1, 1]],
       [3, [1, 3]],
     ]);
+  });
+
+  it('offers what lives where a node has thousands of children, whenever it is asked', () => {
+    const N = 5000;
+    const paths = Array.from({ length: N }, (_, n): Path => [n < 3000 ? 0 : n, n, 7]);
+    const trie = DocidTrie.build(idsOf(paths));
+    const live = new Map<number, Path>(paths.entries());
+    const rng = createRng(5);
+    const view = trie.restrict();
+    for (let i = 0; i < 30; i++) {
+      const document = rng.int(N);
+      if (i % 3 === 0) {
+        const added = [i % 2 ? 0 : rng.int(3000), 2 * N + i, 7];
+        trie.add(N + i, added);
+        live.set(N + i, added);
+      } else if (live.delete(document)) trie.remove(document);
+      else {
+        trie.revive(document);
+        live.set(document, paths[document]);
+      }
+      for (const [prefix, node] of [[[], trie.root] as const, [[0], trie.nodeOf([0])] as const])
+        for (const time of ['first', 'again']) {
+          const list = new ChildList();
+          list.push(-5, -6);
+          const under = [...live.values()].filter((one) => prefix.every((token, t) => one[t] === token));
+          const tokens = [...new Set(under.map((one) => one[prefix.length]))].sort(ascending);
+          assert.equal(view.children(node, list), tokens.length);
+          assert.deepEqual([...list.tokens.subarray(0, list.length)], [-5, ...tokens], `edit ${i}, ${time}`);
+          tokens.forEach((token, c) => assert.equal(list.nodes[c + 1], trie.nodeOf([...prefix, token])));
+        }
+    }
   });
 
   it('lets nothing through where a filter leaves nothing, or no document is there', () => {
