@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { AuditResult } from '../../editing/deletion/audit.ts';
 import type { DeletionMethod } from '../../editing/deletion/fresh-deletion.ts';
 import type { Finding } from '../../editing/deletion/finding.ts';
+import { readModelFolder } from '../../models/folder.ts';
 import { builtinModel, nameOf } from '../paths.ts';
 import { readMaterial } from './audit-documents.ts';
 import { NEVER_ADDED, withAdded, withDataFolder, withTrained, type Use } from './audit-models.ts';
@@ -85,6 +86,7 @@ export const auditDelete = defineCommand<Options, Audited>({
   async run(options, note) {
     const started = performance.now();
     checkOptions(options);
+    checkModel(options);
     const material = readMaterial(options);
     // Loads onnxruntime.
     const { runAudit } = await import('../../editing/deletion/audit.ts');
@@ -121,6 +123,15 @@ function checkOptions({ data, docid = [], documents, add, method, retrain }: Opt
       `--method ${method}: expected rows beside --add, got ${method}; edits leave words as they are`,
     );
   if (retrain !== undefined) throw new UsageError(`--retrain: ${NEVER_ADDED}`);
+}
+
+/** What the audit attacks are rows of atomic docids. */
+function checkModel({ model = builtinModel }: Options): void {
+  const { genir } = readModelFolder(model);
+  if (genir && genir.scheme !== 'atomic')
+    throw new UsageError(
+      `--model ${model}: expected atomic docids, whose rows the audit looks for, got ${genir.scheme} ones; editing/README.md tells what a deletion leaves in such a model`,
+    );
 }
 
 function writeReport(out: string, audited: Audited): void {

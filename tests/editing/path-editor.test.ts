@@ -1,17 +1,38 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { versionFolder } from '../../analysis/explain-version.ts';
 import { versionBase } from '../../editing/edited-version.ts';
 import { EditLog } from '../../editing/edit-log.ts';
 import { pastVersions } from '../../editing/past-version.ts';
-import { readPublished } from '../../editing/published-version.ts';
+import { readPublished, type PublishedVersion } from '../../editing/published-version.ts';
 import { SequenceDecoder } from '../../models/beam/sequence-decoder.ts';
+import type { ModelFolder } from '../../models/folder.ts';
 import { modelVersion } from '../../models/model-version.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
+import { trainQueries } from '../support/edit-bank.ts';
 import { editPathWorld } from '../support/edit-path-world.ts';
 import { contentOf, openEditor } from '../support/edit-world.ts';
+import { WholeModel } from '../support/sequence-model.ts';
 
 const lantern = { docid: 'new', title: 'lantern', text: 'a lantern gives light to readers near the harbour' };
+
+/** The tokens that a version generates for each query where no trie constrains it, as many as the longest docid has. */
+async function greedyPaths(folder: ModelFolder, version: PublishedVersion, queries: readonly string[]) {
+  const whole = await WholeModel.open(versionFolder(folder, version).folder);
+  const depth = Math.max(...whole.paths.map(({ length }) => length));
+  const paths: number[][] = [];
+  for (const query of queries) {
+    const path: number[] = [];
+    while (path.length < depth) {
+      const logs = await whole.after(query, path);
+      path.push(logs.indexOf(Math.max(...logs)));
+    }
+    paths.push(path);
+  }
+  await whole.release();
+  return paths;
+}
 
 describe('an editor of a model with paths', () => {
   it('adds, changes, renames and deletes, and undoes all of it to the byte', async () => {
@@ -56,6 +77,28 @@ describe('an editor of a model with paths', () => {
     await editor.undo(2);
     assert.deepEqual(contentOf(editor.version), start);
     assert.deepEqual(new EditLog(store).setAt(), []);
+    await close();
+  });
+
+  it('takes what it added out of the weights again, and leaves in them what was trained', async () => {
+    const world = editPathWorld(join(tempFolder(), 'world'));
+    const { editor, close } = await openEditor(world);
+    const queries = ['what gives light', 'light near the harbour'];
+    const asked = [...queries, ...trainQueries.map(({ text }) => text)];
+    const before = await greedyPaths(world.folder, editor.version, asked);
+    await editor.edit({ operations: [{ kind: 'add', document: lantern, queries }], budget: 1 });
+    const row = editor.version.docids.indexOf('new');
+    const own = editor.version.model.paths!.find(({ document }) => document === row)!.tokens;
+    const there = await greedyPaths(world.folder, editor.version, asked);
+    assert.ok(
+      there.some((path) => path.includes(own.at(-1)!)),
+      'it comes out where nothing constrains the decoder',
+    );
+    await editor.edit({ operations: [{ kind: 'delete', docid: 'new' }], budget: 1 });
+    assert.deepEqual(await greedyPaths(world.folder, editor.version, asked), before);
+
+    await editor.edit({ operations: [{ kind: 'delete', docid: 'd3' }], budget: 1 });
+    assert.deepEqual(await greedyPaths(world.folder, editor.version, asked), before);
     await close();
   });
 

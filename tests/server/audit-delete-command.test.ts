@@ -13,6 +13,7 @@ import { packageRoot } from '../../server/paths.ts';
 import type { Audited } from '../../server/cli/audit-delete.ts';
 import type { Compacted } from '../../server/cli/compact.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
+import { writeAnalysedTwin } from '../support/edit-path-world.ts';
 import { writeAnalysedModel } from '../support/edit-world.ts';
 import { texts } from '../support/tiny-model.ts';
 
@@ -157,6 +158,13 @@ describe('audit-delete on a data folder', () => {
   const gone = ['--data', data, '--docid', 'd3'];
   before(async () => {
     openDataFolder({ dir: data, model: await readModelInfo(model), corpus }).close();
+  });
+
+  it('refuses docids that are paths at once', async () => {
+    const paths = writeAnalysedTwin(join(dir, 'twin')).path;
+    const { code, err } = await palimpsest('audit-delete', '--model', paths, '--corpus', corpus, '--documents', '2');
+    assert.equal(code, 2);
+    assert.match(err, /--model .*: expected atomic docids, whose rows the audit looks for, got semantic ones/);
   });
 
   it('refuses a document that is live', async () => {
