@@ -1,23 +1,13 @@
 /** The console in a real browser: its flows against a real server with an editor, and what axe says of every view. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
-import { build } from 'vite';
-import { openPage, skip, takePicture } from '../support/browser.ts';
+import { skip } from '../support/browser.ts';
+import { inspectView, openConsole, openView } from '../support/console.ts';
 import { startEditServer } from '../support/edit-server.ts';
 import { adminKey, asAdmin, bearer, get, tempFolder, type TestServer } from '../support/server.ts';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-interface Violation {
-  readonly id: string;
-  readonly impact: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
 
 describe('the console', { skip }, () => {
   let server: TestServer;
@@ -27,22 +17,15 @@ describe('the console', { skip }, () => {
   let requests: readonly string[];
 
   before(async () => {
-    const configFile = fileURLToPath(new URL('../../server/console/vite.config.ts', import.meta.url));
-    await build({ configFile, logLevel: 'warn' });
     server = await startEditServer();
-    const size = { width: 1200, height: 900 };
-    ({ browser, page, complaints, requests } = await openPage({ viewport: size, reducedMotion: 'reduce' }));
+    ({ browser, page, complaints, requests } = await openConsole());
   });
   after(async () => {
     await browser?.close();
     await server?.close();
   });
 
-  const open = async (place: string): Promise<void> => {
-    await page.goto('about:blank');
-    await page.goto(`${server.url}/console#/${place}`);
-    await page.locator('h1').waitFor();
-  };
+  const open = (place: string): Promise<void> => openView(page, server.url, place);
   const button = (name: string | RegExp) => page.getByRole('button', { name });
   const heading = (name: string | RegExp) => page.getByRole('heading', { name });
   const dialog = () => page.getByRole('dialog');
@@ -59,29 +42,7 @@ describe('the console', { skip }, () => {
     await button(name).click();
     await dialog().waitFor({ state: 'detached' });
   };
-  /** Looks at the page with axe at both widths, in light and dark, and takes pictures. */
-  const inspect = async (name: string): Promise<void> => {
-    for (const [kind, width, colorScheme] of [
-      ['desktop', 1200, 'light'],
-      ['phone', 390, 'dark'],
-    ] as const) {
-      await page.setViewportSize({ width, height: kind === 'phone' ? 844 : 900 });
-      await page.emulateMedia({ colorScheme });
-      const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
-      assert.ok(Number(overflow) <= 0, `${name}, ${kind}: ${String(overflow)} pixels too wide`);
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()');
-      const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-      assert.deepEqual(
-        grave.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
-        [],
-        `${name}, ${kind}`,
-      );
-      await takePicture(page, `console-${name}-${kind}`, true);
-    }
-    await page.setViewportSize({ width: 1200, height: 900 });
-    await page.emulateMedia({ colorScheme: 'light' });
-  };
+  const inspect = (name: string): Promise<void> => inspectView(page, name);
 
   it('searches and explains, with the keyboard alone', async () => {
     await open('search');
