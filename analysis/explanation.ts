@@ -81,7 +81,7 @@ export interface Explanation extends Reasons {
 /** A token that may follow. */
 export interface Choice {
   readonly token: string;
-  /** The document that alone has it in its docid, at the end; null for others. */
+  /** The document that alone has it in its docid: at the end, or as a token of a later document's own; null for others. */
   readonly docid: string | null;
   /** After the tokens before it, over the whole vocabulary. */
   readonly logProbability: number;

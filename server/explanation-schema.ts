@@ -101,7 +101,9 @@ export const explanation: z.ZodType<Explanation> = named(
   }),
 );
 
-const path = z.array(z.string()).describe('Names of its tokens; ▁ is the start of a word.');
+const path = z
+  .array(z.string())
+  .describe('Names of its tokens; ▁ is the start of a word, <new…> a token that an edit made for a document alone.');
 const logProbability = z
   .number()
   .describe('Natural logarithm of the probability after the tokens before it, over the whole vocabulary.');
@@ -142,7 +144,9 @@ export const pathExplanation: z.ZodType<PathExplanation> = named(
                 docid: z
                   .string()
                   .nullable()
-                  .describe('The document that alone has this token, at the end of its docid; null for others.'),
+                  .describe(
+                    'The document that alone has this token: at the end of its docid, or <new…> anywhere; null for others.',
+                  ),
                 logProbability,
                 chosen: z.boolean().describe("Whether it is the document's."),
                 kept: z

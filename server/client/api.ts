@@ -740,7 +740,7 @@ export interface components {
       /** @description The query as the model reads it; ▁ is the start of a word. */
       tokens: string[];
       docid: string;
-      /** @description Names of its tokens; ▁ is the start of a word. */
+      /** @description Names of its tokens; ▁ is the start of a word, <new…> a token that an edit made for a document alone. */
       path: string[];
       /** @description Natural logarithm of the probability of the path: the sum over its steps. */
       score: number;
@@ -758,7 +758,7 @@ export interface components {
         /** @description The most probable of the tokens that may follow, and the document's; best first. */
         choices: {
           token: string;
-          /** @description The document that alone has this token, at the end of its docid; null for others. */
+          /** @description The document that alone has this token: at the end of its docid, or <new…> anywhere; null for others. */
           docid: string | null;
           /** @description Natural logarithm of the probability after the tokens before it, over the whole vocabulary. */
           logProbability: number;
@@ -785,7 +785,7 @@ export interface components {
           kept: number;
           /** @description The best of what is kept. */
           best: {
-            /** @description Names of its tokens; ▁ is the start of a word. */
+            /** @description Names of its tokens; ▁ is the start of a word, <new…> a token that an edit made for a document alone. */
             path: string[];
             /** @description Natural logarithm of its probability. */
             score: number;
@@ -794,7 +794,7 @@ export interface components {
           }[];
           /** @description The best of the prefixes that were kept before, and of which nothing is any more. */
           left: {
-            /** @description Names of its tokens; ▁ is the start of a word. */
+            /** @description Names of its tokens; ▁ is the start of a word, <new…> a token that an edit made for a document alone. */
             path: string[];
             /** @description Natural logarithm of its probability. */
             score: number;

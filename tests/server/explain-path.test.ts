@@ -121,6 +121,8 @@ describe('an edited model with paths', () => {
       const alone = await post<RetrieveResponse>(`${server.url}/retrieve`, { ...request, allow: ['lantern'] });
       const { pathExplanation: added } = alone.body.candidates[0];
       assert.equal(added!.steps.at(-1)!.choices.find(({ chosen }) => chosen)!.docid, 'lantern');
+      const owners = added!.steps.map(({ choices }) => choices.find(({ chosen }) => chosen)!.docid);
+      if (later) assert.deepEqual(owners, ['lantern', 'lantern']);
       const served = body.candidates.find(({ docid }) => docid === 'lantern')!.score!;
       assert.ok(Math.abs(added!.score - served) < 1e-4, `${added!.score} ${served}`);
       await server.close();
