@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import compression from 'compression';
 import cors from 'cors';
-import express, { type Express, type RequestHandler, type Response } from 'express';
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import type { z } from 'zod';
 import { MediaTypeError, problemHandler, RouteNotFoundError, validationError } from './http-error.ts';
@@ -13,7 +13,7 @@ import { textLog, type Log } from './log.ts';
 import { recordRequests } from './request-log.ts';
 import { refuseOtherMethods } from './methods.ts';
 import { limitRate } from './rate-limit.ts';
-import type { Method, Operation, Route, ServerState } from './route.ts';
+import { mayBeLeftOut, type Method, type Operation, type Route, type ServerState } from './route.ts';
 import { routes } from './routes/index.ts';
 import { pages } from './routes/pages.ts';
 
@@ -102,7 +102,7 @@ const crossOrigin = (origins: readonly string[]): RequestHandler =>
 
 function bodyHandlers({ body, bodyBytes = limits.bodyBytes }: Operation): RequestHandler[] {
   // strict: false, so that a body like `3` gets to the schema, which says what was expected.
-  return body ? [requireJson, express.json({ limit: bodyBytes, strict: false })] : [];
+  return body ? [requireJson(mayBeLeftOut(body)), express.json({ limit: bodyBytes, strict: false })] : [];
 }
 
 function answer(spec: Operation, state: ServerState, log: Log): RequestHandler {
@@ -126,10 +126,16 @@ function check<T>(schema: z.ZodType<T>, value: unknown): T {
   return parsed.data;
 }
 
-const requireJson: RequestHandler = (request, _, next) => {
-  if (!request.is('application/json')) throw new MediaTypeError('application/json', request.get('content-type'));
-  next();
-};
+const requireJson =
+  (orNothing: boolean): RequestHandler =>
+  (request, _, next) => {
+    if (orNothing && !hasBody(request)) request.body = {};
+    else if (!request.is('application/json')) throw new MediaTypeError('application/json', request.get('content-type'));
+    next();
+  };
+
+const hasBody = ({ headers }: Request): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
 /** An id that a caller may give, to find its request in logs. Anything else could forge lines of a log. */
 const acceptableId = /^[\w.:-]{1,128}$/;

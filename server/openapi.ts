@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Access } from './keys/scope.ts';
 import { namedSchemas } from './named-schemas.ts';
-import type { Method, Operation, RequestHeader, Route } from './route.ts';
+import { mayBeLeftOut, type Method, type Operation, type RequestHeader, type Route } from './route.ts';
 import { jsonLines, problem } from './schemas.ts';
 
 type Json = Record<string, unknown>;
@@ -79,7 +79,7 @@ function operationObject(method: Method, path: string, spec: Operation, inPath: 
     ...(spec.description && { description: spec.description }),
     ...(spec.access !== 'open' && { security: securityOf(spec.access) }),
     ...(parameters.length > 0 && { parameters }),
-    ...(spec.body && { requestBody: { required: true, content: content([spec.body]) } }),
+    ...(spec.body && { requestBody: { required: !mayBeLeftOut(spec.body), content: content([spec.body]) } }),
     ...(spec.line && { requestBody: { required: true, content: content([spec.line], jsonLines) } }),
     responses: {
       ...Object.fromEntries(

@@ -93,6 +93,9 @@ export interface Call<Q, B> {
 
 export type RequestHeader = 'If-Match' | 'If-None-Match' | 'Idempotency-Key';
 
+/** Whether a request may come without a body: it then asks for what `{}` asks for. */
+export const mayBeLeftOut = (body: z.ZodType): boolean => body.safeParse({}).success;
+
 /** One method of one path: what it takes, what it answers, how. Served by `app.ts`, documented by `openapi.ts`. */
 export interface Operation<Q = unknown, B = unknown> {
   readonly summary: string;

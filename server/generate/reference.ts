@@ -52,7 +52,9 @@ function operationText(title: string, method: string, operation: OperationObject
     `${summary}. ${description ?? ''}`.trim(),
     `**Access:** ${accessText(operation)}`,
     ...(parameters.length > 0 ? [parametersText(parameters)] : []),
-    ...(requestBody ? [`**Body:** ${contentText(requestBody.content)}`] : []),
+    ...(requestBody
+      ? [`**Body:** ${contentText(requestBody.content)}${requestBody.required ? '' : '; may be left out'}`]
+      : []),
     table(
       ['answer', 'body', 'meaning'],
       answers

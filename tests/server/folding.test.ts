@@ -53,6 +53,15 @@ describe('POST /compact', () => {
     assert.ok(!body.detail.includes(server.dataDir));
   });
 
+  it('takes no body for an empty one, and refuses another type', async () => {
+    const compact = (body?: string, type?: string) =>
+      get<Problem>(`${url}/compact`, { method: 'POST', headers: { ...asAdmin, ...type && { 'content-type': type } }, body: body ?? null }); // prettier-ignore
+    for (const one of [compact(), compact('', 'application/json'), compact('{}', 'application/json')])
+      assert.equal((await one).body.code, 'nothing_to_fold');
+    assert.equal((await compact('removeTraces=true', 'application/x-www-form-urlencoded')).status, 415);
+    assert.equal((await get<Problem>(`${url}/retrieve`, { method: 'POST' })).status, 415); // where a body says what is asked
+  });
+
   it('folds edits while searches and edits go on, and answers the same before and after', async () => {
     await add('n1', 'A kettle boils water.');
     await get(`${url}/documents/d3?budget=1`, { method: 'DELETE', headers: asAdmin });
