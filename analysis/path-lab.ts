@@ -202,14 +202,9 @@ export class PathLab {
     const T = Math.max(...tokens.map(({ length }) => length));
     const reading: Record<string, FloatTensor> = {};
     for (const batch of encoded.batches) {
-      const { queries, mask, cross } = batch;
-      const ids = new BigInt64Array(queries.length * T).fill(BigInt(this.config.pad_token_id));
-      queries.forEach((q, b) => Array.from(tokens[q]).forEach((token, p) => (ids[b * T + p] = BigInt(token))));
+      const { queries } = batch;
       const out = (await session.run({
-        decoder_input_ids: tensor(ids, [queries.length, T]),
-        attention_mask: mask,
-        ...cross,
-        ...past(batch),
+        ...this.feeds(batch, tokens, past(batch)),
         ...patchFeeds(this.config, all, batch, T),
       })) as Record<string, FloatTensor>;
       for (const [name, { data, shape }] of Object.entries(out)) {
@@ -219,6 +214,19 @@ export class PathLab {
       }
     }
     return { ...reading, state: reading[last] };
+  }
+
+  /**
+   * Inputs of a graph of the decoder behind caches: decoder_input_ids [B, T], attention_mask, cross.*, past.*.
+   *
+   * @param tokens  [Q] what the decoder reads for each query; shorter ones are filled up behind
+   */
+  feeds({ queries, mask, cross }: PathBatch, tokens: readonly ArrayLike<number>[], past: Feeds): Feeds {
+    const T = Math.max(...tokens.map(({ length }) => length));
+    const ids = new BigInt64Array(queries.length * T).fill(BigInt(this.config.pad_token_id));
+    queries.forEach((q, b) => Array.from(tokens[q]).forEach((token, p) => (ids[b * T + p] = BigInt(token))));
+    const decoder_input_ids = tensor(ids, [queries.length, T]);
+    return { decoder_input_ids, attention_mask: mask, ...cross, ...past };
   }
 
   private noPast({ queries }: PathBatch): Feeds {

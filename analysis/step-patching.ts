@@ -98,20 +98,31 @@ export async function runPatchedStep(
   table: readonly (readonly Patch[])[],
   runs: StepRuns = {},
 ): Promise<TokenOutcome[][]> {
-  const pasts = new Pasts(lab, step);
-  const requests = table.map((patches) => ({ patches, past: (batch: PathBatch) => pasts.of(batch, null) }));
+  const past = pastOf(lab, step);
+  const requests = table.map((patches) => ({ patches, past }));
   return runRequests(lab, step, requests, [...new Set(table.flat().map(({ at }) => at))], runs);
 }
+
+/** Keys and values that the positions before a step left, as the decoder behind caches takes them. */
+export function pastOf(lab: PathLab, step: Step): (batch: PathBatch) => Feeds {
+  const pasts = new Pasts(lab, step);
+  return (batch) => pasts.of(batch, null);
+}
+
+/** The token that the decoder reads at a step, for each of its queries: one each, in lists as `decode` takes them. */
+export const tokensAt = (lab: PathLab, { position, documents }: Step): number[][] =>
+  documents.map((document) => [lab.inputsOf(document)[position]]);
 
 /** One session serves all requests. */
 async function runRequests(
   lab: PathLab,
-  { position, documents, encoded }: Step,
+  step: Step,
   requests: readonly Pick<PathRequest, 'patches' | 'past'>[],
   patchable: readonly ActivationName[],
   { signal, onRun }: StepRuns,
 ): Promise<TokenOutcome[][]> {
-  const tokens = documents.map((document) => [lab.inputsOf(document)[position]]);
+  const { position, documents, encoded } = step;
+  const tokens = tokensAt(lab, step);
   const expected = documents.map((document) => lab.expectedOf(document)[position]);
   const outcomes: TokenOutcome[][] = [];
   for (const request of requests) {

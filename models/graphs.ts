@@ -254,7 +254,8 @@ export function startDecoderGraph(config: T5Config, weights: WeightSource, instr
 export const cacheName = (kind: 'cross' | 'past' | 'present', layer: number, part: 'k' | 'v'): string =>
   `${kind}.${layer}.${part}`;
 
-const cacheInputs = (g: Graph, config: T5Config, kind: 'cross' | 'past', length: string): KeyValue[] =>
+/** The inputs that carry keys and values of every layer, float32 [B, H, `length`, K] each. */
+export const cacheInputs = (g: Graph, config: T5Config, kind: 'cross' | 'past', length: string): KeyValue[] =>
   Array.from({ length: config.num_decoder_layers }, (_, i) => {
     const shape = ['B', config.num_heads, length, config.d_kv];
     return {

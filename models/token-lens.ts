@@ -12,10 +12,10 @@ import { readyForUnembed, unembedName } from './t5.ts';
 export const TOKEN_LENS_OUTPUTS = {
   /**
    * Of the vector's token: ranks over the vocabulary and among the allowed tokens (1 is best, equal ones share the mean),
-   * log-probability over the vocabulary, and how far its logit is above the best other one of the vocabulary and of the
-   * allowed tokens. The last is huge where only one is allowed.
+   * logit, log-probability over the vocabulary, and how far its logit is above the best other one of the vocabulary and of
+   * the allowed tokens. The last is huge where only one is allowed.
    */
-  token: ['rank', 'allowed_rank', 'log_probability', 'margin', 'allowed_margin'],
+  token: ['rank', 'allowed_rank', 'logit', 'log_probability', 'margin', 'allowed_margin'],
   /**
    * Rank of the best allowed token over the vocabulary; share of the probability that allowed tokens have, and tokens of
    * docids; of all pairs of a token of docids and another one, the share in which the token of docids is above (of equal
@@ -72,6 +72,7 @@ export function tokenLensGraph(
       return [
         rank(logits),
         rank(ofAllowed),
+        flat(logit),
         flat(op.GatherElements(op.LogSoftmax(logits), tokens)),
         margin(logits),
         margin(ofAllowed),

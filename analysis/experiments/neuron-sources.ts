@@ -1,10 +1,11 @@
 import type { FloatTensor } from '../../models/session.ts';
 import { writers, writersBefore } from '../components.ts';
 import { modes, neuronOutputs, neuronSourcesGraph, TOP, type Mode } from '../graphs/sources.ts';
+import { startPosition, type DecodedPosition, type Work } from '../decoded-position.ts';
 import { bySourceGroup, percent, ShareSum, sumOf, type Source } from '../source-groups.ts';
 import { stageOf, type Stages } from '../stages.ts';
 import type { Section } from '../report/section.ts';
-import type { Experiment, Subject } from './experiment.ts';
+import type { Experiment } from './experiment.ts';
 
 /** What activates the neurons of one MLP. Lists are by writer: those of `NeuronSources.sources` that come before it. */
 export interface MlpSources {
@@ -65,9 +66,9 @@ function headColumns(layers: number, layer: number, heads: number): number[] {
   });
 }
 
-async function run(subject: Subject): Promise<NeuronSources> {
-  const { lab, encoded, signal } = subject;
-  const { config, layers } = lab;
+/** What activates the neurons of the MLPs at one position of the decoder. */
+export async function neuronSourcesAt(at: DecodedPosition, { signal, onProgress }: Work): Promise<NeuronSources> {
+  const { config, layers, weight } = at.model;
   const H = config.num_heads;
   const sums = Array.from({ length: layers }, () => ({
     published: new ShareSum(),
@@ -88,10 +89,12 @@ async function run(subject: Subject): Promise<NeuronSources> {
     return [...modes.flatMap((mode) => [shares[mode], top[mode]]), signed, active];
   });
 
-  for (const [i, batch] of encoded.batches.entries()) {
+  for (const [i, batch] of at.batches.entries()) {
     signal?.throwIfAborted();
-    const session = await lab.session('neuron sources', () => neuronSourcesGraph(config, lab.weight, wanted));
-    const out = (await session.run(lab.startFeeds(batch))) as Record<string, FloatTensor>;
+    const session = await at.model.session('neuron sources', () =>
+      neuronSourcesGraph(config, weight, wanted, at.decoder),
+    );
+    const out = (await session.run(batch.feeds())) as Record<string, FloatTensor>;
     const B = batch.queries.length;
     const isTop: Record<Mode, boolean[][]> = { published: [], exact: [] };
     for (const mode of modes) isTop[mode] = Array.from({ length: B }, () => new Array<boolean>(layers * H).fill(false));
@@ -110,19 +113,19 @@ async function run(subject: Subject): Promise<NeuronSources> {
       }
     });
     for (const mode of modes) isTop[mode].forEach((heads) => together[mode].add(heads));
-    subject.onProgress(i + 1, encoded.batches.length);
+    onProgress(i + 1, at.batches.length);
   }
   const topHeads = (of: Record<Mode, HeadTally>): TopHeads => ({
     published: of.published.shares(),
     exact: of.exact.shares(),
   });
   return {
-    queries: encoded.count,
+    queries: at.count,
     heads: H,
     sources: writers(layers).map(({ type, layer }) => ({ type, layer })),
     mlps: sums.map(({ published, exact, signed, active }, layer) => ({
       layer,
-      active: active / encoded.count,
+      active: active / at.count,
       published: published.mean(),
       exact: exact.mean(),
       signed: signed.mean(),
@@ -249,4 +252,10 @@ function findings(result: NeuronSources, stages: Stages | undefined): string[] {
 }
 
 /** Which writers activate MLP neurons: E7 of arXiv 2503.19715 (§5.3, figure 5 right), as published and exactly. */
-export const neuronSources: Experiment<NeuronSources> = { label: 'E7', version: 1, needsStages: false, run, section };
+export const neuronSources: Experiment<NeuronSources> = {
+  label: 'E7',
+  version: 1,
+  needsStages: false,
+  run: (subject) => neuronSourcesAt(startPosition(subject.lab, subject.encoded, subject.population), subject),
+  section,
+};

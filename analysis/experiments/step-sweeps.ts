@@ -8,24 +8,18 @@ import { clopperPearson } from '../binomial.ts';
 import { componentNames, componentTypes } from '../components.ts';
 import { localize } from '../localize.ts';
 import { meanOf } from '../patch.ts';
-import { layersFrom, patchesFor, type Outcome } from '../patch-runs.ts';
-import { rowsAt, type TokenOutcome } from '../path-population.ts';
+import { layersFrom, patchesFor } from '../patch-runs.ts';
 import type { Ranking } from '../population.ts';
 import { formatValue } from '../report/format.ts';
 import { layersText } from '../report/layers.ts';
 import type { BarsFigure, HeatmapFigure, Section, Table } from '../report/section.ts';
 import { stageNames, type Stages } from '../stages.ts';
-import { runPatchedStep, selfAttentionOf } from '../step-patching.ts';
 import { sweepEvidence, type LayerSweeps } from '../sweep-evidence.ts';
 import { settingsFor } from './layer-sweeps.ts';
-import { queriesByStep, spread, type PathExperiment, type PathSubject } from './path-experiment.ts';
+import type { PathExperiment, PathSubject } from './path-experiment.ts';
+import { atEachStep, type OfStep } from './step-position.ts';
 
-export interface SweptStep {
-  /** Counted from 1. */
-  readonly step: number;
-  readonly sweeps: LayerSweeps;
-  readonly stages: Stages;
-}
+export type SweptStep = OfStep<{ readonly sweeps: LayerSweeps; readonly stages: Stages }>;
 
 export interface StepSweeps {
   readonly layers: number;
@@ -34,64 +28,25 @@ export interface StepSweeps {
   readonly steps: readonly SweptStep[];
 }
 
-/** Queries looked at in each step, at most. */
-const QUERIES = 200;
-
 async function run(subject: PathSubject): Promise<StepSweeps> {
-  const { lab, population, seed, signal } = subject;
-  const { questions, ranking } = population;
+  const { lab, population, seed } = subject;
+  const { ranking } = population;
   const settings = settingsFor(lab.layers);
-  const documentOf = (q: number): number => questions[q].document;
-  /** Whether there is more than one token to choose from. */
-  const isChoice = (q: number, position: number): boolean =>
-    ranking === 'vocabulary' || lab.expectedOf(documentOf(q))[position].allowed.length > 1;
-  const plan = queriesByStep(subject)
-    .map((queries, position) => ({
-      position,
-      queries: spread(
-        queries.filter((q) => isChoice(q, position)),
-        QUERIES,
-      ),
-    }))
-    .filter(({ queries }) => queries.length > 0);
   const places = patchesFor(componentTypes, layersFrom(0, lab.layers), () => 'zero').map(({ at }) => at);
-  const steps: SweptStep[] = [];
-  const total = plan.length * (settings.length + 1);
-  let done = 0;
-  for (const { position, queries } of plan) {
-    signal?.throwIfAborted();
-    const texts = queries.map((q) => questions[q].text);
-    const documents = queries.map(documentOf);
-    const encoded = await lab.encode(texts);
-    const own = await selfAttentionOf(lab, texts, documents);
-    const reading = await lab.decode(
-      encoded,
-      documents.map((document) => lab.inputsOf(document)),
-      { read: places },
-    );
-    const here = queries.map((_, i) => [i, position] as const);
-    const means = new Map(places.map((at) => [at, meanOf(rowsAt(reading[at], here))]));
+  const steps = await atEachStep(subject, async (position, work) => {
+    const reading = await position.read(places);
+    const means = new Map(places.map((at) => [at, meanOf(reading[at])]));
     const table = settings.map(({ types, from, to, except, by }) => {
       const layers = layersFrom(from, to).filter((layer) => layer !== except);
       return patchesFor(types, layers, (at: ActivationName) => (by === 'zero' ? 'zero' : means.get(at)!));
     });
-    const step = { position, queries: queries.map((_, i) => i), documents, encoded, own };
-    const onRun = (): void => subject.onProgress(++done, total);
-    const [clean, ...outcomes] = (await runPatchedStep(lab, step, [[], ...table], { signal, onRun })).map((one) =>
-      outcomeOf(one, ranking),
-    );
+    const [clean, ...outcomes] = await position.patched([[], ...table], ranking, work);
     const runs = settings.map((setting, i) => ({ ...setting, ...outcomes[i] }));
     const sweeps: LayerSweeps = { layers: lab.layers, ranking, clean, runs };
-    steps.push({ step: position + 1, sweeps, stages: localize(sweeps, { rng: createRng(seed) }) });
-  }
+    return { sweeps, stages: localize(sweeps, { rng: createRng(seed) }) };
+  });
   return { layers: lab.layers, ranking, steps };
 }
-
-const outcomeOf = (outcomes: readonly TokenOutcome[], ranking: Ranking): Outcome => ({
-  rank: outcomes.map(({ rank }) => rank.vocabulary),
-  docidRank: outcomes.map(({ rank }) => rank.docids),
-  margin: outcomes.map(({ margin }) => Number(margin[ranking].toPrecision(6))),
-});
 
 const percent = (share: number): string => formatValue(share, 'percent');
 const shareOf = (left: Float64Array): number => left.reduce((a, b) => a + b, 0) / left.length;

@@ -8,11 +8,12 @@
  */
 import type { ActivationName } from '../../models/activations.ts';
 import type { T5Config } from '../../models/config.ts';
-import { parts, type WeightSource } from '../../models/graphs.ts';
+import { cacheInputs, parts, type WeightSource } from '../../models/graphs.ts';
 import { Graph, type Value } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
-import { decodeStart, type T5Parts } from '../../models/t5.ts';
+import { decoder, decodeStart, embed, type T5Parts } from '../../models/t5.ts';
 import { writersBefore } from '../components.ts';
+import type { DecoderKind } from '../decoded-position.ts';
 
 /** A writer is among a neuron's most important ones up to this place. */
 export const TOP = 5;
@@ -62,10 +63,15 @@ export const headOutputs = (layer: number) => ({
 /**
  * The inputs of MLP neurons. A neuron is active where its pre-activation is above 0; in gated MLPs that is the gate
  * branch's (`wi_0`), whose input is then what is divided.
- * encoder_out [B, S, D], attention_mask [B, S], start [B, 1, D] → those of `neuronOutputs` that are wanted
+ * What `tappedDecoder` is given → those of `neuronOutputs` that are wanted
  */
-export function neuronSourcesGraph(config: T5Config, weights: WeightSource, wanted: readonly string[]): Graph {
-  const { graph, p, at, give } = tappedDecoder(config, weights, wanted);
+export function neuronSourcesGraph(
+  config: T5Config,
+  weights: WeightSource,
+  wanted: readonly string[],
+  kind: DecoderKind = 'start',
+): Graph {
+  const { graph, p, at, give } = tappedDecoder(config, weights, wanted, kind);
   const { d_model: D, d_ff: F, num_heads: H, num_decoder_layers: L } = config;
   const wi = config.feed_forward_proj === 'gated-gelu' ? 'wi_0' : 'wi';
   for (let layer = 0; layer < L; layer++) {
@@ -100,21 +106,22 @@ export function neuronSourcesGraph(config: T5Config, weights: WeightSource, want
 
 /**
  * The scores of cross-attention, each head's at the one position it looks at most: (W_Q x)·k there.
- * encoder_out [B, S, D], attention_mask [B, S], start [B, 1, D] → those of `headOutputs` that are wanted
+ * What `tappedDecoder` is given → those of `headOutputs` that are wanted
  */
-export function headSourcesGraph(config: T5Config, weights: WeightSource, wanted: readonly string[]): Graph {
-  const { graph, p, encoderOut, mask, at, give } = tappedDecoder(config, weights, wanted);
-  const { d_model: D, d_kv: K, num_heads: H, num_decoder_layers: L } = config;
+export function headSourcesGraph(
+  config: T5Config,
+  weights: WeightSource,
+  wanted: readonly string[],
+  kind: DecoderKind = 'start',
+): Graph {
+  const { graph, p, mask, keys, at, give } = tappedDecoder(config, weights, wanted, kind);
+  const { num_decoder_layers: L } = config;
   for (let layer = 0; layer < L; layer++) {
     const sublayer = `decoder.block.${layer}.layer.1`;
-    const perHead = (letter: 'q' | 'k'): Value => {
-      const weight = p.parameters(`${sublayer}.EncDecAttention.${letter}.weight`, [D, H * K]);
-      return op.Transpose(op.Reshape(weight, [D, H, K]), [1, 0, 2]); // [H, D, K]
-    };
     const scores = at(`decoder.${layer}.cross_attn_scores`); // [B, H, 1, S]
-    const there = op.MatMul(oneHotOfGreatest(scores, op.Positions(mask, 1)), encoderOut); // [B, H, D]
-    const key = op.MatMul(op.Transpose(there, [1, 0, 2]), perHead('k')); // [H, B, K]
-    const reader = op.Transpose(op.MatMul(key, op.T(perHead('q'))), [1, 2, 0]); // W_Qᵀk: [B, D, H]
+    const key = keys(layer, oneHotOfGreatest(scores, op.Positions(mask, 1))); // [H, B, K]
+    const queryWeight = perHead(p, `${sublayer}.EncDecAttention.q.weight`);
+    const reader = op.Transpose(op.MatMul(key, op.T(queryWeight)), [1, 2, 0]); // W_Qᵀk: [B, D, H]
     const outputs = stack(writersBefore(L, 'cross_attn', layer).map((writer) => at(writer.at)));
     const scale = normScale(p, at(`decoder.${layer}.resid_mid`), `${sublayer}.layer_norm.weight`);
     const contributions: Record<Mode, Value> = {
@@ -131,28 +138,60 @@ export function headSourcesGraph(config: T5Config, weights: WeightSource, wanted
   return graph;
 }
 
-/** The decoder at its start token, every activation in it by name, and a way to give away results that are wanted. */
-function tappedDecoder(config: T5Config, weights: WeightSource, wanted: readonly string[]) {
+/** Keys of a layer's cross-attention at one source position of each head: float32 [B, H, S] of 0 and 1 → [H, B, K]. */
+type Keys = (layer: number, there: Value) => Value;
+
+/**
+ * The decoder at one position, every activation in it by name, and a way to give away results that are wanted.
+ * At the start token: encoder_out [B, S, D], attention_mask [B, S], start [B, 1, D]. Behind caches: decoder_input_ids [B, 1],
+ * attention_mask, cross.* [B, H, S, K], past.* [B, H, P, K].
+ */
+function tappedDecoder(config: T5Config, weights: WeightSource, wanted: readonly string[], kind: DecoderKind) {
   const graph = new Graph();
   const known = new Map<string, Value>();
   const p = parts(config, graph, weights, (name, value) => {
     known.set(name, value);
     return value;
   });
-  const encoderOut = graph.input('encoder_out', 'float32', ['B', 'S', config.d_model]);
   const mask = graph.input('attention_mask', 'float32', ['B', 'S']);
-  decodeStart(p, graph.input('start', 'float32', ['B', 1, config.d_model]), encoderOut, mask);
+  const run: { readonly [Kind in DecoderKind]: () => Keys } = {
+    start() {
+      const encoderOut = graph.input('encoder_out', 'float32', ['B', 'S', config.d_model]);
+      decodeStart(p, graph.input('start', 'float32', ['B', 1, config.d_model]), encoderOut, mask);
+      return (layer, there) => {
+        const states = op.MatMul(there, encoderOut); // [B, H, D]
+        const weight = perHead(p, `decoder.block.${layer}.layer.1.EncDecAttention.k.weight`);
+        return op.MatMul(op.Transpose(states, [1, 0, 2]), weight);
+      };
+    },
+    cached() {
+      const ids = graph.input('decoder_input_ids', 'int64', ['B', 1]);
+      const cross = cacheInputs(graph, config, 'cross', 'S');
+      decoder(p, { x: embed(p, ids), cross, past: cacheInputs(graph, config, 'past', 'P'), mask });
+      return (layer, there) => {
+        const key = op.MatMul(op.Unsqueeze(there, 2), cross[layer].k); // [B, H, 1, K]
+        return op.Transpose(op.Reshape(key, ['B', config.num_heads, config.d_kv]), [1, 0, 2]);
+      };
+    },
+  };
+  const keys = run[kind]();
   return {
     graph,
     p,
-    encoderOut,
     mask,
+    keys,
     at: (name: ActivationName): Value => known.get(name)!,
     give: (name: string, value: Value): void => {
       if (wanted.includes(name)) graph.output(name, value);
     },
   };
 }
+
+/** A linear map of an attention by head: float32 [H, D, K]. */
+const perHead = ({ config, parameters }: T5Parts, name: string): Value => {
+  const { d_model: D, d_kv: K, num_heads: H } = config;
+  return op.Transpose(op.Reshape(parameters(name, [D, H * K]), [D, H, K]), [1, 0, 2]);
+};
 
 /** [B, 1, D] or [B, H, D] each → [B, C, D] */
 const stack = (outputs: readonly Value[]): Value =>
