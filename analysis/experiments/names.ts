@@ -28,6 +28,7 @@ const pathLabels = {
   'step-lens': 'E11 lens',
   'step-contributions': 'E2 by step',
   'step-sweeps': 'E3 by step',
+  'step-neuron-sources': 'E7 by step',
 } as const;
 
 /** Every experiment with its label. */

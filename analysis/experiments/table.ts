@@ -17,6 +17,7 @@ import { rankDevelopment } from './rank-development.ts';
 import { selfAttentionPatching } from './self-attention-patching.ts';
 import { stagePatching } from './stage-patching.ts';
 import { stepContributions } from './step-contributions.ts';
+import { stepNeuronSources } from './step-neuron-sources.ts';
 import { stepLens } from './step-lens.ts';
 import { stepSweeps } from './step-sweeps.ts';
 
@@ -45,6 +46,7 @@ export const PATH_EXPERIMENTS = {
   'step-lens': stepLens,
   'step-contributions': stepContributions,
   'step-sweeps': stepSweeps,
+  'step-neuron-sources': stepNeuronSources,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
 } as const satisfies Record<PathExperimentName, PathExperiment<any>>;
 

@@ -10,6 +10,9 @@
  *   v  'attn'   self-attention of layer 1, head 0 reads it at the start token, where cross-attention of layer 0 has put it
  *      'cross'  cross-attention of layer 0 reads it from the query at every step
  *
+ * Where `translates` is asked for, the MLP of the last layer has a neuron for each value of what is answered to: it turns what
+ * was read into what is said.
+ *
  * A marker much longer than all else says how many tokens have been read, so that norms leave things as they are (see
  * `planted/weights.ts`). Embeddings and unembedding are two matrices: what a token says when read is not what it answers to.
  */
@@ -24,6 +27,8 @@ import type { PlantedQuery } from './planted-model.ts';
 export interface PathMechanism {
   readonly prefix: 'attn' | 'own';
   readonly query: 'attn' | 'cross';
+  /** @default false */
+  readonly translates?: boolean;
 }
 
 /** Values of u and of v. */
@@ -46,14 +51,17 @@ const SCORE = { key: 24, end: 8, place: 24 };
 const DECODER_LAYERS = 3;
 const WORDS = 400;
 
+/** What tokens are answered by, as it is read and as the MLP says it. */
+const said = { queryU: 'sayQueryU', u: 'sayU', v: 'sayV' } as const;
+const kinds = ['wordU', 'wordV', 'queryU', 'queryV', 'tokenU', 'u', 'v', ...Object.values(said)] as const;
+
 const axis = {
   read: [0, 1, 2], // markers: so many tokens have been read
   end: 3,
   other: 4,
   key: 5,
   /** One for each value. */
-  of: (kind: 'wordU' | 'wordV' | 'queryU' | 'queryV' | 'tokenU' | 'u' | 'v', value: number): number =>
-    6 + VALUES * ['wordU', 'wordV', 'queryU', 'queryV', 'tokenU', 'u', 'v'].indexOf(kind) + value,
+  of: (kind: (typeof kinds)[number], value: number): number => 6 + VALUES * kinds.indexOf(kind) + value,
 };
 
 const values = Array.from({ length: VALUES }, (_, value) => value);
@@ -93,7 +101,14 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
     ]),
   ];
   const config = createConfig({
-    ...{ d_model: 40, d_kv: 2 * VALUES, d_ff: 4, num_heads: 2, num_layers: 1, num_decoder_layers: DECODER_LAYERS },
+    ...{
+      d_model: 48,
+      d_kv: 2 * VALUES,
+      d_ff: 3 * VALUES,
+      num_heads: 2,
+      num_layers: 1,
+      num_decoder_layers: DECODER_LAYERS,
+    },
     ...{ vocab_size: WORDS + codes.length, tie_word_embeddings: false },
   });
   const weights = new Map<string, WeightTensor>(
@@ -111,6 +126,9 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
   const embed = (token: number, at: number, value: number): void => put('shared.weight', token, at, value);
   const answer = (token: number, at: number, value: number): void => put('lm_head.weight', token, at, value);
 
+  const answeredBy = (kind: keyof typeof said, value: number): number =>
+    axis.of(mechanism.translates ? said[kind] : kind, value);
+
   for (let token = 0; token < WORDS; token++) embed(token, axis.other, Math.sqrt(3));
   const clear = (token: number): void => embed(token, axis.other, 0);
   clear(opened.eosId);
@@ -127,7 +145,7 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
     embed(idOf(`a${u}`), axis.read[1], MARKER);
     embed(idOf(`a${u}`), axis.of(tellsU, u), 1);
     answer(idOf(`a${u}`), axis.read[0], STEP / MARKER);
-    answer(idOf(`a${u}`), axis.of('queryU', u), MATCH);
+    answer(idOf(`a${u}`), answeredBy('queryU', u), MATCH);
   }
   for (const { u, v } of pairs) {
     const [second, third] = [idOf(`b${u}${v}`), idOf(`c${u}${v}`)];
@@ -135,8 +153,8 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
     if (mechanism.prefix === 'own') embed(second, axis.of('u', u), 1);
     [second, third].forEach((token, i) => {
       answer(token, axis.read[i + 1], STEP / MARKER);
-      answer(token, axis.of('u', u), MATCH);
-      answer(token, axis.of('v', v), MATCH);
+      answer(token, answeredBy('u', u), MATCH);
+      answer(token, answeredBy('v', v), MATCH);
     });
   }
 
@@ -171,6 +189,15 @@ export function writePlantedPathModel(dir: string, mechanism: PathMechanism): Pl
   };
   if (mechanism.query === 'attn') copy(0, axis.read[0], 'queryV', 'v');
   if (mechanism.prefix === 'attn') copy(1, axis.read[1], 'tokenU', 'u');
+
+  if (mechanism.translates)
+    (['queryU', 'u', 'v'] as const).forEach((kind, i) => {
+      const dense = `decoder.block.${DECODER_LAYERS - 1}.layer.2.DenseReluDense`;
+      for (const value of values) {
+        put(`${dense}.wi.weight`, i * VALUES + value, axis.of(kind, value), 1);
+        put(`${dense}.wo.weight`, axis.of(said[kind], value), i * VALUES + value, 1);
+      }
+    });
 
   const genir: PathGenir = {
     format: 'palimpsest-genir',
