@@ -4,7 +4,7 @@
  */
 import type { ActivationName } from '../models/activations.ts';
 import { tensor, type Feeds, type FloatTensor } from '../models/session.ts';
-import type { Encoded, Lab, Ranks, Reading } from './lab.ts';
+import type { Encoded, Favourites, Lab, Ranks, Reading } from './lab.ts';
 import type { Patch } from './patch.ts';
 import { runPatched, type Outcome } from './patch-runs.ts';
 import type { Population, Ranking } from './population.ts';
@@ -27,6 +27,14 @@ export interface DecodedPosition {
   readonly batches: readonly { readonly queries: Int32Array; feeds(): Feeds }[];
   /** Activations of all queries, in their order: float32 [Q, …] without the axis of the one position. */
   read(names: readonly ActivationName[]): Promise<Reading>;
+  /** The same as they come, batch by batch: [B, 1, …]. */
+  readBatches(
+    names: readonly ActivationName[],
+  ): AsyncIterable<{ readonly queries: Int32Array; readonly out: Readonly<Record<string, FloatTensor>> }>;
+  /** Number of tokens that are docids, or occur in them. */
+  readonly docidTokens: number;
+  /** Which tokens vectors [M, D] of the residual stream's space favour. */
+  favourites(states: FloatTensor, k: number): Promise<Favourites>;
   /** What vectors [Q, D] of the residual stream's space say of each query's docid or token. */
   ranks(states: FloatTensor): Promise<Ranks>;
   /** One run for each row of the table; an empty row is the unpatched baseline. */
@@ -46,6 +54,12 @@ export function startPosition(
     count: encoded.count,
     batches: encoded.batches.map((batch) => ({ queries: batch.queries, feeds: () => lab.startFeeds(batch) })),
     read: (names) => lab.decode(encoded, { read: names }),
+    async *readBatches(names) {
+      for await (const { batch, out } of lab.decodeBatches(encoded, { read: names }))
+        yield { queries: batch.queries, out };
+    },
+    docidTokens: lab.genir.docids.length,
+    favourites: (states, k) => lab.favourites(states, k),
     ranks: (states) => lab.ranks(states, documents),
     patched: (table, ranking, { signal, onProgress }) =>
       runPatched(lab, table, { encoded, documents, ranking, signal, onProgress }),

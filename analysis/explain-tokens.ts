@@ -26,8 +26,7 @@ export class PathTokens {
   }
 
   name(token: number): string {
-    const { genir, tokenizer } = this.lab;
-    return (token < genir.firstDocidToken ? tokenizer.token(token) : genir.codes[token - genir.firstDocidToken]) ?? '';
+    return this.lab.tokenName(token);
   }
 
   names(tokens: ArrayLike<number>): string[] {

@@ -257,6 +257,26 @@ export class Lab {
     const read = (name: string): Float32Array => out[name].data as Float32Array;
     return { rank: read('rank'), docidRank: read('docid_rank'), logit: read('logit') };
   }
+
+  /** Which tokens vectors of the residual stream's space favour. @param states  float32 [M, D] */
+  async favourites(states: FloatTensor, k: number): Promise<Favourites> {
+    const { tokens, docid_share } = await this.lens(states, { kinds: ['top'], k });
+    const [M, width] = tokens.shape;
+    const of = (m: number): Favourites['tokens'][number] =>
+      Array.from(tokens.data.subarray(m * width, (m + 1) * width), Number).map((token) => ({
+        text: this.tokenName(token),
+        docid: token < this.genir.docids.length,
+      }));
+    return { tokens: Array.from({ length: M }, (_, m) => of(m)), docidShare: docid_share.data as Float32Array };
+  }
+}
+
+/** Which tokens vectors favour, the best first. */
+export interface Favourites {
+  /** [M][k] docids by their names; empty for a vocabulary entry that the tokenizer does not use. */
+  readonly tokens: readonly (readonly { readonly text: string; readonly docid: boolean }[])[];
+  /** float32 [M · 3] share of docids among the best 10, 100 and 1000. */
+  readonly docidShare: Float32Array;
 }
 
 export interface Ranks {

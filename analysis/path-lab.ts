@@ -11,10 +11,12 @@ import type { ModelFolder } from '../models/folder.ts';
 import { inputToken, NotAnIndexError, pathIds, type PathGenir } from '../models/genir.ts';
 import { cacheName, crossCacheGraph, pathDecoderGraph, type WeightSource } from '../models/graphs.ts';
 import type { Graph } from '../models/onnx/graph.ts';
+import { SHARE_DEPTHS } from '../models/lens.ts';
 import { int64, tensor, type Feeds, type FloatTensor, type Session } from '../models/session.ts';
 import { loadTokenizer, padBatch, type Tokenizer } from '../models/tokenizer.ts';
 import { TOKEN_LENS_OUTPUTS, tokenLensGraph, type TokenLensKind } from '../models/token-lens.ts';
-import type { LabOptions } from './lab.ts';
+import { favouritesGraph } from './graphs/best-tokens.ts';
+import type { Favourites, LabOptions } from './lab.ts';
 import { patchFeeds, type Patch, type Run } from './patch.ts';
 import { SessionCache } from './session-cache.ts';
 
@@ -129,6 +131,12 @@ export class PathLab {
     return this.trie.pathOf(document);
   }
 
+  /** What a token is called: the vocabulary's piece, or the code. */
+  tokenName(token: number): string {
+    const { firstDocidToken, codes } = this.genir;
+    return (token < firstDocidToken ? this.tokenizer.token(token) : codes[token - firstDocidToken]) ?? '';
+  }
+
   /**
    * What the decoder reads to make a document's docid: the start token and all of the path but its last token, each as the
    * model reads it.
@@ -174,6 +182,35 @@ export class PathLab {
     return { count: texts.length, batches };
   }
 
+  /** As `decode`, batch by batch: each activation [B, T, …]. @throws UnknownActivationError */
+  async *decodeBatches(
+    encoded: PathEncoded,
+    tokens: readonly ArrayLike<number>[],
+    request: PathRequest = {},
+  ): AsyncGenerator<{ batch: PathBatch; out: Readonly<Record<string, FloatTensor>> }> {
+    const { patches = [], past = (batch) => this.noPast(batch) } = request;
+    const read = [...new Set([...(request.read ?? []), this.lastResidual])].sort();
+    const wide = read.find((name) => activationShape(this.config, name).includes('S'));
+    if (wide !== undefined)
+      throw new TypeError(`${wide}: expected an activation of the path, got one as wide as the query`);
+    const patchable = [...new Set([...(request.patchable ?? []), ...patches.map(({ at }) => at)])].sort();
+    const none = new Uint8Array(encoded.count);
+    const untouched = patchable.filter((point) => !patches.some(({ at }) => at === point));
+    const all = [...patches, ...untouched.map((at): Patch => ({ at, by: 'zero', queries: none }))];
+    const session = await this.sessions.session(JSON.stringify(['decoder', read, patchable]), () =>
+      pathDecoderGraph(this.config, this.weight, { read, patched: patchable }),
+    );
+    const T = Math.max(...tokens.map(({ length }) => length));
+    for (const batch of encoded.batches) {
+      const feeds = { ...this.feeds(batch, tokens, past(batch)), ...patchFeeds(this.config, all, batch, T) };
+      yield { batch, out: (await session.run(feeds)) as Record<string, FloatTensor> };
+    }
+  }
+
+  private get lastResidual(): ActivationName {
+    return `decoder.${this.layers - 1}.resid_post`;
+  }
+
   /**
    * Runs the decoder over given tokens, for all queries. Shorter ones are filled up behind, which no earlier position
    * sees. Not for cross-attention's scores and patterns, which are as wide as the padded query.
@@ -186,34 +223,14 @@ export class PathLab {
     tokens: readonly ArrayLike<number>[],
     request: PathRequest = {},
   ): Promise<PathReading> {
-    const { patches = [], past = (batch) => this.noPast(batch) } = request;
-    const last: ActivationName = `decoder.${this.layers - 1}.resid_post`;
-    const read = [...new Set([...(request.read ?? []), last])].sort();
-    const wide = read.find((name) => activationShape(this.config, name).includes('S'));
-    if (wide !== undefined)
-      throw new TypeError(`${wide}: expected an activation of the path, got one as wide as the query`);
-    const patchable = [...new Set([...(request.patchable ?? []), ...patches.map(({ at }) => at)])].sort();
-    const none = new Uint8Array(encoded.count);
-    const untouched = patchable.filter((point) => !patches.some(({ at }) => at === point));
-    const all = [...patches, ...untouched.map((at): Patch => ({ at, by: 'zero', queries: none }))];
-    const session = await this.sessions.session(JSON.stringify(['decoder', read, patchable]), () =>
-      pathDecoderGraph(this.config, this.weight, { read, patched: patchable }),
-    );
-    const T = Math.max(...tokens.map(({ length }) => length));
     const reading: Record<string, FloatTensor> = {};
-    for (const batch of encoded.batches) {
-      const { queries } = batch;
-      const out = (await session.run({
-        ...this.feeds(batch, tokens, past(batch)),
-        ...patchFeeds(this.config, all, batch, T),
-      })) as Record<string, FloatTensor>;
+    for await (const { batch, out } of this.decodeBatches(encoded, tokens, request))
       for (const [name, { data, shape }] of Object.entries(out)) {
         const width = data.length / shape[0];
         reading[name] ??= tensor(new Float32Array(encoded.count * width), [encoded.count, ...shape.slice(1)]);
-        queries.forEach((q, b) => reading[name].data.set(data.subarray(b * width, (b + 1) * width), q * width));
+        batch.queries.forEach((q, b) => reading[name].data.set(data.subarray(b * width, (b + 1) * width), q * width));
       }
-    }
-    return { ...reading, state: reading[last] };
+    return { ...reading, state: reading[this.lastResidual] };
   }
 
   /**
@@ -275,5 +292,38 @@ export class PathLab {
       for (const name of names) result[name].set(out[name].data as Float32Array, i);
     }
     return result as Record<(typeof TOKEN_LENS_OUTPUTS)[K][number], Float32Array>;
+  }
+
+  /**
+   * Which tokens vectors of the residual stream's space favour.
+   *
+   * @param states  float32 [M, D]
+   * @param k       how many best tokens
+   */
+  async favourites({ data }: FloatTensor, k: number): Promise<Favourites> {
+    const { d_model: D, vocab_size: V } = this.config;
+    const M = data.length / D;
+    const depths = SHARE_DEPTHS.length;
+    const tokens: Favourites['tokens'][number][] = [];
+    const docidShare = new Float32Array(M * depths);
+    const session = await this.sessions.session('favourites', () =>
+      favouritesGraph(this.config, this.weight, this.isDocidToken),
+    );
+    const step = Math.max(1, Math.floor(LENS_LOGITS / V));
+    for (let i = 0; i < M; i += step) {
+      const size = Math.min(step, M - i);
+      const states = tensor(data.subarray(i * D, (i + size) * D), [size, D]);
+      const { best, docid_share } = await session.run({ states, k: int64([Math.min(k, V)]) });
+      docidShare.set(docid_share.data as Float32Array, i * depths);
+      const [, width] = best.shape;
+      for (let m = 0; m < size; m++)
+        tokens.push(
+          Array.from(best.data.subarray(m * width, (m + 1) * width), Number).map((token) => ({
+            text: this.tokenName(token),
+            docid: this.isDocidToken[token] === 1,
+          })),
+        );
+    }
+    return { tokens, docidShare };
   }
 }

@@ -94,16 +94,26 @@ export function lensGraph(
       const deepest = Math.min(SHARE_DEPTHS.at(-1)!, N + W);
       const [, order] = op.TopK(logits, g.literal('int64', [deepest]), deepest);
       const isDocid = op.Cast(op.Greater(g.literal('int64', [N], []), order), 'float32'); // [M, deepest]
-      const within = Float32Array.from({ length: deepest * SHARE_DEPTHS.length }, (_, i) => {
-        const depth = Math.min(SHARE_DEPTHS[i % SHARE_DEPTHS.length], deepest);
-        return Math.floor(i / SHARE_DEPTHS.length) < depth ? 1 / depth : 0;
-      });
-      const share = op.MatMul(isDocid, g.constant('within', 'float32', [deepest, SHARE_DEPTHS.length], within));
+      const share = sharesAmongBest(isDocid, deepest);
       return [tokens, values, share];
     },
   };
   for (const kind of kinds) tell[kind]().forEach((value, i) => g.output(LENS_OUTPUTS[kind][i], value));
   return g;
+}
+
+/**
+ * The share that counts among the best entries, at each of `SHARE_DEPTHS`.
+ *
+ * @param counts  float32 [M, deepest], 1 = counts, the best entry first
+ * @returns       float32 [M, 3]
+ */
+export function sharesAmongBest(counts: Value, deepest: number): Value {
+  const within = Float32Array.from({ length: deepest * SHARE_DEPTHS.length }, (_, i) => {
+    const depth = Math.min(SHARE_DEPTHS[i % SHARE_DEPTHS.length], deepest);
+    return Math.floor(i / SHARE_DEPTHS.length) < depth ? 1 / depth : 0;
+  });
+  return op.MatMul(counts, counts.graph.constant('within', 'float32', [deepest, SHARE_DEPTHS.length], within));
 }
 
 /** Below every logit. */

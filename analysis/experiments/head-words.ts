@@ -1,7 +1,8 @@
 import { SHARE_DEPTHS } from '../../models/lens.ts';
 import { tensor, type FloatTensor } from '../../models/session.ts';
 import { outputOf } from '../components.ts';
-import type { Lab } from '../lab.ts';
+import { startPosition, type DecodedPosition, type Work } from '../decoded-position.ts';
+import type { Favourites } from '../lab.ts';
 import { stageBands } from '../report/bands.ts';
 import { formatValue } from '../report/format.ts';
 import type { Section, Table, Value } from '../report/section.ts';
@@ -17,8 +18,7 @@ export interface HeadTop {
   readonly head: number;
   /** ‖output‖₂ */
   readonly length: number;
-  /** The best first; docids by their names, empty for a vocabulary entry that the tokenizer does not use. */
-  readonly tokens: readonly { readonly text: string; readonly docid: boolean }[];
+  readonly tokens: Favourites['tokens'][number];
 }
 
 export interface HeadWords {
@@ -30,42 +30,51 @@ export interface HeadWords {
   /** By layer. */
   readonly layers: readonly { readonly component: DocidShares; readonly heads: readonly DocidShares[] }[];
   /** Unlike questions, and the heads that write most for each of them. */
-  readonly examples: readonly {
-    readonly question: string;
-    readonly docid: string;
-    readonly heads: readonly HeadTop[];
-  }[];
+  readonly examples: readonly (Asked & { readonly heads: readonly HeadTop[] })[];
 }
 
 /** Single heads are looked at for so many questions at most, evenly spread: a lens for each head of each is expensive. */
 const HEAD_QUERIES = 100;
-const EXAMPLES = 5;
 /** Of each example so many heads are shown, each with so many words. */
 const HEADS = 16;
 const WORDS = 5;
 
-async function run(subject: Subject): Promise<HeadWords> {
-  const { lab, encoded, population, signal } = subject;
-  const [N, D] = lab.rows.shape;
-  const H = lab.config.num_heads;
-  const Q = encoded.count;
+/** What a query is shown by. */
+export interface Asked {
+  readonly question: string;
+  readonly docid: string;
+}
+
+/**
+ * What cross-attention writes at one position of the decoder.
+ *
+ * @param asked     [Q]
+ * @param examples  how many of them are shown
+ */
+export async function headWordsAt(
+  at: DecodedPosition,
+  asked: readonly Asked[],
+  examples: number,
+  { signal, onProgress }: Work,
+): Promise<HeadWords> {
+  const { num_heads: H, d_model: D, vocab_size: V } = at.model.config;
+  const Q = at.count;
   const headQueries = Math.min(Q, HEAD_QUERIES);
   const sampled = Array.from({ length: headQueries }, (_, i) => Math.floor((i * Q) / headQueries));
-  const outputs = await crossAttentionOutputs(lab, encoded, sampled);
-  const steps = 2 * lab.layers + 1;
+  const outputs = await crossAttentionOutputs(at, sampled);
+  const steps = 2 * at.model.layers + 1;
   const layers: { component: DocidShares; heads: DocidShares[] }[] = [];
   for (const { component, heads } of outputs.layers) {
     signal?.throwIfAborted();
-    const whole = await docidShares(lab, component, 1);
-    subject.onProgress(2 * layers.length + 1, steps);
+    const whole = await docidShares(at, component, 1);
+    onProgress(2 * layers.length + 1, steps);
     signal?.throwIfAborted();
-    layers.push({ component: whole[0], heads: await docidShares(lab, heads, H) });
-    subject.onProgress(2 * layers.length, steps);
+    layers.push({ component: whole[0], heads: await docidShares(at, heads, H) });
+    onProgress(2 * layers.length, steps);
   }
   signal?.throwIfAborted();
-  const examples: HeadWords['examples'][number][] = [];
-  for (const i of farthestFirst(outputs.states, EXAMPLES)) {
-    const { text, document } = population.questions[sampled[i]];
+  const shown: HeadWords['examples'][number][] = [];
+  for (const i of farthestFirst(outputs.states, examples)) {
     const all = outputs.layers.flatMap(({ heads }, layer) =>
       Array.from({ length: H }, (_, head) => {
         const output = heads.data.subarray((i * H + head) * D, (i * H + head + 1) * D);
@@ -78,17 +87,16 @@ async function run(subject: Subject): Promise<HeadWords> {
       .slice(0, HEADS)
       .sort((a, b) => a.layer - b.layer || a.head - b.head);
     const tokens = await bestTokens(
-      lab,
+      at,
       longest.map(({ output }) => output),
     );
-    examples.push({
-      question: text,
-      docid: lab.genir.docids[document],
+    shown.push({
+      ...asked[sampled[i]],
       heads: longest.map(({ layer, head, length }, j) => ({ layer, head, length, tokens: tokens[j] })),
     });
   }
-  subject.onProgress(steps, steps);
-  return { queries: Q, headQueries, chance: N / lab.config.vocab_size, layers, examples };
+  onProgress(steps, steps);
+  return { queries: Q, headQueries, chance: at.docidTokens / V, layers, examples: shown };
 }
 
 interface Outputs {
@@ -98,25 +106,21 @@ interface Outputs {
   readonly states: readonly Float32Array[];
 }
 
-async function crossAttentionOutputs(
-  lab: Lab,
-  encoded: Subject['encoded'],
-  sampled: readonly number[],
-): Promise<Outputs> {
-  const { d_model: D, num_heads: H } = lab.config;
+async function crossAttentionOutputs(at: DecodedPosition, sampled: readonly number[]): Promise<Outputs> {
+  const { d_model: D, num_heads: H } = at.model.config;
   const place = new Map(sampled.map((q, i) => [q, i]));
-  const layers = Array.from({ length: lab.layers }, () => ({
-    component: tensor(new Float32Array(encoded.count * D), [encoded.count, D]),
+  const layers = Array.from({ length: at.model.layers }, () => ({
+    component: tensor(new Float32Array(at.count * D), [at.count, D]),
     heads: tensor(new Float32Array(sampled.length * H * D), [sampled.length, H, D]),
   }));
   const states = sampled.map(() => new Float32Array(D));
   const headsOf = (layer: number) => `decoder.${layer}.cross_attn_result` as const;
-  const last = `decoder.${lab.layers - 1}.resid_post` as const;
+  const last = `decoder.${at.model.layers - 1}.resid_post` as const;
   const read = [last, ...layers.flatMap((_, layer) => [outputOf('cross_attn', layer), headsOf(layer)])];
   const row = ({ data }: FloatTensor, i: number, width: number): Float32Array =>
     data.subarray(i * width, (i + 1) * width);
-  for await (const { batch, out } of lab.decodeBatches(encoded, { read }))
-    batch.queries.forEach((q, b) => {
+  for await (const { queries, out } of at.readBatches(read))
+    queries.forEach((q, b) => {
       const i = place.get(q);
       layers.forEach(({ component, heads }, layer) => {
         component.data.set(row(out[outputOf('cross_attn', layer)], b, D), q * D);
@@ -128,25 +132,18 @@ async function crossAttentionOutputs(
 }
 
 /** The `WORDS` best tokens of each vector [D]. */
-async function bestTokens(lab: Lab, vectors: readonly Float32Array[]): Promise<HeadTop['tokens'][]> {
+async function bestTokens(at: DecodedPosition, vectors: readonly Float32Array[]): Promise<Favourites['tokens']> {
   if (!vectors.length) return [];
-  const [N, D] = lab.rows.shape;
+  const D = at.model.config.d_model;
   const states = new Float32Array(vectors.length * D);
   vectors.forEach((vector, i) => states.set(vector, i * D));
-  const { tokens } = await lab.lens(tensor(states, [vectors.length, D]), { kinds: ['top'], k: WORDS });
-  const k = tokens.shape[1];
-  return vectors.map((_, i) =>
-    Array.from(tokens.data.subarray(i * k, (i + 1) * k), Number).map((token) => ({
-      text: lab.tokenName(token),
-      docid: token < N,
-    })),
-  );
+  return (await at.favourites(tensor(states, [vectors.length, D]), WORDS)).tokens;
 }
 
 /**
  * Docid shares of vectors [M·H, D], mean over M. A vector of zeros ranks nothing and is left out.
  */
-async function docidShares(lab: Lab, { data, shape }: FloatTensor, H: number): Promise<DocidShares[]> {
+async function docidShares(at: DecodedPosition, { data, shape }: FloatTensor, H: number): Promise<DocidShares[]> {
   const D = shape.at(-1)!;
   const written = Array.from({ length: data.length / D }, (_, i) => i).filter((i) =>
     data.subarray(i * D, (i + 1) * D).some((x) => x !== 0),
@@ -154,12 +151,12 @@ async function docidShares(lab: Lab, { data, shape }: FloatTensor, H: number): P
   if (!written.length) return Array.from({ length: H }, () => [null, null, null] as const);
   const states = new Float32Array(written.length * D);
   written.forEach((i, j) => states.set(data.subarray(i * D, (i + 1) * D), j * D));
-  const shares = (await lab.lens(tensor(states, [written.length, D]), { kinds: ['top'], k: 1 })).docid_share.data;
+  const shares = (await at.favourites(tensor(states, [written.length, D]), 1)).docidShare;
   const depths = SHARE_DEPTHS.length;
   return Array.from({ length: H }, (_, head) => {
     const own = written.flatMap((i, j) => (i % H === head ? [j] : []));
     const mean = (depth: number): Value =>
-      own.length ? own.reduce((sum, j) => sum + Number(shares[j * depths + depth]), 0) / own.length : null;
+      own.length ? own.reduce((sum, j) => sum + shares[j * depths + depth], 0) / own.length : null;
     return [mean(0), mean(1), mean(2)];
   });
 }
@@ -227,8 +224,20 @@ function groupsOf({ layers }: HeadWords, stages: Stages | undefined) {
     }));
 }
 
+/** Examples shown of atomic docids. */
+const EXAMPLES = 5;
+
+function run(subject: Subject): Promise<HeadWords> {
+  const { lab, encoded, population } = subject;
+  const asked = population.questions.map(({ text, document }) => ({
+    question: text,
+    docid: lab.genir.docids[document],
+  }));
+  return headWordsAt(startPosition(lab, encoded, population), asked, EXAMPLES, subject);
+}
+
 /** As what an output speaks, by the docids among its ten best tokens: much less or much more than by chance. */
-const speaks = (share: number, chance: number): string =>
+export const speaks = (share: number, chance: number): 'words' | 'docids' | 'neither words nor docids clearly' =>
   share < chance / 2 ? 'words' : share > (1 + chance) / 2 ? 'docids' : 'neither words nor docids clearly';
 
 function findings(result: HeadWords, stages: Stages | undefined): string[] {
@@ -246,7 +255,8 @@ function findings(result: HeadWords, stages: Stages | undefined): string[] {
   return found;
 }
 
-const wordTable = ({ question, docid, heads }: HeadWords['examples'][number]): Table => ({
+/** What heads favour for one question. */
+export const wordTable = ({ question, docid, heads }: HeadWords['examples'][number]): Table => ({
   title: `“${question}” (${docid})`,
   columns: [
     { name: 'layer', format: 'integer' },

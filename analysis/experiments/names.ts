@@ -29,6 +29,7 @@ const pathLabels = {
   'step-contributions': 'E2 by step',
   'step-sweeps': 'E3 by step',
   'step-neuron-sources': 'E7 by step',
+  'step-head-words': 'E9 by step',
 } as const;
 
 /** Every experiment with its label. */

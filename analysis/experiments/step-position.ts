@@ -63,6 +63,12 @@ export function stepPosition(lab: PathLab, step: Step): DecodedPosition {
       feeds: () => lab.feeds(batch, tokens, past(batch)),
     })),
     read: async (names): Promise<Reading> => withoutPosition(await lab.decode(encoded, tokens, { read: names, past })),
+    async *readBatches(names) {
+      for await (const { batch, out } of lab.decodeBatches(encoded, tokens, { read: names, past }))
+        yield { queries: batch.queries, out };
+    },
+    docidTokens: lab.isDocidToken.reduce((a, b) => a + b, 0),
+    favourites: (states, k) => lab.favourites(states, k),
     async ranks(states): Promise<Ranks> {
       const { rank, allowed_rank: docidRank, logit } = await lab.lens(states, expected, 'token');
       return { rank, docidRank, logit };
@@ -91,7 +97,7 @@ export type OfStep<R> = R & {
 /** The same measured at each step of the queries that have something to choose there. */
 export async function atEachStep<R>(
   subject: PathSubject,
-  measure: (at: DecodedPosition, work: Work, step: Step) => Promise<R>,
+  measure: (at: DecodedPosition, work: Work, planned: PlannedStep) => Promise<R>,
 ): Promise<OfStep<R>[]> {
   const plan = choices(subject);
   const found: OfStep<R>[] = [];
@@ -100,7 +106,7 @@ export async function atEachStep<R>(
     const step = await openStep(subject, planned);
     const onProgress = (done: number, total: number): void => subject.onProgress(i + done / total, plan.length);
     const work: Work = { signal: subject.signal, onProgress };
-    found.push({ ...(await measure(stepPosition(subject.lab, step), work, step)), step: planned.step });
+    found.push({ ...(await measure(stepPosition(subject.lab, step), work, planned)), step: planned.step });
   }
   return found;
 }

@@ -17,6 +17,7 @@ import { rankDevelopment } from './rank-development.ts';
 import { selfAttentionPatching } from './self-attention-patching.ts';
 import { stagePatching } from './stage-patching.ts';
 import { stepContributions } from './step-contributions.ts';
+import { stepHeadWords } from './step-head-words.ts';
 import { stepNeuronSources } from './step-neuron-sources.ts';
 import { stepLens } from './step-lens.ts';
 import { stepSweeps } from './step-sweeps.ts';
@@ -47,6 +48,7 @@ export const PATH_EXPERIMENTS = {
   'step-contributions': stepContributions,
   'step-sweeps': stepSweeps,
   'step-neuron-sources': stepNeuronSources,
+  'step-head-words': stepHeadWords,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
 } as const satisfies Record<PathExperimentName, PathExperiment<any>>;
 
