@@ -2,14 +2,15 @@
  * @file E6 (arXiv 2503.19715 §5.2): what one type of component says by itself. The model runs as it is; then the final
  * residual stream is taken to be the sum of that type's outputs alone, and read by the lens.
  */
+import type { T5Config } from '../../models/config.ts';
 import type { FloatTensor } from '../../models/session.ts';
 import { componentTypes, writers, type ComponentType, type Writer } from '../components.ts';
-import type { Lab } from '../lab.ts';
+import { startPosition, type DecodedPosition, type Work } from '../decoded-position.ts';
 import { rankings, type Ranking } from '../population.ts';
 import { formatValue } from '../report/format.ts';
 import type { Section, Value } from '../report/section.ts';
 import { dot, meanOfDefined, medianOfDefined } from '../vectors.ts';
-import type { Experiment, Subject } from './experiment.ts';
+import type { Experiment } from './experiment.ts';
 
 /** Ranks below which documents are counted. */
 export const DEPTHS = [1, 5, 10, 100] as const;
@@ -56,21 +57,23 @@ const sums: readonly { readonly part: Part; readonly withEmbedding: boolean }[] 
   { part: 'all', withEmbedding: true },
 ];
 
-async function run(subject: Subject): Promise<ComponentLogits> {
-  const { lab, encoded, population } = subject;
-  const documents = population.questions.map(({ document }) => document);
-  const all = writers(lab.layers);
-  const reading = await lab.decode(encoded, { read: all.map(({ at }) => at) });
-  const trueRms = rmsOf(lab, reading.state);
+/** What each type of component says by itself at one position of the decoder. */
+export async function componentLogitsAt(at: DecodedPosition, { signal, onProgress }: Work): Promise<ComponentLogits> {
+  const { config, layers } = at.model;
+  const D = config.d_model;
+  const all = writers(layers);
+  const reading = await at.read(all.map((writer) => writer.at));
+  const trueRms = rmsOf(config, reading.state);
   const parts: PartLogits[] = [];
   for (const { part, withEmbedding } of sums) {
-    subject.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const summed = all.filter(({ type }) => (type === 'embedding' ? withEmbedding : part === 'all' || type === part));
-    const states = sumOf(lab, reading, summed, encoded.count);
-    const { rank, docidRank, logit } = await lab.ranks(states, documents);
-    const ownRms = rmsOf(lab, states);
-    const D = lab.config.d_model;
-    const isSilent = documents.map((_, q) => states.data.subarray(q * D, (q + 1) * D).every((x) => x === 0));
+    const states = sumOf(reading, summed, [at.count, D]);
+    const { rank, docidRank, logit } = await at.ranks(states);
+    const ownRms = rmsOf(config, states);
+    const isSilent = Array.from({ length: at.count }, (_, q) =>
+      states.data.subarray(q * D, (q + 1) * D).every((x) => x === 0),
+    );
     const spoken = (of: ArrayLike<number>): number[] => Array.from(isSilent, (silent, q) => (silent ? NaN : of[q]));
     const statistics = (ranks: readonly number[]) => ({
       median: medianOfDefined(ranks),
@@ -86,33 +89,32 @@ async function run(subject: Subject): Promise<ComponentLogits> {
       },
       silent: isSilent.filter(Boolean).length,
     });
-    subject.onProgress(parts.length, sums.length);
+    onProgress(parts.length, sums.length);
   }
-  return { queries: encoded.count, depths: DEPTHS, parts };
+  return { queries: at.count, depths: DEPTHS, parts };
 }
 
-/** @returns float32 [Q, D] */
+/** @param shape  [Q, D] */
 function sumOf(
-  lab: Lab,
   reading: Readonly<Record<string, FloatTensor>>,
   summed: readonly Writer[],
-  queries: number,
+  shape: readonly [number, number],
 ): FloatTensor {
-  const data = new Float32Array(queries * lab.config.d_model);
+  const data = new Float32Array(shape[0] * shape[1]);
   for (const { at } of summed) reading[at].data.forEach((x, i) => (data[i] += x));
-  return { data, shape: [queries, lab.config.d_model] };
+  return { data, shape };
 }
 
 /** What the final norm divides each state by: √(mean(x²) + ε). */
-function rmsOf({ config }: Lab, { data }: FloatTensor): Float64Array {
-  const D = config.d_model;
+function rmsOf({ d_model: D, layer_norm_epsilon }: T5Config, { data }: FloatTensor): Float64Array {
   return Float64Array.from({ length: data.length / D }, (_, q) => {
     const x = data.subarray(q * D, (q + 1) * D);
-    return Math.sqrt(dot(x, x) / D + config.layer_norm_epsilon);
+    return Math.sqrt(dot(x, x) / D + layer_norm_epsilon);
   });
 }
 
-const nameOf = ({ part, withEmbedding }: Pick<PartLogits, 'part' | 'withEmbedding'>): string =>
+/** What a sum is called. */
+export const nameOf = ({ part, withEmbedding }: Pick<PartLogits, 'part' | 'withEmbedding'>): string =>
   part === 'embedding' || part === 'all' ? part : withEmbedding ? `${part} + embedding` : part;
 
 function section({ parts, queries }: ComponentLogits): Section {
@@ -181,6 +183,6 @@ export const componentLogits: Experiment<ComponentLogits> = {
   label: 'E6',
   version: 1,
   needsStages: false,
-  run,
+  run: (subject) => componentLogitsAt(startPosition(subject.lab, subject.encoded, subject.population), subject),
   section,
 };

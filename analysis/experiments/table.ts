@@ -16,6 +16,7 @@ import type { PathExperiment } from './path-experiment.ts';
 import { rankDevelopment } from './rank-development.ts';
 import { selfAttentionPatching } from './self-attention-patching.ts';
 import { stagePatching } from './stage-patching.ts';
+import { stepComponentLogits } from './step-component-logits.ts';
 import { stepContributions } from './step-contributions.ts';
 import { stepHeadWords } from './step-head-words.ts';
 import { stepNeuronSources } from './step-neuron-sources.ts';
@@ -47,6 +48,7 @@ export const PATH_EXPERIMENTS = {
   'step-lens': stepLens,
   'step-contributions': stepContributions,
   'step-sweeps': stepSweeps,
+  'step-component-logits': stepComponentLogits,
   'step-neuron-sources': stepNeuronSources,
   'step-head-words': stepHeadWords,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
