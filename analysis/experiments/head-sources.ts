@@ -1,10 +1,11 @@
 import type { FloatTensor } from '../../models/session.ts';
 import { writers } from '../components.ts';
+import { startPosition, type DecodedPosition, type Work } from '../decoded-position.ts';
 import { headOutputs, headSourcesGraph, modes, type Mode } from '../graphs/sources.ts';
 import { bySourceGroup, percent, ShareSum, sumOf, type Source } from '../source-groups.ts';
 import { stageOf, type Stages } from '../stages.ts';
 import type { Section } from '../report/section.ts';
-import type { Experiment, Subject } from './experiment.ts';
+import type { Experiment } from './experiment.ts';
 
 /** What drives one head of cross-attention. Lists are by writer: those of `HeadSources.sources` that come before it. */
 export interface HeadScore {
@@ -34,10 +35,11 @@ function addHead(sums: number[], { data, shape: [, C, H] }: FloatTensor, head: n
   }
 }
 
-async function run(subject: Subject): Promise<HeadSources> {
-  const { lab, encoded, signal } = subject;
-  const sums = Array.from({ length: lab.layers }, () =>
-    Array.from({ length: lab.config.num_heads }, () => ({
+/** What drives the heads of cross-attention at one position of the decoder. */
+export async function headSourcesAt(at: DecodedPosition, { signal, onProgress }: Work): Promise<HeadSources> {
+  const { config, layers, weight } = at.model;
+  const sums = Array.from({ length: layers }, () =>
+    Array.from({ length: config.num_heads }, () => ({
       published: new ShareSum(),
       exact: new ShareSum(),
       signed: [] as number[],
@@ -47,10 +49,10 @@ async function run(subject: Subject): Promise<HeadSources> {
     const { shares, contributions } = headOutputs(layer);
     return [...modes.map((mode) => shares[mode]), contributions.exact];
   });
-  for (const [i, batch] of encoded.batches.entries()) {
+  for (const [i, batch] of at.batches.entries()) {
     signal?.throwIfAborted();
-    const session = await lab.session('head sources', () => headSourcesGraph(lab.config, lab.weight, wanted));
-    const out = (await session.run(lab.startFeeds(batch))) as Record<string, FloatTensor>;
+    const session = await at.model.session('head sources', () => headSourcesGraph(config, weight, wanted, at.decoder));
+    const out = (await session.run(batch.feeds())) as Record<string, FloatTensor>;
     sums.forEach((heads, layer) => {
       const { shares, contributions } = headOutputs(layer);
       heads.forEach((sum, head) => {
@@ -58,14 +60,14 @@ async function run(subject: Subject): Promise<HeadSources> {
         addHead(sum.signed, out[contributions.exact], head);
       });
     });
-    subject.onProgress(i + 1, encoded.batches.length);
+    onProgress(i + 1, at.batches.length);
   }
   return {
-    queries: encoded.count,
-    sources: writers(lab.layers).map(({ type, layer }) => ({ type, layer })),
+    queries: at.count,
+    sources: writers(layers).map(({ type, layer }) => ({ type, layer })),
     layers: sums.map((heads) =>
       heads.map(({ published, exact, signed }) => {
-        const mean = signed.map((sum) => sum / encoded.count);
+        const mean = signed.map((sum) => sum / at.count);
         const score = mean.reduce((a, b) => a + b, 0);
         return { score, published: published.mean(), exact: exact.mean(), signed: mean };
       }),
@@ -82,8 +84,8 @@ that token, negative ones are left out, and the rest is scaled to sum to 1 for e
 The exact way applies the norm before cross-attention first, so that the signed contributions sum to the score. Those are shown in the \
 score's own units: a score of 3 above all others leaves less than 5 % of the attention to each of them.`;
 
-/** The mean of the heads that have shares. */
-function meanOfHeads(heads: readonly HeadScore[], mode: Mode): number[] {
+/** Shares by writer, mean over the heads that have some. */
+export function meanOfHeads(heads: readonly HeadScore[], mode: Mode): number[] {
   const sums = heads[0][mode].map((_, c) => heads.reduce((sum, head) => sum + head[mode][c], 0));
   const total = sums.reduce((a, b) => a + b, 0);
   return sums.map((sum) => (total > 0 ? sum / total : 0));
@@ -92,7 +94,9 @@ function meanOfHeads(heads: readonly HeadScore[], mode: Mode): number[] {
 const meanContributions = (heads: readonly HeadScore[]): number[] =>
   heads[0].signed.map((_, c) => heads.reduce((sum, { signed }) => sum + signed[c], 0) / heads.length);
 
-const isIdle = ({ exact, published }: HeadScore): boolean => [...exact, ...published].every((share) => share === 0);
+/** Whether a head's scores are zero. */
+export const isIdle = ({ exact, published }: HeadScore): boolean =>
+  [...exact, ...published].every((share) => share === 0);
 
 function section({ sources, layers }: HeadSources, stages: Stages | undefined): Section {
   const xs = layers.map((_, layer) => `${layer}`);
@@ -203,4 +207,10 @@ function findings({ sources, layers }: Pick<HeadSources, 'sources' | 'layers'>, 
 }
 
 /** Which writers drive the heads of cross-attention: E8 of arXiv 2503.19715 (§5.3, figure 5 left), as published and exactly. */
-export const headSources: Experiment<HeadSources> = { label: 'E8', version: 1, needsStages: false, run, section };
+export const headSources: Experiment<HeadSources> = {
+  label: 'E8',
+  version: 1,
+  needsStages: false,
+  run: (subject) => headSourcesAt(startPosition(subject.lab, subject.encoded, subject.population), subject),
+  section,
+};

@@ -30,6 +30,7 @@ const pathLabels = {
   'step-sweeps': 'E3 by step',
   'step-component-logits': 'E6 by step',
   'step-neuron-sources': 'E7 by step',
+  'step-head-sources': 'E8 by step',
   'step-head-words': 'E9 by step',
 } as const;
 

@@ -2,11 +2,10 @@
  * @file E7 by decoding step (arXiv 2503.19715 §5.3): which writers activate the MLP neurons at the position of each step.
  */
 import type { Section } from '../report/section.ts';
-import { percent, sumOf, type Source } from '../source-groups.ts';
-import { neuronSourcesAt, type MlpSources, type NeuronSources } from './neuron-sources.ts';
+import { neuronSourcesAt, type NeuronSources } from './neuron-sources.ts';
 import type { PathExperiment, PathSubject } from './path-experiment.ts';
 import { atEachStep, type OfStep } from './step-position.ts';
-import { sharesByStep, stepWriters } from './step-shares.ts';
+import { ofType, sharesByStep, sharesTold, stepWriters, writerTypes } from './step-shares.ts';
 
 export interface StepNeuronSources {
   readonly steps: readonly OfStep<NeuronSources>[];
@@ -15,16 +14,6 @@ export interface StepNeuronSources {
 const run = async (subject: PathSubject): Promise<StepNeuronSources> => ({
   steps: await atEachStep(subject, neuronSourcesAt),
 });
-
-const types = ['embedding', 'attn', 'cross_attn', 'mlp'] as const;
-
-/** For sentences. */
-const names = {
-  embedding: 'the token read last',
-  attn: 'self-attention',
-  cross_attn: 'cross-attention',
-  mlp: 'earlier MLPs',
-} as const satisfies Record<Source['type'], string>;
 
 function section({ steps }: StepNeuronSources): Section {
   return {
@@ -53,14 +42,14 @@ function section({ steps }: StepNeuronSources): Section {
           { name: 'step', format: 'integer' },
           { name: 'layer', format: 'integer' },
           { name: 'active neurons', format: 'number' },
-          ...types.map((type) => ({ name: `${type}, exact`, format: 'percent' as const })),
-          ...types.map((type) => ({ name: `${type}, published`, format: 'percent' as const })),
+          ...writerTypes.map((type) => ({ name: `${type}, exact`, format: 'percent' as const })),
+          ...writerTypes.map((type) => ({ name: `${type}, published`, format: 'percent' as const })),
         ],
         rows: steps.flatMap(({ step, mlps, sources }) =>
           mlps.map(({ layer, active, exact, published }) => [
             ...[step, layer, active],
-            ...types.map((type) => ofType(sources, exact, type)),
-            ...types.map((type) => ofType(sources, published, type)),
+            ...writerTypes.map((type) => ofType(sources, exact, type)),
+            ...writerTypes.map((type) => ofType(sources, published, type)),
           ]),
         ),
       },
@@ -68,15 +57,10 @@ function section({ steps }: StepNeuronSources): Section {
   };
 }
 
-const ofType = (sources: readonly Source[], row: readonly number[], type: Source['type']): number =>
-  sumOf(sources, row, (source) => source.type === type);
-
 function finding({ step, mlps, sources }: OfStep<NeuronSources>): string {
   const last = mlps.findLast(({ active }) => active > 0);
   if (!last) return `Step ${step}: no neuron is ever active.`;
-  const shares = (mode: 'exact' | 'published', { [mode]: row }: MlpSources): string =>
-    types.map((type) => `${names[type]} ${percent(ofType(sources, row, type))}`).join(', ');
-  return `Step ${step}: the positive input of ${last.layer === mlps.length - 1 ? 'the last MLP' : `the last MLP with active neurons`} (layer ${last.layer}) comes from ${shares('exact', last)}; as published from ${shares('published', last)}.`;
+  return `Step ${step}: the positive input of ${last.layer === mlps.length - 1 ? 'the last MLP' : `the last MLP with active neurons`} (layer ${last.layer}) comes from ${sharesTold(sources, last.exact)}; as published from ${sharesTold(sources, last.published)}.`;
 }
 
 /** Which writers activate MLP neurons at each decoding step. */

@@ -18,6 +18,7 @@ import { selfAttentionPatching } from './self-attention-patching.ts';
 import { stagePatching } from './stage-patching.ts';
 import { stepComponentLogits } from './step-component-logits.ts';
 import { stepContributions } from './step-contributions.ts';
+import { stepHeadSources } from './step-head-sources.ts';
 import { stepHeadWords } from './step-head-words.ts';
 import { stepNeuronSources } from './step-neuron-sources.ts';
 import { stepLens } from './step-lens.ts';
@@ -50,6 +51,7 @@ export const PATH_EXPERIMENTS = {
   'step-sweeps': stepSweeps,
   'step-component-logits': stepComponentLogits,
   'step-neuron-sources': stepNeuronSources,
+  'step-head-sources': stepHeadSources,
   'step-head-words': stepHeadWords,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
 } as const satisfies Record<PathExperimentName, PathExperiment<any>>;
