@@ -2,14 +2,7 @@
  * @file Every graph that is made of the one definition in `t5.ts`. Inputs and outputs are named here and nowhere else.
  */
 import type { T5Config } from './config.ts';
-import {
-  activationShape,
-  checkActivation,
-  UnknownActivationError,
-  type ActivationName,
-  type Stack,
-  type Tap,
-} from './activations.ts';
+import { checkActivation, UnknownActivationError, type ActivationName, type Stack, type Tap } from './activations.ts';
 import { differentiate } from './onnx/gradients.ts';
 import { Graph, type Value } from './onnx/graph.ts';
 import * as op from './onnx/ops.ts';
@@ -196,7 +189,7 @@ export function instrument(g: Graph, config: T5Config, stack: Stack, { read = []
   return (name, x) => {
     let y = x;
     if (replaceable.has(name)) {
-      const shape = activationShape(config, name);
+      const { shape } = x; // self-attention behind caches has more keys than positions
       const input = patchInputs(name);
       const mask = g.input(
         input.mask,

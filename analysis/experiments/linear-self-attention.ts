@@ -152,7 +152,8 @@ export const linearSelfAttention: Experiment<LinearSelfAttentionResult> = {
   },
 };
 
-function lossOf(outcome: Outcome, clean: Outcome, ranking: Ranking): Loss {
+/** What replacing costs beside the unpatched baseline. */
+export function lossOf(outcome: Outcome, clean: Outcome, ranking: Ranking): Loss {
   const n = outcome.rank.length;
   const left = ranksIn(outcome, ranking).filter((rank) => rank > 1).length;
   const fall = outcome.margin.reduce((sum, margin, q) => sum + clean.margin[q] - margin, 0);
@@ -162,8 +163,8 @@ function lossOf(outcome: Outcome, clean: Outcome, ranking: Ranking): Loss {
 /** Sums of squares below this share of all are float32 rounding. */
 const ROUNDING = 1e-10;
 
-/** @param written  float32 [Q, D] */
-function dependence(written: FloatTensor): number | null {
+/** E‖a − E a‖² / E‖a‖² over queries; null where nothing is written. @param written  float32 [Q, D] */
+export function dependence(written: FloatTensor): number | null {
   const { data } = written;
   const mean = meanOf(written);
   const all = norm(data) ** 2;

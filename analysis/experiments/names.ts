@@ -32,6 +32,7 @@ const pathLabels = {
   'step-neuron-sources': 'E7 by step',
   'step-head-sources': 'E8 by step',
   'step-head-words': 'E9 by step',
+  'step-linear-self-attention': 'E10 by step',
 } as const;
 
 /** Every experiment with its label. */

@@ -20,6 +20,7 @@ import { stepComponentLogits } from './step-component-logits.ts';
 import { stepContributions } from './step-contributions.ts';
 import { stepHeadSources } from './step-head-sources.ts';
 import { stepHeadWords } from './step-head-words.ts';
+import { stepLinearSelfAttention } from './step-linear-self-attention.ts';
 import { stepNeuronSources } from './step-neuron-sources.ts';
 import { stepLens } from './step-lens.ts';
 import { stepSweeps } from './step-sweeps.ts';
@@ -53,6 +54,7 @@ export const PATH_EXPERIMENTS = {
   'step-neuron-sources': stepNeuronSources,
   'step-head-sources': stepHeadSources,
   'step-head-words': stepHeadWords,
+  'step-linear-self-attention': stepLinearSelfAttention,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
 } as const satisfies Record<PathExperimentName, PathExperiment<any>>;
 
