@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { ModelFolder } from '../models/folder.ts';
 import type { AnalysisReport, AnalyzeOptions } from './analyze.ts';
-import { notMade, pathExperimentNames, type PathExperimentName } from './experiments/names.ts';
+import { notMade, pathExperimentNames, type ExperimentName, type PathExperimentName } from './experiments/names.ts';
 import type { PathExperiment, PathSubject } from './experiments/path-experiment.ts';
 import type { StepSweeps } from './experiments/step-sweeps.ts';
 import { PATH_EXPERIMENTS, type Results } from './experiments/table.ts';
@@ -10,15 +10,29 @@ import { KeptResults } from './kept-results.ts';
 import { digestOf } from './model-digest.ts';
 import { PathLab } from './path-lab.ts';
 import { correctPathQueries } from './path-population.ts';
-import { GenirWriteError, storeStepStages, storedStepStages } from './stages.ts';
+import { GenirWriteError, storeStepStages, storedStepStages, type StepStages } from './stages.ts';
+
+/** What the stages of each step are found by. */
+const EVIDENCE = 'step-sweeps';
+
+/** The experiments to run: those asked for, and the evidence where one of them looks at stages. */
+function plan(asked: readonly ExperimentName[]): PathExperimentName[] {
+  const wanted = pathExperimentNames.filter((name) => asked.includes(name));
+  const needsEvidence = wanted.some((name) => (PATH_EXPERIMENTS[name] as PathExperiment<unknown>).needsStages);
+  return pathExperimentNames.filter((name) => wanted.includes(name) || (needsEvidence && name === EVIDENCE));
+}
+
+const stepStagesOf = (swept: StepSweeps | undefined): StepStages[] =>
+  swept?.steps.map(({ step, stages }) => ({ step, ...stages })) ?? [];
 
 /** @throws NoExperimentError, NothingCorrectError */
 export async function analyzePaths(folder: ModelFolder, options: AnalyzeOptions): Promise<AnalysisReport> {
   const { ranking, limit, seed, threads, signal, onProgress } = options;
   const lab = new PathLab(folder, { threads });
   const left = notMade(options.modelName, lab.genir.scheme, options.experiments);
-  const names = pathExperimentNames.filter((name) => options.experiments.includes(name));
+  const names = plan(options.experiments);
   const split = options.dev.length ? 'dev' : 'test';
+  const test = split === 'dev' ? options.test : []; // queries that a circuit was searched on do not judge it
   const total = names.length + 1;
   try {
     onProgress({ done: 0, total, message: 'queries that the model answers' });
@@ -31,17 +45,19 @@ export async function analyzePaths(folder: ModelFolder, options: AnalyzeOptions)
     const seconds: Partial<Record<PathExperimentName, number>> = {};
     for (const [i, name] of names.entries()) {
       const experiment = PATH_EXPERIMENTS[name] as PathExperiment<unknown>;
-      const { label, version } = experiment;
+      const { label, version, needsStages } = experiment;
       const progress = (within: number): void =>
         onProgress({ done: i + 1 + within, total, message: `${name} (${label})` });
       signal?.throwIfAborted();
       progress(0);
+      const stages = stepStagesOf((results as Partial<Results>)[EVIDENCE]);
       const subject: PathSubject = {
-        ...{ lab, population, encoded, seed },
+        ...{ lab, population, encoded, test, seed },
+        ...(needsStages && { stages }),
         ...(signal && { signal }),
         onProgress: (done, of) => progress(done / of),
       };
-      const dependsOn = { name, version, model: digest, population, seed };
+      const dependsOn = { name, version, model: digest, population, seed, ...(needsStages && { test, stages }) };
       const result = await kept.result(name, dependsOn, () => experiment.run(subject));
       results[name] = result.value;
       seconds[name] = result.seconds;
@@ -62,7 +78,7 @@ export async function analyzePaths(folder: ModelFolder, options: AnalyzeOptions)
       population: { ...population, questions: population.questions.length },
       donors: [],
       ...{ seed, stages: null, seconds },
-      notStored: options.store ? store(lab, options.modelName, found['step-sweeps']) : 'not asked for',
+      notStored: options.store ? store(lab, options.modelName, found[EVIDENCE]) : 'not asked for',
       results: found,
     };
     onProgress({ done: total, total, message: 'done' });
@@ -79,7 +95,7 @@ export async function analyzePaths(folder: ModelFolder, options: AnalyzeOptions)
  */
 function store({ folder, genir, layers }: PathLab, name: string, swept: StepSweeps | undefined): string | null {
   if (!swept?.steps.length) return 'the experiment that finds them, step-sweeps, was not made';
-  const steps = swept.steps.map(({ step, stages }) => ({ step, ...stages }));
+  const steps = stepStagesOf(swept);
   try {
     const known = storedStepStages(folder.dir, genir, layers)?.[0]?.queries ?? 0;
     if (known > steps[0].queries)

@@ -2,6 +2,7 @@
 import type { JudgedQuery } from '../corpus/documents.ts';
 import { createRng, shuffle } from '../corpus/random.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
+import type { Patch } from './patch.ts';
 import type { Expected, PathLab } from './path-lab.ts';
 import { NothingCorrectError, type Population, type Question, type Ranking } from './population.ts';
 
@@ -39,15 +40,17 @@ export function rowsAt(
   return tensor(rows, [places.length, D]);
 }
 
-/** Every token of each document's docid, the tokens before it given. */
+/** Every token of each document's docid, the tokens before it given, in the decoder as it is or patched. */
 export async function forcedOutcomes(
   lab: PathLab,
   asked: readonly { readonly text: string; readonly document: number }[],
+  patches: readonly Patch[] = [],
 ): Promise<TokenOutcome[][]> {
   const encoded = await lab.encode(asked.map(({ text }) => text));
   const { state } = await lab.decode(
     encoded,
     asked.map(({ document }) => lab.inputsOf(document)),
+    { patches },
   );
   const expected = asked.map(({ document }) => lab.expectedOf(document));
   const places = expected.flatMap((steps, q) => steps.map((_, p) => [q, p] as const));

@@ -21,7 +21,8 @@ import {
   type Step,
 } from '../circuit.ts';
 import { componentNames, componentTypes } from '../components.ts';
-import { componentMeans, ranksIn, runPatched, type Outcome } from '../patch-runs.ts';
+import { startPosition, type DecodedPosition, type Work } from '../decoded-position.ts';
+import { componentMeans, ranksIn, type Outcome } from '../patch-runs.ts';
 import { bestDocuments, questionsFor, rankings, type Ranking } from '../population.ts';
 import { formatNumber, formatValue } from '../report/format.ts';
 import type { Section } from '../report/section.ts';
@@ -32,15 +33,15 @@ import type { Experiment, Subject } from './experiment.ts';
 export const DEPTHS = [1, 5, 10] as const;
 
 /** Share of Success@1 that the search may give up on the queries it sees. */
-const MAX_LOSS = 0.02;
+export const MAX_LOSS = 0.02;
 
 /** What counts: the rank among docids, since a circuit is served with constrained decoding. */
-const RANKING: Ranking = 'docids';
+export const RANKING: Ranking = 'docids';
 
 /** Queries that the search sees at most. */
 const SEARCHED = 400;
 
-const circuitNames = ['full', 'published', 'found'] as const;
+export const circuitNames = ['full', 'published', 'found'] as const;
 export type CircuitName = (typeof circuitNames)[number];
 
 /** A circuit on the test split. */
@@ -51,7 +52,7 @@ interface Tested {
   readonly loss: { readonly mean: number } & Interval;
 }
 
-interface Described {
+export interface Described {
   readonly layers: readonly LayerCircuit[];
   /** Components that work, of 3 L. */
   readonly kept: number;
@@ -85,33 +86,40 @@ export const minimalCircuit: Experiment<MinimalCircuit> = {
   section,
 };
 
-const share = (flags: Iterable<boolean>): number => {
+export const share = (flags: Iterable<boolean>): number => {
   const all = [...flags];
   return all.filter(Boolean).length / (all.length || 1);
 };
 
-async function run(subject: Subject): Promise<MinimalCircuit> {
-  const { lab, population, stages, seed, signal } = subject;
-  const { questions } = population;
-  const mean = await componentMeans(lab, subject.encoded);
-  const sample = shuffle(
-    Int32Array.from(questions, (_, i) => i),
-    createRng(seed),
-  ).slice(0, SEARCHED);
-  const seen = Array.from(sample.sort(), (i) => questions[i]);
-  const encoded = await lab.encode(seen.map(({ text }) => text));
-  const documents = seen.map(({ document }) => document);
+/** Circuits at one position of the decoder, and how the smallest was found. */
+export interface SearchedCircuits {
+  readonly circuits: { readonly [C in CircuitName]?: Described };
+  /** The changes that the search made, in order. */
+  readonly steps: readonly Step[];
+}
+
+/**
+ * The published circuit of some stages and the smallest that a search finds, on the queries of one position.
+ *
+ * @param mean  of each component's output
+ */
+export async function searchAt(
+  at: DecodedPosition,
+  mean: (at: ActivationName) => Float32Array,
+  { stages, required = [] }: { readonly stages?: Stages | undefined; readonly required?: readonly Component[] },
+  { signal, onProgress }: Work,
+): Promise<SearchedCircuits> {
+  const L = at.model.layers;
   let runs = 0;
+  const quiet: Work = { signal, onProgress: () => undefined };
   const outcomeOf = async (layers: Layers): Promise<Outcome> => {
-    const table = [circuitPatches(layers, mean)];
-    const [outcome] = await runPatched(lab, table, { encoded, documents, ranking: RANKING, signal });
-    subject.onProgress(++runs, Math.max(runs + 1, expectedRuns(lab.layers)));
+    const [outcome] = await at.patched([circuitPatches(layers, mean)], RANKING, quiet);
+    onProgress(++runs, Math.max(runs + 1, expectedRuns(L)));
     return outcome;
   };
   const isLost = (outcome: Outcome): boolean[] => ranksIn(outcome, RANKING).map((rank) => rank > 1);
-  const required: Component[] = (stages?.mlps ?? []).slice(0, 1).map(({ layer }) => ({ layer, type: 'mlp' }));
   const found = await searchCircuit({
-    layers: lab.layers,
+    layers: L,
     maxLoss: MAX_LOSS,
     required,
     async evaluate(layers): Promise<Effect> {
@@ -121,7 +129,7 @@ async function run(subject: Subject): Promise<MinimalCircuit> {
     },
   });
   const candidates: { [C in CircuitName]?: Layers } = {
-    full: wholeDecoder(lab.layers),
+    full: wholeDecoder(L),
     ...(stages && stageNames.some((name) => stages[name]) && { published: publishedCircuit(stages) }),
     found: found.layers,
   };
@@ -136,9 +144,25 @@ async function run(subject: Subject): Promise<MinimalCircuit> {
       lost: { mean: share(lost), ...clopperPearson(lost.filter(Boolean).length, lost.length) },
     };
   }
-  const test = await testCircuits(subject, candidates, mean);
+  onProgress(runs, runs);
+  return { circuits, steps: found.steps };
+}
+
+async function run(subject: Subject): Promise<MinimalCircuit> {
+  const { lab, population, stages, seed } = subject;
+  const { questions } = population;
+  const mean = await componentMeans(lab, subject.encoded);
+  const sample = shuffle(
+    Int32Array.from(questions, (_, i) => i),
+    createRng(seed),
+  ).slice(0, SEARCHED);
+  const seen = Array.from(sample.sort(), (i) => questions[i]);
+  const at = startPosition(lab, await lab.encode(seen.map(({ text }) => text)), { questions: seen });
+  const required: Component[] = (stages?.mlps ?? []).slice(0, 1).map(({ layer }) => ({ layer, type: 'mlp' }));
+  const { circuits, steps } = await searchAt(at, mean, { stages, required }, subject);
+  const test = await testCircuits(subject, circuits, mean);
   const stored = toStored(
-    { layers: found.layers, means: circuitMeans(found.layers, mean) },
+    { layers: circuits.found!.layers, means: circuitMeans(circuits.found!.layers, mean) },
     {
       queries: questions.length,
       loss: {
@@ -151,14 +175,13 @@ async function run(subject: Subject): Promise<MinimalCircuit> {
       },
     },
   );
-  subject.onProgress(runs, runs);
   return {
     queries: questions.length,
     searched: seen.length,
     maxLoss: MAX_LOSS,
     required,
     circuits,
-    steps: found.steps,
+    steps,
     test,
     stored,
   };
@@ -170,12 +193,13 @@ const expectedRuns = (layers: number): number => 20 * layers;
 /** log(1 + eˣ) */
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
-const interval = (values: readonly number[], seed: number): Interval =>
+/** 95 % interval of a mean over queries. */
+export const interval = (values: readonly number[], seed: number): Interval =>
   bootstrapIntervals([Float64Array.from(values)], { rng: createRng(seed) })[0];
 
 async function testCircuits(
   { lab, test, seed, signal }: Subject,
-  candidates: { readonly [C in CircuitName]?: Layers },
+  candidates: SearchedCircuits['circuits'],
   mean: (at: ActivationName) => Float32Array,
 ): Promise<MinimalCircuit['test']> {
   const asked = questionsFor(lab, test);
@@ -184,7 +208,7 @@ async function testCircuits(
   const circuits: { [C in CircuitName]?: Tested } = {};
   let whole: boolean[] = [];
   for (const name of circuitNames) {
-    const layers = candidates[name];
+    const layers = candidates[name]?.layers;
     if (!layers) continue;
     signal?.throwIfAborted();
     const { state } = await lab.decode(encoded, { patches: circuitPatches(layers, mean) });
@@ -205,9 +229,9 @@ async function testCircuits(
 
 const percent = (value: number): string => formatValue(value, 'percent');
 /** Of a difference of shares, in percentage points. */
-const points = (difference: number): string => formatNumber(difference * 100);
+export const points = (difference: number): string => formatNumber(difference * 100);
 
-const titles = {
+export const titles = {
   full: 'whole decoder',
   published: 'published circuit',
   found: 'circuit found',

@@ -28,6 +28,7 @@ const pathLabels = {
   'step-lens': 'E11 lens',
   'step-contributions': 'E2 by step',
   'step-sweeps': 'E3 by step',
+  'step-minimal-circuits': 'E4 by step',
   'step-component-logits': 'E6 by step',
   'step-neuron-sources': 'E7 by step',
   'step-head-sources': 'E8 by step',

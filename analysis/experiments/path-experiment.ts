@@ -1,7 +1,9 @@
 /** @file What an experiment on a model is whose docids are paths. */
+import type { JudgedQuery } from '../../corpus/documents.ts';
 import type { PathEncoded, PathLab } from '../path-lab.ts';
 import type { Population } from '../population.ts';
 import type { Section } from '../report/section.ts';
+import type { StepStages } from '../stages.ts';
 
 /** What every one of them is given. */
 export interface PathSubject {
@@ -10,6 +12,10 @@ export interface PathSubject {
   readonly population: Population;
   /** Their texts: query q of it is question q of the population. */
   readonly encoded: PathEncoded;
+  /** Judged queries of the test split (E4), in any number. */
+  readonly test: readonly JudgedQuery[];
+  /** Of each step, where they were sought. */
+  readonly stages?: readonly StepStages[];
   readonly seed: number;
   /** Ends the experiment early by its reason. */
   readonly signal?: AbortSignal;
@@ -22,6 +28,8 @@ export interface PathExperiment<R> {
   readonly label: string;
   /** Raised when the meaning of the numbers changes: results cached under an older one are computed anew. */
   readonly version: number;
+  /** Whether it looks at the stages of each step, and so runs after what finds them. */
+  readonly needsStages?: true;
   run(subject: PathSubject): Promise<R>;
   section(result: R): Section;
 }

@@ -21,6 +21,7 @@ import { stepContributions } from './step-contributions.ts';
 import { stepHeadSources } from './step-head-sources.ts';
 import { stepHeadWords } from './step-head-words.ts';
 import { stepLinearSelfAttention } from './step-linear-self-attention.ts';
+import { stepMinimalCircuits } from './step-minimal-circuits.ts';
 import { stepNeuronSources } from './step-neuron-sources.ts';
 import { stepLens } from './step-lens.ts';
 import { stepSweeps } from './step-sweeps.ts';
@@ -50,6 +51,7 @@ export const PATH_EXPERIMENTS = {
   'step-lens': stepLens,
   'step-contributions': stepContributions,
   'step-sweeps': stepSweeps,
+  'step-minimal-circuits': stepMinimalCircuits,
   'step-component-logits': stepComponentLogits,
   'step-neuron-sources': stepNeuronSources,
   'step-head-sources': stepHeadSources,

@@ -32,6 +32,7 @@ export async function pathSubjectOf(
       questions: answered.map(({ id, text, document }) => ({ id, text, document })),
     },
     encoded: await lab.encode(answered.map(({ text }) => text)),
+    test: [],
     seed: 1,
     onProgress: () => undefined,
   };
