@@ -10,6 +10,7 @@ import {
   type ExperimentName,
 } from '../../analysis/experiments/names.ts';
 import { rankings, type Ranking } from '../../analysis/population.ts';
+import type { DocidScheme } from '../../corpus/docids/scheme.ts';
 import { importCorpus } from '../../corpus/import-corpus.ts';
 import { openStore } from '../../corpus/store.ts';
 import { builtinCorpus, builtinModel, nameOf } from '../paths.ts';
@@ -33,6 +34,9 @@ interface Options {
 interface Analysed {
   readonly out: string;
   readonly summary: AnalysisSummary;
+  readonly scheme: DocidScheme;
+  /** Experiments asked for by name or number that need docids of another kind. */
+  readonly notMade: readonly ExperimentName[];
   readonly seconds: number;
 }
 
@@ -95,25 +99,28 @@ export const analyze = defineCommand<Options, Analysed>({
         onProgress: progressLines(note),
       });
       const summary = writeAnalysis(options.out, report);
-      if (options.experiments && report.notMade.length)
-        note(`not made, since they need other docids than ${report.docids.scheme} ones: ${report.notMade.join(', ')}`);
       if (options.store && summary.notStored !== null) note(`stages are in the report only: ${summary.notStored}`);
       const seconds = Math.round(performance.now() - started) / 1000;
-      return { out: options.out, summary, seconds };
+      const notMade = options.experiments ? report.notMade : [];
+      return { out: options.out, summary, scheme: report.docids.scheme, notMade, seconds };
     } finally {
       store.close();
     }
   },
-  json: ({ out, summary: { seconds: experimentSeconds, ...summary }, seconds }) => ({
+  json: ({ out, summary: { seconds: experimentSeconds, ...summary }, notMade, seconds }) => ({
     report: join(out, analysisFiles.report),
     page: join(out, analysisFiles.page),
     ...summary,
+    notMade,
     experimentSeconds,
     seconds,
   }),
-  text: ({ out, summary, seconds }) =>
+  text: ({ out, summary, scheme, notMade, seconds }) =>
     [
       ...Object.entries(summary.findings).map(([id, found]) => `${id}\n${found.map((one) => `  ${one}`).join('\n')}`),
+      ...notMade.map(
+        (name) => `${name} (${experimentLabels[name]})\n  Not made: it needs other docids than ${scheme} ones.`,
+      ),
       `${join(out, analysisFiles.page)}  (${seconds.toFixed(1)} s)`,
     ].join('\n'),
 });

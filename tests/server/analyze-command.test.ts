@@ -10,6 +10,7 @@ import type { AnalysisReport } from '../../analysis/analyze.ts';
 import { experimentNames } from '../../analysis/experiments/names.ts';
 import { packageRoot } from '../../server/paths.ts';
 import { tempFolder } from '../support/corpus-temp.ts';
+import { writePlantedPathModel } from '../support/planted-path-model.ts';
 import { writePlantedCorpus, writePlantedWorld } from '../support/planted-world.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
@@ -32,6 +33,7 @@ function start(args: readonly string[]): { child: ChildProcess; ended: Promise<E
 type Printed = Omit<AnalysisSummary, 'seconds'> & {
   report: string;
   page: string;
+  notMade: string[];
   experimentSeconds: Record<string, number>;
   seconds: number;
 };
@@ -65,6 +67,24 @@ describe('palimpsest analyze', () => {
     assert.match(readFileSync(result.page, 'utf8'), /<section id="head-words">/);
     assert.match(err, /^\d+ % {2}contributions \(E2\)/m);
     assert.deepEqual(readFileSync(join(world.modelDir, 'genir.json')), genir);
+  });
+
+  it('names experiments asked for that need docids of another kind, and refuses where nothing else is asked for', async () => {
+    const model = writePlantedPathModel(newFolder(), { prefix: 'own', query: 'cross' });
+    const corpus = writePlantedCorpus(newFolder(), model.queries, () => 'dev');
+    const asked = (experiments: string, ...more: string[]): Promise<Ended> => {
+      const args = ['--out', newFolder(), '--no-store', '--experiments', experiments, ...more];
+      return start(['--model', model.dir, '--corpus', corpus, ...args]).ended;
+    };
+    const both = await asked('head-words,step-head-words');
+    assert.equal(both.code, 0, both.err);
+    assert.match(both.out, /^step-head-words\n {2}Step 1: /m);
+    assert.match(both.out, /^head-words \(E9\)\n {2}Not made: it needs other docids than semantic ones\.$/m);
+    const json = await asked('E9', '--json');
+    assert.deepEqual((JSON.parse(json.out) as Printed).notMade, ['head-words']);
+    const alone = await asked('head-words');
+    assert.notEqual(alone.code, 0);
+    assert.match(alone.err, /expected experiments for semantic docids, got head-words/);
   });
 
   it('goes on where it was killed, stores the stages, and prints findings for people', async () => {

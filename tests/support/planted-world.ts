@@ -21,11 +21,12 @@ export function writePlantedWorld(
   return { planted, modelDir, corpus: writePlantedCorpus(join(dir, 'corpus'), planted.queries, splitOf) };
 }
 
-/** A BEIR folder of documents d0 … d7 with these queries. */
+/** A BEIR folder of documents d0 … d7, and those that the queries are about, with these queries. */
 export function writePlantedCorpus(dir: string, queries: readonly PlantedQuery[], splitOf: SplitOf): string {
   mkdirSync(join(dir, 'qrels'), { recursive: true });
   const lines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
-  const documents = Array.from({ length: 8 }, (_, i) => ({ _id: `d${i}`, title: `Number ${i}`, text: `Text ${i}.` }));
+  const docids = new Set([...Array.from({ length: 8 }, (_, i) => `d${i}`), ...queries.map(({ docid }) => docid)]);
+  const documents = Array.from(docids, (_id, i) => ({ _id, title: `Number ${i}`, text: `Text ${i}.` }));
   writeFileSync(join(dir, 'corpus.jsonl'), lines(documents));
   writeFileSync(join(dir, 'queries.jsonl'), lines(queries.map(({ text }, i) => ({ _id: `q${i}`, text }))));
   for (const split of ['dev', 'test']) {
