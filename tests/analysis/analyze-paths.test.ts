@@ -114,7 +114,7 @@ describe('analyze on paths', () => {
 
   it('tells of random models, without a number that is none', async () => {
     const rng = createRng(3);
-    for (const paths of [randomPaths(rng, 9), ['c0', 'c1', '▁ice'], ['c0 c1', 'c2']]) {
+    for (const paths of [randomPaths(rng, 9), ['c0', 'c1', '▁ice'], ['c0 c1', 'c2'], ['c0 c1']]) {
       const modelDir = writeSequenceModel(newFolder(), { paths, config: { num_decoder_layers: 1 } });
       // Every query about every document: the most probable one is found where greedy decoding finds it.
       const asked = texts.map((text, i) => ({ id: `q${i}`, text, relevant: paths.map((_, d) => `d${d}`) }));
