@@ -4,8 +4,8 @@ import * as op from '../../onnx/ops.ts';
 import { gradientOutput } from '../../graphs.ts';
 import { SCALE } from '../lexical-start.ts';
 
-/** A cluster's logit is so often that of a document: what is read at step 1 tells less. */
-export const CLUSTER_SCALE = 0.8;
+/** A cluster's logit is so often that of a document. */
+export const CLUSTER_SCALE = 1;
 /** Weight of the loss of clusters alone, without which a beam would not keep the right ones. */
 const CLUSTER_LOSS = 0.2;
 
