@@ -47,8 +47,8 @@ export function versionFolder(folder: ModelFolder, version: ExplainedVersion): V
 }
 
 /** The paths of live documents, and the vocabulary entries behind the words, new ones under names of their own. */
-function versionPaths(
-  { tokenizerJson }: ModelFolder,
+export function versionPaths(
+  { tokenizerJson }: Pick<ModelFolder, 'tokenizerJson'>,
   base: PathGenir,
   { rows, paths = [] }: ModelVersion,
   live: readonly { readonly docid: string; readonly row: number }[],

@@ -91,7 +91,7 @@ export function trialVersion(
 }
 
 /** [N] the code that ends a document's path and is in no other; −1 where it has none. */
-function ownLeaves({ paths, codes }: PathGenir): Int32Array {
+export function ownLeaves({ paths, codes }: PathGenir): Int32Array {
   const uses = new Map<string, number>();
   for (const path of paths) for (const name of path.split(' ')) uses.set(name, (uses.get(name) ?? 0) + 1);
   const rows = new Map(codes.map((code, row) => [code, row]));

@@ -4,7 +4,7 @@ import * as op from '../../onnx/ops.ts';
 import { gradientOutput } from '../../graphs.ts';
 import { SCALE } from '../lexical-start.ts';
 
-/** A cluster's logit is so often that of a document. */
+/** What is read at step 1 counts so much beside what is read at step 2. */
 export const CLUSTER_SCALE = 1;
 /** Weight of the loss of clusters alone, without which a beam would not keep the right ones. */
 const CLUSTER_LOSS = 0.2;
