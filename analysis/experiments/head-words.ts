@@ -143,7 +143,11 @@ async function bestTokens(at: DecodedPosition, vectors: readonly Float32Array[])
 /**
  * Docid shares of vectors [M·H, D], mean over M. A vector of zeros ranks nothing and is left out.
  */
-async function docidShares(at: DecodedPosition, { data, shape }: FloatTensor, H: number): Promise<DocidShares[]> {
+export async function docidShares(
+  at: Pick<DecodedPosition, 'favourites'>,
+  { data, shape }: FloatTensor,
+  H: number,
+): Promise<DocidShares[]> {
   const D = shape.at(-1)!;
   const written = Array.from({ length: data.length / D }, (_, i) => i).filter((i) =>
     data.subarray(i * D, (i + 1) * D).some((x) => x !== 0),

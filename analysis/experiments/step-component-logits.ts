@@ -5,6 +5,7 @@ import { percent } from '../source-groups.ts';
 import { componentLogitsAt, DEPTHS, nameOf, type ComponentLogits } from './component-logits.ts';
 import type { PathExperiment, PathSubject } from './path-experiment.ts';
 import { atEachStep, type OfStep } from './step-position.ts';
+import { stepWriters } from './step-shares.ts';
 
 export interface StepComponentLogits {
   readonly steps: readonly OfStep<ComponentLogits>[];
@@ -22,7 +23,8 @@ function section({ steps }: StepComponentLogits): Section {
     about:
       'The model runs as it is, the right tokens before each step given; then the final residual stream at the position of the step is replaced by the sum of the outputs of one type of component over all layers, and read like the true one. ' +
       'Where the right token stays in front, that type alone holds it in a form that the last step can read; it may still have needed the others to get there. ' +
-      'The embedding is that of the token read last: at step 1 the start token, then the token given.',
+      `${stepWriters} ` +
+      'Where paths allow one token only, it is first among those allowed whatever is summed.',
     findings: steps.map(finding),
     figures: [
       {

@@ -1,22 +1,35 @@
 /** @file E9 by decoding step (arXiv 2503.19715 §5.4): whether cross-attention writes words or the tokens of docids. */
+import { createRng } from '../../corpus/random.ts';
 import { SHARE_DEPTHS } from '../../models/lens.ts';
+import { tensor } from '../../models/session.ts';
 import { layersText } from '../report/layers.ts';
 import type { Section } from '../report/section.ts';
 import { percent } from '../source-groups.ts';
-import { headWordsAt, speaks, wordTable, type HeadWords } from './head-words.ts';
+import { docidShares, headWordsAt, speaks, wordTable, type DocidShares, type HeadWords } from './head-words.ts';
 import type { PathExperiment, PathSubject } from './path-experiment.ts';
 import { atEachStep, type OfStep } from './step-position.ts';
 
 export interface StepHeadWords {
+  /**
+   * The shares of random vectors. Where rows of docid tokens are longer than those of words, any vector has more of them at the top
+   * than they are of the vocabulary.
+   */
+  readonly random: DocidShares;
   readonly steps: readonly OfStep<HeadWords>[];
 }
 
 /** Questions shown for each step. */
 const EXAMPLES = 2;
+/** Random vectors looked at. */
+const RANDOM = 100;
 
 async function run(subject: PathSubject): Promise<StepHeadWords> {
-  const { lab, population } = subject;
+  const { lab, population, seed } = subject;
+  const D = lab.config.d_model;
+  const rng = createRng(seed);
+  const vectors = tensor(Float32Array.from({ length: RANDOM * D }, () => rng.next() - 0.5), [RANDOM, D]); // prettier-ignore
   return {
+    random: (await docidShares(lab, vectors, 1))[0],
     steps: await atEachStep(subject, (at, work, { step, queries }) => {
       const asked = queries.map((q) => {
         const { text, document } = population.questions[q];
@@ -28,7 +41,7 @@ async function run(subject: PathSubject): Promise<StepHeadWords> {
   };
 }
 
-function section({ steps }: StepHeadWords): Section {
+function section({ random, steps }: StepHeadWords): Section {
   const layers = (steps[0]?.layers ?? []).map((_, layer) => layer);
   const chance = steps[0]?.chance ?? 0;
   return {
@@ -36,14 +49,14 @@ function section({ steps }: StepHeadWords): Section {
     title: 'What cross-attention writes, step by step',
     about:
       'What cross-attention writes into the residual stream at the position of each decoding step, read as the model reads its last state. Counted are the tokens that occur in docids among the 10, 100 and 1000 that an output favours most. ' +
-      `They are ${percent(chance)} of the vocabulary, so a vector without any preference has that share. Where docids are made of words, these count as docid tokens too.\n\n` +
+      `They are ${percent(chance)} of the vocabulary; random vectors, which prefer nothing, have ${random.map((one) => percent(one!)).join(', ')} of them, more than that where the rows of docid tokens are the longer ones. Where docids are made of words, these count as docid tokens too.\n\n` +
       'The tables of words show, for unlike questions, what the heads with the longest outputs favour; tokens of docids stand in brackets.',
-    findings: steps.map(finding),
+    findings: steps.map((one) => finding(one, random[0]!)),
     figures: [
       {
         kind: 'lines',
         title: 'Tokens of docids among the ten best of cross-attention’s output',
-        caption: 'Below chance the output favours words.',
+        caption: 'Below what random vectors have, the output favours words.',
         xs: layers,
         x: { label: 'layer' },
         y: { label: 'share of docid tokens', domain: [0, 1], format: 'percent' },
@@ -52,7 +65,7 @@ function section({ steps }: StepHeadWords): Section {
             name: `step ${step}`,
             values: found.map(({ component: [ten] }) => ten),
           })),
-          { name: 'chance', values: layers.map(() => chance) },
+          { name: 'random vector', values: layers.map(() => random[0]) },
         ],
       },
     ],
@@ -84,7 +97,7 @@ function section({ steps }: StepHeadWords): Section {
   };
 }
 
-function finding({ step, layers, chance }: OfStep<HeadWords>): string {
+function finding({ step, layers }: OfStep<HeadWords>, chance: number): string {
   const spoken = layers.map(({ component: [ten] }) => (ten === null ? 'nothing' : speaks(ten, chance)));
   const told = (['words', 'docids', 'neither words nor docids clearly', 'nothing'] as const).flatMap((what) => {
     const here = spoken.flatMap((one, layer) => (one === what ? [layer] : []));
@@ -96,8 +109,8 @@ function finding({ step, layers, chance }: OfStep<HeadWords>): string {
       ? [`${what === 'docids' ? 'docid tokens' : what.replace('docids', 'docid tokens')} in ${layersText(here)}${mean}`]
       : [];
   });
-  return `Step ${step}: cross-attention writes ${told.join(', ')}; chance is ${percent(chance)}.`;
+  return `Step ${step}: cross-attention writes ${told.join(', ')}; random vectors have ${percent(chance)}.`;
 }
 
 /** Whether cross-attention writes words or docid tokens at each decoding step. */
-export const stepHeadWords: PathExperiment<StepHeadWords> = { label: 'E9 by step', version: 1, run, section };
+export const stepHeadWords: PathExperiment<StepHeadWords> = { label: 'E9 by step', version: 2, run, section };

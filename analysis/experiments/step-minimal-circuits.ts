@@ -130,7 +130,7 @@ function keptTold(layers: Layers): string {
 
 function section({ layers: L, maxLoss, steps, test }: StepMinimalCircuits): Section {
   const components = 3 * L;
-  const counts = Array.from({ length: components + 1 }, (_, i) => components - i);
+  const counts = Array.from({ length: components }, (_, i) => components - 1 - i);
   const present = circuitNames.filter((name) => steps.some(({ found }) => found.circuits[name]));
   return {
     id: 'step-minimal-circuits',
@@ -145,14 +145,13 @@ function section({ layers: L, maxLoss, steps, test }: StepMinimalCircuits): Sect
       {
         kind: 'lines',
         title: 'What the search loses as fewer components work',
+        caption: 'Mean log loss of the right token against the best other one that paths allow.',
         xs: counts,
         x: { label: 'components that work' },
-        y: { label: 'right tokens that left rank 1', format: 'percent' },
+        y: { label: 'log loss, nats' },
         series: steps.map(({ step, found }) => ({
           name: `step ${step}`,
-          values: counts.map((count) =>
-            count === components ? 0 : (found.steps.findLast(({ kept }) => kept === count)?.lost ?? null),
-          ),
+          values: counts.map((count) => found.steps.findLast(({ kept }) => kept === count)?.logLoss ?? null),
         })),
       },
     ],

@@ -23,7 +23,8 @@ describe('words of cross-attention by step, on a random model', async () => {
     lab,
     paths.map((_, i) => ({ text: randomQuery(rng), docid: `d${i}` })),
   );
-  const { steps } = await stepHeadWords.run(subject);
+  const result = await stepHeadWords.run(subject);
+  const { steps } = result;
   const { d_model: D, vocab_size: V, num_heads: H } = lab.config;
   const unembedding = lab.weight(unembedName(lab.config)).data;
   const gain = lab.weight('decoder.final_layer_norm.weight').data;
@@ -59,6 +60,18 @@ describe('words of cross-attention by step, on a random model', async () => {
     }
   });
 
+  it('knows what random vectors have', async () => {
+    const { random } = result;
+    const other = createRng(99);
+    const shares = Array.from({ length: 100 }, () => {
+      const best = ranked(Float32Array.from({ length: D }, () => other.next() + other.next() - 1)).slice(0, 100);
+      return best.filter((token) => lab.isDocidToken[token]).length / 100;
+    });
+    const mean = shares.reduce((a, b) => a + b, 0) / shares.length;
+    assert.ok(Math.abs(random[1]! - mean) < 0.02, `${random[1]}, expected ${mean}`);
+    assert.deepEqual((await stepHeadWords.run(subject)).random, random);
+  });
+
   it('shows the questions of each step with the token that comes there', () => {
     for (const { step, examples } of steps) {
       assert.equal(examples.length, 2);
@@ -90,9 +103,13 @@ for (const query of ['attn', 'cross'] as const)
       const { findings, figures } = stepHeadWords.section(result);
       const [figure] = figures;
       assert.ok(figure.kind === 'lines');
-      assert.deepEqual(figure.series.map(({ name }) => name), ['step 1', 'step 2', 'step 3', 'chance']); // prettier-ignore
-      if (query === 'cross')
-        assert.match(findings[2], /^Step 3: cross-attention writes docid tokens in layer 0 \(90.0.% of .*\), nothing in layers 1–2;/); // prettier-ignore
+      assert.deepEqual(figure.series.map(({ name }) => name), ['step 1', 'step 2', 'step 3', 'random vector']); // prettier-ignore
+      // Words have rows of zero here, so that random vectors have tokens of docids alone at the top.
+      const told =
+        query === 'cross'
+          ? /neither words nor docid tokens clearly in layer 0 \(90.0.% /
+          : /words in layer 0 \(10.0.% /;
+      assert.match(findings[2], new RegExp(`^Step 3: cross-attention writes ${told.source}.*, nothing in layers 1–2; random vectors have 9`)); // prettier-ignore
       assert.deepEqual(JSON.parse(JSON.stringify(result)), result);
     });
   });
