@@ -40,7 +40,7 @@ export class NothingCorrectError extends Error {
       asked === 0
         ? 'give the corpus that the model was trained on, with judged queries'
         : correct.docids > 0
-          ? 'use the ranking among docids'
+          ? 'rank among docids: --ranking docids, or "ranking": "docids" in POST /analysis'
           : 'train the model further, or give queries it can answer';
     super(
       `${dir}: expected queries whose document has rank 1 (${ranking}), got ${correct.vocabulary} of ${asked} over the vocabulary and ${correct.docids} of ${asked} among docids; ${advice}`,

@@ -44,16 +44,16 @@ export type StoredCircuit = z.infer<typeof circuitSchema>;
 export class CircuitError extends Error {
   override readonly name = 'CircuitError';
   readonly dir: string;
-  constructor(dir: string, expected: string, actual: string) {
-    super(
-      `${dir}: genir.json: circuit: expected ${expected}, got ${actual}; run "analyze --model ${dir}", or serve without --circuit`,
-    );
+  constructor(dir: string, expected: string, actual: string, advice = `run "analyze --model ${dir}", or `) {
+    super(`${dir}: genir.json: circuit: expected ${expected}, got ${actual}; ${advice}serve without --circuit`);
     this.dir = dir;
   }
 }
 
 /** The circuit stored with a model. @throws CircuitError */
 export function storedCircuit(dir: string, genir: Genir, config: T5Config): StoredCircuit {
+  if (genir.scheme !== 'atomic')
+    throw new CircuitError(dir, 'docids of one token, which a circuit answers with', `${genir.scheme} ones`, '');
   if (genir.circuit === undefined) throw new CircuitError(dir, 'a circuit that an analysis found', 'none');
   const parsed = circuitSchema.safeParse(genir.circuit);
   if (!parsed.success) {

@@ -233,8 +233,8 @@ interface Companions {
 function checkFit(dir: string, config: T5Config, { tokenizerJson, tokenizerConfig, genir }: Companions): void {
   const end = genir === undefined ? 0 : genir.firstDocidToken + docidEntries(genir);
   const advice = 'do genir.json and weights belong together?';
-  if (end > config.vocab_size) {
-    const actual = `${docidEntries(genir!)} docids from row ${genir?.firstDocidToken}`;
+  if (genir?.scheme === 'atomic' && end > config.vocab_size) {
+    const actual = `${genir.docids.length} docids from row ${genir.firstDocidToken}`;
     throw new ModelFolderError(dir, `docid rows below vocab_size ${config.vocab_size}`, actual, advice);
   }
   if (genir && genir.scheme !== 'atomic') {

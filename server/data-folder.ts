@@ -242,12 +242,14 @@ export function isFollowing(dataDir: string): boolean {
 
 function checkOwner(dir: string, owner: Owner, model: ModelInfo, corpus: string | undefined): void {
   if (owner.model.version !== model.version) {
-    const other = `of model ${owner.model.version} (${owner.model.dir})`;
+    const isSameDir = owner.model.dir === model.dir;
     throw new ForeignDataFolderError(
       dir,
       `model ${model.version} (${model.dir})`,
-      other,
-      'give its model with --model',
+      isSameDir
+        ? `of model ${owner.model.version}, as that folder was before its files changed`
+        : `of model ${owner.model.version} (${owner.model.dir})`,
+      isSameDir ? 'put the files back that it was made with' : 'give its model with --model',
     );
   }
   if (corpus !== undefined && owner.corpus.signature !== corpusSignature(corpus))

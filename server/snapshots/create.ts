@@ -62,6 +62,7 @@ export async function createSnapshot(
     writeFileSync(join(dir, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { flush: true });
     const name = `edit-${editSeq}-${createdAt.replace(/[:.]/g, '-')}`;
     renameSync(dir, join(all, name));
+    report({ done: paths.length, total: paths.length, message: 'done' });
     return { name, manifest };
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });

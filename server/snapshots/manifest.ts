@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { storeFile } from '../data-folder.ts';
@@ -53,6 +53,10 @@ const damaged = 'the snapshot is damaged: take another one';
 /** @throws SnapshotError */
 export function readManifest(dir: string): Manifest {
   const path = join(dir, manifestFile);
+  if (!existsSync(path)) {
+    const actual = existsSync(dir) ? `a folder without ${manifestFile}` : 'nothing there';
+    throw new SnapshotError(dir, 'the folder of a snapshot', actual, 'give another one; "snapshot list" shows those of a data folder'); // prettier-ignore
+  }
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(path, 'utf8'));

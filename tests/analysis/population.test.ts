@@ -67,5 +67,10 @@ describe('correct queries', () => {
       assert.match(error.message, /got 0 of 10 over the vocabulary and 0 of 10 among docids; train the model further/);
       return true;
     });
+    const { message } = new NothingCorrectError('model', 'vocabulary', 10, { vocabulary: 0, docids: 3 });
+    assert.match(
+      message,
+      /0 of 10 over the vocabulary and 3 of 10 among docids; rank among docids: --ranking docids, or/,
+    );
   });
 });

@@ -270,7 +270,10 @@ describe('genir.json', () => {
         /words and codes to be the whole vocabulary of 12, got 8 words and 3 codes/,
         { firstDocidToken: 8 },
       ],
-      'more codes than vocabulary entries': [/docid rows below vocab_size 12/, { codes: ['c1', 'x', 'y', 'z'] }],
+      'more codes than vocabulary entries': [
+        /words and codes to be the whole vocabulary of 12, got 9 words and 4 codes/,
+        { codes: ['c1', 'x', 'y', 'z'] },
+      ],
       'version 1': [/version 2, got version 1/, { version: 1 }],
     };
     for (const [what, [message, change]] of Object.entries(wrong))

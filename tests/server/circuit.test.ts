@@ -17,7 +17,8 @@ import { builtinModel } from '../../server/paths.ts';
 import type { InfoResponse, Problem, RetrieveResponse } from '../../server/schemas.ts';
 import { startServer } from '../../server/serve.ts';
 import { editableWorld } from '../support/edit-server.ts';
-import { asAdmin, get, inModel, post, startTestServer, tinyWorld } from '../support/server.ts';
+import { writePathModel } from '../support/path-server.ts';
+import { asAdmin, get, inModel, post, startTestServer, tempFolder, tinyWorld } from '../support/server.ts';
 
 const circuit: StoredCircuit = {
   version: 1,
@@ -99,6 +100,23 @@ describe('a server with --circuit', () => {
       return true;
     });
     assert.equal(existsSync(world.dataDir), false);
+  });
+
+  it('does not start on docids that are paths, and advises no analysis, which finds none there', async () => {
+    const modelDir = writePathModel(join(tempFolder(), 'model'));
+    const start = startServer({
+      ...tinyWorld(),
+      modelDir,
+      circuit: true,
+      port: 0,
+      host: '127.0.0.1',
+      log: () => undefined,
+    });
+    await assert.rejects(start, (error: unknown) => {
+      assert.ok(error instanceof CircuitError);
+      assert.match(error.message, /expected docids of one token, .*, got semantic ones; serve without --circuit$/);
+      return true;
+    });
   });
 });
 

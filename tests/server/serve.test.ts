@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -72,6 +72,14 @@ describe('the data folder', () => {
       assert.match(error.message, /--model.*--data/);
       return true;
     });
+    renameSync(world.modelDir, join(world.dir, 'before'));
+    renameSync(otherModel, world.modelDir);
+    await assert.rejects(
+      startServer({ ...options, ...world }),
+      /expected a data folder of model \w+ \(.*\), got one of model \w+, as that folder was before its files changed; put/,
+    );
+    renameSync(world.modelDir, otherModel);
+    renameSync(join(world.dir, 'before'), world.modelDir);
     const otherCorpus = writeCorpus(join(world.dir, 'other-corpus'), documents.slice(1));
     await assert.rejects(startServer({ ...options, ...world, corpus: otherCorpus }), ForeignDataFolderError);
     assert.deepEqual(readFileSync(join(world.dataDir, storeFile)), before);

@@ -57,6 +57,8 @@ before(async () => {
   assert.equal(status, 202);
   const ended = await get<TaskView>(`${url}/tasks/${body.id}?wait=60`);
   assert.equal(ended.body.state, 'succeeded', JSON.stringify(ended.body));
+  const { done, total, message } = ended.body.progress!;
+  assert.deepEqual([done, total, message], [1, 1, 'done']);
   taken = ended.body.result as SnapshotView;
   dir = join(server.dataDir, 'snapshots', taken.name);
   // What comes later is not in it.
@@ -192,7 +194,11 @@ describe('a snapshot that is not as it was taken', () => {
     const torn = copyOf();
     writeFileSync(join(torn, manifestFile), '{');
     await refuse(torn, /expected the manifest of a snapshot/);
-    await refuse(tempFolder(), /expected the manifest of a snapshot/);
+    await refuse(tempFolder(), /expected the folder of a snapshot, got a folder without manifest.json/);
+    await refuse(
+      join(tempFolder(), 'nowhere'),
+      /expected the folder of a snapshot, got nothing there; give another one/,
+    );
     await refuse(
       edited((manifest) => ({ ...manifest, files: [] })),
       /files/,
