@@ -92,8 +92,9 @@ function withLater(
   weights: Map<string, WeightTensor>,
   genir: Genir,
 ): Pick<ModelParts, 'config' | 'weights'> {
-  const later = genir.scheme === 'atomic' || genir.later === undefined ? -1 : genir.codes.indexOf(genir.later);
-  if (later < 0 || genir.scheme === 'atomic' || later === genir.codes.length - 1) return { config, weights };
+  if (genir.scheme === 'atomic' || genir.later === undefined) return { config, weights };
+  const later = genir.codes.indexOf(genir.later);
+  if (later === genir.codes.length - 1) return { config, weights };
   const shared = weights.get('shared.weight')!;
   const { d_model: D } = config;
   const from = (genir.firstDocidToken + later) * D;

@@ -4,8 +4,6 @@ import * as op from '../../onnx/ops.ts';
 import { gradientOutput } from '../../graphs.ts';
 import { SCALE } from '../lexical-start.ts';
 
-/** What is read at step 1 counts so much beside what is read at step 2. */
-export const CLUSTER_SCALE = 1;
 /** Weight of the loss of clusters alone, without which a beam would not keep the right ones. */
 const CLUSTER_LOSS = 0.2;
 
@@ -38,7 +36,7 @@ export function pathBagGraph(C: number, K: number, M: number, { gradients }: { g
   const share = op.Softmax(op.Add(importance, padding)); // [B, S]
   const ofTopics = op.Reshape(op.MatMul(op.Unsqueeze(share, 1), topics), ['B', C]);
   const perClass = op.MatMul(op.T(op.Mul(classes, op.Unsqueeze(share, 2))), seeds); // [B, M, K]
-  const clusters = op.Mul(direction(ofTopics, C), op.scalar(share, SCALE * CLUSTER_SCALE)); // [B, C]
+  const clusters = op.Mul(direction(ofTopics, C), op.scalar(share, SCALE)); // [B, C]
   const state = op.Mul(direction(op.Reshape(perClass, ['B', M * K]), M * K), op.scalar(share, SCALE));
   const logits = op.Add(op.Gemm(clusters, members, { transB: true }), op.Gemm(state, rows, { transB: true }));
   if (!gradients) {

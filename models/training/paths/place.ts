@@ -10,7 +10,6 @@ import { docidPlaces, placePassages, RESERVED } from '../docid-space.ts';
 import type { Batch } from '../examples.ts';
 import { IMPORTANCE_RANGE, initialWeight, MARKER, SCALE, standardize, type Placed } from '../lexical-start.ts';
 import type { PathBag } from './bag.ts';
-import { CLUSTER_SCALE } from './graph.ts';
 
 /** Reserved dimensions. In the decoder's stream the sink's place holds what the start token is short of. */
 const [IMPORTANCE, START, SINK, BEGUN] = [0, 1, 2, 3];
@@ -122,7 +121,7 @@ export function placePathBag(
   for (let c = 0; c < C; c++) {
     rows[c * D + START] = CLUSTER_PRIOR;
     rows[c * D + BEGUN] = BEGUN_MARK;
-    rows[c * D + places[layout.axes + c]] = CLUSTER_SCALE;
+    rows[c * D + places[layout.axes + c]] = 1;
   }
   // Of no cluster, for documents that come later.
   rows[(C + N) * D + START] = CLUSTER_PRIOR;
@@ -144,7 +143,7 @@ export function placePathBag(
 }
 
 /** Length of a cluster's embedding over √D. */
-const begunLength = Math.hypot(CLUSTER_PRIOR, BEGUN_MARK, CLUSTER_SCALE);
+const begunLength = Math.hypot(CLUSTER_PRIOR, BEGUN_MARK, 1);
 
 /** What the seed layers add to the squared length of the stream at step 2. */
 const gainedAtSecond = (D: number): number => D * (SEEDS_LENGTH * begunLength) ** 2;

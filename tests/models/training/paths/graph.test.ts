@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createRng } from '../../../../corpus/random.ts';
 import { gradientOutput } from '../../../../models/graphs.ts';
 import { Session, tensor, type FloatTensor } from '../../../../models/session.ts';
-import { CLUSTER_SCALE, pathBagGraph } from '../../../../models/training/paths/graph.ts';
+import { pathBagGraph } from '../../../../models/training/paths/graph.ts';
 import { SCALE } from '../../../../models/training/lexical-start.ts';
 
 const [B, S, C, K, M, N] = [2, 3, 3, 2, 4, 5];
@@ -57,7 +57,7 @@ describe('the bag of words of two-token docids', () => {
       const [clusters, read] = [unit(ofTopics), unit(state)];
       for (let n = 0; n < N; n++) {
         const dot = read.reduce((sum, x, j) => sum + x * rows[n * M * K + j], 0);
-        const wanted = SCALE * (CLUSTER_SCALE * clusters[CLUSTER_OF[n]] + dot);
+        const wanted = SCALE * (clusters[CLUSTER_OF[n]] + dot);
         assert.ok(Math.abs(logits[b * N + n] - wanted) < 1e-4, `${logits[b * N + n]} against ${wanted}`);
       }
     }
