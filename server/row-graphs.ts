@@ -9,7 +9,7 @@ import type { ModelInfo } from './model-info.ts';
 export const rowSearches = ['exact', 'hnsw'] as const;
 export type RowSearch = (typeof rowSearches)[number];
 
-/** `auto` is `hnsw` from so many docids on: see DESIGN.md. */
+/** `auto` looks whether graphs are worth it from so many docids on: see DESIGN.md. */
 export const manyRows = 100_000;
 
 /** The model's docids have no rows that are searched. */
@@ -21,16 +21,32 @@ export class RowSearchError extends Error {
 }
 
 /** @throws RowSearchError */
-export function rowSearchOf(asked: RowSearch | 'auto', model: ModelInfo): RowSearch {
+export function checkRowSearch(asked: RowSearch | 'auto', model: ModelInfo): void {
   if (asked === 'hnsw' && model.scheme !== 'atomic') throw new RowSearchError(model);
+}
+
+/** `auto` leaves open whether graphs are worth it where there are many rows: that is for the rows themselves to tell. */
+export function rowSearchOf(asked: RowSearch | 'auto', model: ModelInfo): RowSearch | 'auto' {
   if (asked !== 'auto') return asked;
-  return model.scheme === 'atomic' && model.docids.size >= manyRows ? 'hnsw' : 'exact';
+  return model.scheme === 'atomic' && model.docids.size >= manyRows ? 'auto' : 'exact';
 }
 
 const folderName = 'row-graphs';
 
-/** The graphs of a model's docid rows, of which those of earlier starts are kept in the data folder. @throws RowGraphBuildError */
-export async function rowGraphs(model: ModelInfo, dataDir: string, log: Log): Promise<readonly RowShard[]> {
+/**
+ * The graphs of a model's docid rows, of which those of earlier starts are kept in the data folder; undefined where all rows
+ * are to be looked at.
+ *
+ * @throws RowGraphBuildError
+ */
+export async function rowGraphs(
+  asked: RowSearch | 'auto',
+  model: ModelInfo,
+  dataDir: string,
+  log: Log,
+): Promise<readonly RowShard[] | undefined> {
+  const search = rowSearchOf(asked, model);
+  if (search === 'exact') return undefined;
   const reasons = new Set<string>();
   let progress: BuildProgress | undefined;
   const tell = (): void => {
@@ -42,13 +58,15 @@ export async function rowGraphs(model: ModelInfo, dataDir: string, log: Log): Pr
       modelDir: model.dir,
       rows: model.docids.size,
       dir: join(dataDir, folderName, model.version),
+      fewAxes: search === 'auto',
       onBuild: (_, reason) => {
         if (reasons.size < reasons.add(reason).size) log(`docid rows: building a graph, since ${reason}`);
       },
       onProgress: (now) => (progress = now),
     });
     if (progress) log('docid rows: the graph is built');
-    return shards;
+    if (!shards.length) log('docid rows: all are looked at, since they lie along no few axes');
+    return shards.length ? shards : undefined;
   } finally {
     clearInterval(timer);
   }

@@ -16,7 +16,7 @@ import { readModelInfo, type ModelInfo } from './model-info.ts';
 import { checkRole, type Role } from './replication/role.ts';
 import { beginSharing, orLeave, Sharing } from './replication/sharing.ts';
 import { ServerState } from './route.ts';
-import { removeOtherGraphs, rowGraphs, rowSearchOf, type RowSearch } from './row-graphs.ts';
+import { checkRowSearch, removeOtherGraphs, rowGraphs, type RowSearch } from './row-graphs.ts';
 import { tidySnapshots } from './snapshots/remove.ts';
 import { foundIn } from './tasks/left-behind.ts';
 import { TaskRegistry } from './tasks/registry.ts';
@@ -37,7 +37,7 @@ export interface ServeOptions {
   readonly circuit?: boolean;
   /** Multiplies with linear maps in eight bits; edits are computed in float32 all the same. @default false */
   readonly int8?: boolean;
-  /** How the best docid rows of a query are found. @default auto: by their number */
+  /** How the best docid rows of a query are found. @default auto: by their number, and how they lie */
   readonly rows?: RowSearch | 'auto';
   /** An admin key for this run, beside those of the data folder. */
   readonly adminKey?: string | undefined;
@@ -106,7 +106,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const { role = 'all', databaseUrl } = options;
   checkRole(role, databaseUrl);
   const model = await readModelInfo(options.modelDir, { circuit: options.circuit ?? false });
-  rowSearchOf(options.rows ?? 'auto', model); // refuses before anything is written
+  checkRowSearch(options.rows ?? 'auto', model); // before anything is written
   if (options.adminKey !== undefined) checkAdminKey(options.adminKey);
   const state = new ServerState();
   state.searchLocked = options.lockSearch ?? false;
@@ -170,7 +170,7 @@ async function openIndex(
 ): Promise<IndexService> {
   const { workers = 1, threads = 1, maxQueue = 1024, int8 = false, rows = 'auto' } = options;
   const onBatch = (times: Parameters<typeof state.metrics.batchDone>[0]): void => state.metrics.batchDone(times);
-  const rowShards = rowSearchOf(rows, model) === 'hnsw' ? await rowGraphs(model, dir, log) : undefined;
+  const rowShards = await rowGraphs(rows, model, dir, log);
   return IndexService.open({ store, model, corpusName, workers, threads, maxQueue, int8, rowShards, onBatch });
 }
 

@@ -16,6 +16,8 @@ export interface PrepareOptions {
   readonly shards?: number;
   /** Threads that build at the same time. @default the machine's cores */
   readonly threads?: number;
+  /** No graphs of rows that lie along no few axes: to follow those takes longer than to look at all rows. */
+  readonly fewAxes?: boolean;
   /** Told why a graph is built. */
   readonly onBuild?: (shard: ShardFile, reason: string) => void;
   readonly onProgress?: (progress: BuildProgress) => void;
@@ -34,17 +36,24 @@ export class RowGraphBuildError extends Error {
   override readonly name = 'RowGraphBuildError';
 }
 
-/** Has the graphs of a model's docid rows ready in files, of which whole ones are kept. @throws RowGraphBuildError */
+/**
+ * Has the graphs of a model's docid rows ready in files, of which whole ones are kept.
+ *
+ * @returns  none where few axes are asked for, and rows need more
+ * @throws RowGraphBuildError
+ */
 export async function prepareRowGraphs(options: PrepareOptions): Promise<RowShard[]> {
-  const { modelDir, dir, rows, shards: count, threads = availableParallelism(), onBuild } = options;
+  const { modelDir, dir, rows, shards: count, threads = availableParallelism(), fewAxes, onBuild } = options;
   mkdirSync(dir, { recursive: true });
   const shards = shardsOf(dir, rows, count);
   let waiting: ShardFile[] = [];
-  const { checked, surveyed } = await survey({ modelDir, dir, shards }, (reasons) => {
+  const { checked, surveyed } = await survey({ modelDir, dir, shards }, ({ reasons, axes }) => {
+    if (fewAxes && !axes) return;
     waiting = shards.filter((_, i) => reasons[i] !== undefined);
     for (const [i, shard] of shards.entries()) if (reasons[i] !== undefined) onBuild?.(shard, reasons[i]);
   });
   const { key, axes } = checked;
+  if (fewAxes && !axes) return [];
   if (surveyed) {
     const progress = new Progress(waiting, options);
     const work = async (): Promise<void> => {
@@ -62,10 +71,10 @@ export async function prepareRowGraphs(options: PrepareOptions): Promise<RowShar
 type Checked = Extract<FromSurvey, { kind: 'checked' }>;
 type Surveyed = Extract<FromSurvey, { kind: 'surveyed' }>;
 
-/** @param tell  gets the reasons as soon as they are known */
+/** @param tell  learns of what was checked before the rest is looked at */
 async function survey(
   setup: SurveySetup,
-  tell: (reasons: Checked['reasons']) => void,
+  tell: (checked: Checked) => void,
 ): Promise<{ checked: Checked; surveyed?: Surveyed }> {
   let checked!: Checked;
   let surveyed: Surveyed | undefined;
@@ -73,7 +82,7 @@ async function survey(
     if (message.kind === 'surveyed') surveyed = message;
     else {
       checked = message;
-      tell(message.reasons);
+      tell(message);
     }
   });
   return { checked, ...(surveyed && { surveyed }) };

@@ -65,7 +65,7 @@ export const serve = defineCommand<Options, RunningServer>({
     },
     rows: {
       flags: '--rows <how>',
-      description: `how the best of all docid rows are found: exact looks at each; hnsw follows graphs that are built at the first start, and misses few; auto: hnsw from ${manyRows.toLocaleString('en')} documents on`,
+      description: `how the best of all docid rows are found: exact looks at each; hnsw follows graphs that are built at the first start, and misses few; auto: hnsw from ${manyRows.toLocaleString('en')} documents on, if their rows lie along few axes`,
       parse: oneOf(['auto', ...rowSearches]),
       default: 'auto',
     },

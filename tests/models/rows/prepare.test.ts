@@ -26,11 +26,11 @@ interface Prepared {
   readonly progress: readonly BuildProgress[];
 }
 
-async function prepare(of = modelDir): Promise<Prepared> {
+async function prepare(of = modelDir, fewAxes = false): Promise<Prepared> {
   const reasons: string[] = [];
   const progress: BuildProgress[] = [];
   const shards = await prepareRowGraphs({
-    ...{ modelDir: of, rows: N, dir: graphs, shards: 2 },
+    ...{ modelDir: of, rows: N, dir: graphs, shards: 2, fewAxes },
     onBuild: (_, reason) => reasons.push(reason),
     onProgress: (now) => progress.push(now),
   });
@@ -96,6 +96,14 @@ describe('graphs of docid rows', () => {
     assert.deepEqual(again, { ...first, reasons: [], progress: [] });
     rmSync(join(graphs, 'axes.safetensors'));
     assert.deepEqual((await prepare(axial)).shards, first.shards);
+    assert.deepEqual((await prepare(axial, true)).shards, first.shards);
+  });
+
+  it('are not built, where few axes are asked for, of rows that need more', async () => {
+    await prepare(); // graphs of other rows lie there
+    const other = writeTinyModel(join(dir, 'scattered'), { docids, seed: 5, config: { d_model: 64 } });
+    assert.deepEqual(await prepare(other, true), { shards: [], reasons: [], progress: [] });
+    assert.equal((await prepare(other)).reasons.length, 2);
   });
 
   it('say what a thread died of', async () => {
