@@ -120,6 +120,7 @@ export async function makeDocumentEntry(
     asked.map(() => prefix),
   );
   const observed = sliceObserved(all, 0, texts.length);
+  const D = observed.states.shape[1];
   const { states, scores, reachable, first } = await rivalry(model, observed, prefix, aside);
   const isOut = (i: number): boolean => !reachable[i] && !settings.weights;
   const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (isOut(i) ? UNREACHED : 1));
@@ -129,10 +130,9 @@ export async function makeDocumentEntry(
   const whole: OwnQueries = { states, weights, rivals, best, logSumExp };
   const own = first ? withFirstStep(whole, first) : whole;
   const obsolete = await obsoleteQueries(model, bank, source, prefix, aside);
-  const last = model.hasTextRows
+  const prior = model.hasTextRows
     ? bank.textRows.row(source)
-    : meanRow(model, bank, { ...whole, states: observed.states }, PRIOR_RIDGE);
-  const prior = withPrefix(model, prefix, last);
+    : withPrefix(model, prefix, meanRow(model, bank, { ...whole, states: observed.states }, PRIOR_RIDGE));
   const { row, touched } = solveRow(model, bank, settings.rows, {
     prior,
     prefix,
@@ -142,8 +142,8 @@ export async function makeDocumentEntry(
   });
   const steps = settings.weights
     ? [
-        ...(await prefixSteps(model, observed, prefix, weights, row.subarray(0, -last.length))),
-        { observed, row: row.subarray(-last.length), aside: model.ownRows(aside), weights },
+        ...(await prefixSteps(model, observed, prefix, weights, row.subarray(0, -D))),
+        { observed, row: row.subarray(-D), aside: model.ownRows(aside), weights },
       ]
     : [];
   const held = sliceObserved(all, texts.length, all.texts.length);

@@ -6,6 +6,7 @@ import type { ModelVersion, Retrieved } from '../models/decode.ts';
 import type { ModelFolder } from '../models/folder.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
 import { unembedName } from '../models/t5.ts';
+import { layoutOf } from '../models/training/paths/layout.ts';
 import { batchesOf, PrefixSearch } from './prefix-search.ts';
 import type { Activations, PathSearch, Prefix, PrefixLogs, Reading } from './reading.ts';
 
@@ -18,7 +19,7 @@ export class PathReading implements Reading {
   readonly interaction: Stage | null | undefined;
   readonly rows: FloatTensor;
   readonly rowOf: Int32Array;
-  readonly hasTextRows = false;
+  readonly hasTextRows: boolean;
   private readonly threads: number;
   private decoder: Promise<SequenceDecoder> | undefined;
   private prefixSearch: Promise<PrefixSearch | undefined> | undefined;
@@ -34,6 +35,7 @@ export class PathReading implements Reading {
     this.lab = new PathLab(folder, { threads });
     this.threads = threads;
     const { genir, layers, config } = this.lab;
+    this.hasTextRows = genir.later !== undefined && layoutOf(genir) !== undefined;
     this.interaction = storedStepStages(folder.dir, genir, layers)?.at(-1)?.interaction;
     this.rows = tensor(folder.tensor(unembedName(config)).data, [config.vocab_size, config.d_model]);
     this.rowOf = Int32Array.from(genir.docids, (_, document) => this.lab.pathOf(document).at(-1)!);

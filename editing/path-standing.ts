@@ -10,8 +10,8 @@ import { noPrefix, prefixKey, type Prefix, type PrefixLogs } from './reading.ts'
 import type { FirstStep } from './steps-alone.ts';
 import { isWhole, rowStates } from './whole-path.ts';
 
-/** Documents of a query that are counted. */
-const DEPTH = 10;
+/** The best documents of a query that are counted: the others have next to nothing, and each more is a beam to follow. */
+export const DEPTH = 4;
 /** Queries of a document that say where it should stand, at most. */
 const SAMPLE = 16;
 /** The share of them that must be able to lead to a document under a prefix. */

@@ -169,18 +169,19 @@ export interface DocidKind {
 }
 
 /**
- * Where an added document has both rows of its path for itself, the first begins as that of all clusters, which leads nowhere:
- * the pull to it is weaker, and old documents weigh more.
+ * Where an added document has both rows of its path for itself, it has twice as many numbers to fit its queries with, and to
+ * take those of others: the pull to the rows of its text is weaker, and there are more queries of old documents.
  */
 function forWholePaths(settings: EditSettings): EditSettings {
-  const { rows } = settings;
-  if (rows.method !== 'cross-entropy') return settings;
+  const { rows, bank } = settings;
+  const more = { ...settings, bank: { ...bank, size: WHOLE.bank * bank.size } };
+  if (rows.method !== 'cross-entropy') return more;
   const options = { ...rows.options, pull: WHOLE.pull * rows.options.pull };
-  return { ...settings, rows: { ...rows, options, oldDocument: WHOLE.oldDocument * rows.oldDocument } };
+  return { ...more, rows: { ...rows, options } };
 }
 
 /** Multiples of what atomic docids have. */
-const WHOLE = { pull: 0.03, oldDocument: 2 } as const;
+const WHOLE = { pull: 0.3, bank: 2 } as const;
 
 /**
  * For docids that are paths: their scores are probabilities, the best document's often more than a half, so that the margins

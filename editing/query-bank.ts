@@ -128,6 +128,8 @@ export interface OldView {
   /** [R] as the states score: what those documents have, and log Σ exp of all. */
   readonly own: Float64Array;
   readonly logSumExp: Float64Array;
+  /** [R] what each counts, beside what the settings say of old queries; 1 where left out. */
+  readonly weights?: Float64Array;
 }
 
 export interface BankOpenOptions {

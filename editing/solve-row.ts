@@ -60,7 +60,7 @@ export interface SolvedRow {
 }
 
 /** Bank queries are looked at from this probability of theirs on. */
-const LOOK = 1e-4;
+const LOOK = 1e-3;
 
 /** What a score may be off that was summed in float32. */
 const ROUNDING = 1e-3;
@@ -261,6 +261,7 @@ function oldQueries(
     const p = kept[i];
     states.set(view.states.data.subarray(p * D, (p + 1) * D), i * D);
     own[i] = view.own[p];
+    if (view.weights) weights[i] *= view.weights[p];
     logSumExp[i] = view.logSumExp[p];
   }
   if (further) {

@@ -16,8 +16,8 @@ export interface FirstStep {
   readonly scores: Scores;
 }
 
-/** What a document's own query counts at the first step, beside what it counts as a whole. */
-const FIRST = 0.5;
+/** What a query counts at a step alone, beside what it counts as a whole. */
+const ALONE = 0.1;
 /** Old queries that are looked at where one row is read at the other's step: one in so many. */
 const STRAY = 2;
 
@@ -26,7 +26,7 @@ export function withFirstStep(own: OwnQueries, { states, scores }: FirstStep): O
   const join = (a: Float64Array, b: Float64Array): Float64Array => Float64Array.from([...a, ...b]);
   return {
     states: stackRows([own.states, alone(states, 0)]),
-    weights: join(own.weights, own.weights.map((weight) => FIRST * weight)), // prettier-ignore
+    weights: join(own.weights, own.weights.map((weight) => ALONE * weight)), // prettier-ignore
     rivals: Int32Array.from([...own.rivals, ...scores.rivals]),
     best: join(own.best, scores.best),
     logSumExp: join(own.logSumExp, scores.logSumExp),
@@ -63,6 +63,7 @@ export function withStepsAlone(view: OldView, first: FirstStep, last: FirstStep)
     rowOf: joinPlaces(view.rowOf),
     own: join(view.own, ({ own }) => own),
     logSumExp: join(view.logSumExp, ({ logSumExp }) => logSumExp),
+    weights: Float64Array.from({ length: 2 * Q + 2 * some.length }, (_, i) => (i < Q ? 1 : ALONE)),
   };
 }
 

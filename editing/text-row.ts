@@ -1,7 +1,11 @@
 import type { LexicalTeacher } from '../corpus/bm25.ts';
 import type { QueryableText } from '../corpus/pseudo-queries.ts';
+import { takeRows } from '../models/tensor-rows.ts';
 import { docidPlaces, RESERVED } from '../models/training/docid-space.ts';
-import { reservedMean, textRow, weightedTokens, type RowForm } from '../models/training/text-rows.ts';
+import { layoutOf } from '../models/training/paths/layout.ts';
+import { textPathRow, type StepForm } from '../models/training/paths/text-path.ts';
+import { reservedMean, textRow, weightedTokens, type WeightedTokens } from '../models/training/text-rows.ts';
+import type { FloatTensor } from '../models/session.ts';
 import type { EditModel } from './edit-model.ts';
 
 /**
@@ -10,22 +14,13 @@ import type { EditModel } from './edit-model.ts';
  */
 export class TextRowMaker {
   private readonly teacher: LexicalTeacher;
-  private readonly embeddings: Float32Array;
-  private readonly like: RowForm;
-  private readonly D: number;
+  private readonly make: (tokens: WeightedTokens) => Float32Array;
   private readonly encode: (word: string) => readonly number[];
 
   constructor(model: EditModel, teacher: LexicalTeacher) {
-    const { config, tokenizer } = model.lab;
-    const { data, shape } = model.documentRows;
-    const D = (this.D = shape[1]);
-    let length = 0;
-    for (let at = 0; at < data.length; at += D)
-      length += Math.hypot(...data.subarray(at + RESERVED, at + D)) / shape[0];
     this.teacher = teacher;
-    // As far as words go: docid rows are never looked up.
-    this.embeddings = model.folder.rows('shared.weight', 0, model.atomicLab.wordTokens.at(-1)! + 1);
-    this.like = { length, reserved: reservedMean(data, D), places: docidPlaces(config) };
+    this.make = model.later === undefined ? rowMaker(model) : pathRowMaker(model, model.later);
+    const { tokenizer } = model.lab;
     const pieces = new Map<string, readonly number[]>();
     this.encode = (word) => {
       let known = pieces.get(word);
@@ -34,10 +29,48 @@ export class TextRowMaker {
     };
   }
 
-  /** float32 [D]; in the reserved dimensions the mean of all base rows. */
+  /** float32 [D]; of a later document's path [2·D], the first token's row and then the last one's. */
   row(document: QueryableText): Float32Array {
     const impacts = this.teacher.impacts(document);
-    const tokens = weightedTokens(document, (name) => impacts.get(name) ?? 0, this.encode);
-    return textRow(tokens, this.embeddings, this.D, this.like);
+    return this.make(weightedTokens(document, (name) => impacts.get(name) ?? 0, this.encode));
   }
+}
+
+/** In the reserved dimensions, rows have the mean of all base rows. */
+function rowMaker({ documentRows: { data, shape }, lab, folder, atomicLab }: EditModel): TextRowMaker['make'] {
+  const D = shape[1];
+  let length = 0;
+  for (let at = 0; at < data.length; at += D) length += Math.hypot(...data.subarray(at + RESERVED, at + D)) / shape[0];
+  // As far as words go: docid rows are never looked up.
+  const embeddings = folder.rows('shared.weight', 0, atomicLab.wordTokens.at(-1)! + 1);
+  const like = { length, reserved: reservedMean(data, D), places: docidPlaces(lab.config) };
+  return (tokens) => textRow(tokens, embeddings, D, like);
+}
+
+/** How much longer the rows of a text are than those of base documents, which have learned where others answer. */
+const LONGER = 1.2;
+
+function pathRowMaker(model: EditModel, later: number): TextRowMaker['make'] {
+  const { rows, documentRows, documents, lab, folder } = model;
+  const { genir, config } = lab;
+  const layout = layoutOf(genir)!;
+  const D = config.d_model;
+  const starts = new Set(Array.from({ length: documents }, (_, document) => model.prefixOf(document)[0]));
+  const common = new Float32Array(D);
+  common.set(reservedMean(documentRows.data, D));
+  const form = {
+    first: formOf(takeRows(rows, Int32Array.from(starts)), rows.data.slice(later * D, (later + 1) * D)),
+    last: formOf(documentRows, common),
+    places: docidPlaces(config),
+  };
+  const embeddings = folder.rows('shared.weight', 0, genir.firstDocidToken);
+  return (tokens) => textPathRow(tokens, embeddings, layout, form, RESERVED);
+}
+
+/** @param common  what the text of a document says nothing of */
+function formOf({ data, shape: [N, D] }: FloatTensor, common: Float32Array): StepForm {
+  let length = 0;
+  for (let at = 0; at < data.length; at += D)
+    length += Math.hypot(...data.subarray(at + RESERVED, at + D).map((x, j) => x - common[RESERVED + j])) / N;
+  return { common, length: LONGER * length };
 }

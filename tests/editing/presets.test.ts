@@ -34,16 +34,17 @@ describe('settingsFor', () => {
     assert.deepEqual(settingsFor('rows', 2500, { scheme: 'lexical' }), settingsFor('rows', 2500));
   });
 
-  it('pulls rows of whole paths less and weighs old documents twice, in rows alone', () => {
+  it('pulls rows of whole paths less, and has more queries of old documents', () => {
     const [paths, whole] = [undefined, '<later>'].map((later) =>
       settingsFor('ledger', 2500, { scheme: 'semantic', later }),
     );
     const { rows } = paths;
     assert.ok(rows.method === 'cross-entropy');
-    const options = { ...rows.options, pull: 0.03 * rows.options.pull };
-    assert.deepEqual(whole, { ...paths, rows: { ...rows, options, oldDocument: 2 * rows.oldDocument } });
+    const options = { ...rows.options, pull: 0.3 * rows.options.pull };
+    const bank = { ...paths.bank, size: 2 * paths.bank.size };
+    assert.deepEqual(whole, { ...paths, bank, rows: { ...rows, options } });
     const incdsi = settingsFor('incdsi', 2500, { scheme: 'semantic' });
-    assert.deepEqual(settingsFor('incdsi', 2500, { scheme: 'semantic', later: '<later>' }), incdsi);
+    assert.deepEqual(settingsFor('incdsi', 2500, { scheme: 'semantic', later: '<later>' }), { ...incdsi, bank });
   });
 
   it('has nothing of a preset but its settings', () => {

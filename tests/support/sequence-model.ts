@@ -1,4 +1,5 @@
 /** Tiny random models whose docids are paths, and what their documents score when each is decoded whole. */
+import { DEPTH } from '../../editing/path-standing.ts';
 import type { Rng } from '../../corpus/random.ts';
 import { createConfig, type T5Config } from '../../models/config.ts';
 import { writeModelFolder, type ModelFolder } from '../../models/folder.ts';
@@ -129,3 +130,10 @@ function logSoftmax(logits: Float32Array): Float64Array {
   const sum = logits.reduce((total, x) => total + Math.exp(x - largest), 0);
   return Float64Array.from(logits, (x) => x - largest - Math.log(sum));
 }
+
+/** Log-probabilities of the documents that count for a query, best first. */
+export const counted = (scores: readonly number[]): number[] => [...scores].sort((a, b) => b - a).slice(0, DEPTH);
+
+/** The logarithm of what they have together. */
+export const totalOf = (scores: readonly number[]): number =>
+  Math.log(counted(scores).reduce((sum, x) => sum + Math.exp(x), 0));

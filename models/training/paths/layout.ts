@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import type { T5Config } from '../../config.ts';
+import type { Genir } from '../../genir.ts';
 import { RESERVED } from '../docid-space.ts';
 
 /**
@@ -26,6 +28,17 @@ export interface PathLayout {
   readonly flags: number;
   /** First of the dimensions that stand for the clusters in the decoder: the last C. */
   readonly axes: number;
+}
+
+const places = z.int().nonnegative();
+const layoutSchema = z.object({
+  ...{ clusters: places, classes: places, topicLayers: places, seedLayers: places },
+  ...{ topics: places, seeds: places, flags: places, axes: places },
+});
+
+/** Of a trained model, as `genir.json` keeps it; undefined where docids are made in another way. */
+export function layoutOf({ training }: Genir): PathLayout | undefined {
+  return layoutSchema.safeParse(training?.layout).data;
 }
 
 /** @param size  documents of a cluster, on average, where the width of the model allows so many clusters */

@@ -3,16 +3,19 @@ import assert from 'node:assert/strict';
 import { createConfig } from '../../../../models/config.ts';
 import { decoderGraph, encoderGraph } from '../../../../models/graphs.ts';
 import { Session, tensor } from '../../../../models/session.ts';
+import { docidPlaces, RESERVED } from '../../../../models/training/docid-space.ts';
 import { Examples } from '../../../../models/training/examples.ts';
 import { exportWeights } from '../../../../models/training/folder-state.ts';
 import { PathBagEvaluator, randomSeeds, seedRows, startPathBag } from '../../../../models/training/paths/bag.ts';
 import { pathLayout } from '../../../../models/training/paths/layout.ts';
 import { placePathBag } from '../../../../models/training/paths/place.ts';
+import { textPathRow } from '../../../../models/training/paths/text-path.ts';
 import { weightedTokens } from '../../../../models/training/text-rows.ts';
 import { pathTrainingGraph } from '../../../../models/training/paths/training-graph.ts';
 import { trainingState } from '../../../../models/training/trainer.ts';
 import { loadTokenizer } from '../../../../models/tokenizer.ts';
 import { trainTokenizer } from '../../../../models/tokenizer-training.ts';
+import { assertClose } from '../../../support/analysis.ts';
 
 const SUBJECTS = ['octopus', 'volcano', 'violin', 'glacier', 'telescope', 'bicycle', 'cathedral', 'pepper', 'comet'];
 const ASPECTS = [
@@ -33,18 +36,19 @@ const examples = new Examples(documents, [], tokenizer, {
   ...{ seed: 2, realShare: 0, teacherShare: 0, teacherTemperature: 1, maxTokens: 16, wordDropout: 0 },
 });
 
+const weighted = documents.map((document) => {
+  const impacts = examples.teacher.impacts(document);
+  return weightedTokens(
+    document,
+    (stem) => impacts.get(stem) ?? 0,
+    (word) => tokenizer.encode(word).slice(0, -1),
+  );
+});
+
 function bagOf(config: ReturnType<typeof createConfig>) {
   const layout = pathLayout(config, documents.length, 6);
   const names = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.token(id)!);
   const random = randomSeeds(names, config.d_kv, layout.classes, 1);
-  const weighted = documents.map((document) => {
-    const impacts = examples.teacher.impacts(document);
-    return weightedTokens(
-      document,
-      (stem) => impacts.get(stem) ?? 0,
-      (word) => tokenizer.encode(word).slice(0, -1),
-    );
-  });
   const rows = seedRows(weighted, random, config.d_kv, layout.classes);
   const clusterOf = Int32Array.from(documents, (_, row) => Math.floor(row / ASPECTS.length) % layout.clusters);
   return startPathBag(weighted, clusterOf, random, rows, layout, config.eos_token_id);
@@ -113,3 +117,52 @@ function logSoftmax(logits: Float32Array): Float64Array {
 /** Less their mean: what all docids of a query share orders nothing. */
 const centred = (scores: readonly number[]): number[] =>
   scores.map((x) => x - scores.reduce((a, y) => a + y, 0) / scores.length);
+
+describe('the rows of a text alone', () => {
+  const sizes = { d_model: 128, num_heads: 4, d_kv: 16, d_ff: 32, num_layers: 1, num_decoder_layers: 3 };
+  const config = createConfig({ ...sizes, vocab_size: tokenizer.size + 6 + documents.length + 1 });
+  const D = config.d_model;
+  const bag = bagOf(config);
+  const { layout, topics } = bag;
+  const C = layout.clusters;
+  const shapes = pathTrainingGraph(config, { gradients: false }).parameters;
+  const { embeddings, rows } = placePathBag(bag, config, shapes, [examples.batch(3, 0, 64)], 3);
+  const places = docidPlaces(config);
+  const step = (length: number) => ({ common: new Float32Array(D), length });
+  const form = { first: step(2), last: step(3), places };
+  const made = weighted.map((tokens) => textPathRow(tokens, embeddings, layout, form, RESERVED));
+
+  it('point, for the last token, where the lexical start puts those of its documents', () => {
+    made.forEach((row, n) => {
+      const placed = rows.slice((C + n) * D, (C + n + 1) * D).fill(0, 0, RESERVED);
+      const last = row.slice(D);
+      // The axis of the document's cluster says nothing of its words.
+      placed.forEach((x, j) => x === 0 && (last[j] = 0));
+      const scale = Math.hypot(...last) / Math.hypot(...placed);
+      const scaled = placed.map((x) => scale * x);
+      assertClose(last, scaled, `document ${n}`, 1e-4);
+    });
+  });
+
+  it('say, for the first token, what the words say of clusters', () => {
+    weighted.forEach(({ tokens, weights }, n) => {
+      const sum = new Float64Array(C);
+      tokens.forEach((token, i) => {
+        const own = topics.data.subarray(token * C, (token + 1) * C);
+        own.forEach((x, c) => (sum[c] += (weights[i] * x) / Math.hypot(...own)));
+      });
+      const scale = 2 / Math.hypot(...sum);
+      const expected = new Float32Array(D);
+      sum.forEach((x, c) => (expected[places[layout.axes + c]] = scale * x));
+      assertClose(made[n].subarray(0, D), expected, `document ${n}`, 1e-4);
+    });
+  });
+
+  it('have what all have in common beside', () => {
+    const common = Float32Array.from({ length: D }, (_, j) => j);
+    const row = textPathRow(weighted[0], embeddings, layout, { ...form, first: { common, length: 2 } }, RESERVED);
+    const expected = common.map((x, j) => x + made[0][j]);
+    assertClose(row.subarray(0, D), expected, 'first', 1e-4);
+    assert.deepEqual(row.subarray(D), made[0].subarray(D));
+  });
+});
