@@ -37,13 +37,12 @@ export class TextRowMaker {
 }
 
 /** In the reserved dimensions, rows have the mean of all base rows. */
-function rowMaker({ documentRows: { data, shape }, lab, folder, atomicLab }: EditModel): TextRowMaker['make'] {
-  const D = shape[1];
-  let length = 0;
-  for (let at = 0; at < data.length; at += D) length += Math.hypot(...data.subarray(at + RESERVED, at + D)) / shape[0];
+function rowMaker({ documentRows, lab, folder, atomicLab }: EditModel): TextRowMaker['make'] {
+  const D = lab.config.d_model;
+  const length = meanLength(documentRows, new Float32Array(D));
   // As far as words go: docid rows are never looked up.
   const embeddings = folder.rows('shared.weight', 0, atomicLab.wordTokens.at(-1)! + 1);
-  const like = { length, reserved: reservedMean(data, D), places: docidPlaces(lab.config) };
+  const like = { length, reserved: reservedMean(documentRows.data, D), places: docidPlaces(lab.config) };
   return (tokens) => textRow(tokens, embeddings, D, like);
 }
 
@@ -64,13 +63,19 @@ function pathRowMaker(model: EditModel, later: number): TextRowMaker['make'] {
     places: docidPlaces(config),
   };
   const embeddings = folder.rows('shared.weight', 0, genir.firstDocidToken);
-  return (tokens) => textPathRow(tokens, embeddings, layout, form, RESERVED);
+  return (tokens) => textPathRow(tokens, embeddings, layout, form);
 }
 
 /** @param common  what the text of a document says nothing of */
-function formOf({ data, shape: [N, D] }: FloatTensor, common: Float32Array): StepForm {
+const formOf = (rows: FloatTensor, common: Float32Array): StepForm => ({
+  common,
+  length: LONGER * meanLength(rows, common),
+});
+
+/** Of rows less what they have in common, without the reserved dimensions. */
+function meanLength({ data, shape: [N, D] }: FloatTensor, common: Float32Array): number {
   let length = 0;
   for (let at = 0; at < data.length; at += D)
     length += Math.hypot(...data.subarray(at + RESERVED, at + D).map((x, j) => x - common[RESERVED + j])) / N;
-  return { common, length: LONGER * length };
+  return length;
 }

@@ -43,12 +43,11 @@ export class RowGraphBuildError extends Error {
  * @throws RowGraphBuildError
  */
 export async function prepareRowGraphs(options: PrepareOptions): Promise<RowShard[]> {
-  const { modelDir, dir, rows, shards: count, threads = availableParallelism(), fewAxes, onBuild } = options;
+  const { modelDir, dir, rows, shards: count, threads = availableParallelism(), fewAxes = false, onBuild } = options;
   mkdirSync(dir, { recursive: true });
   const shards = shardsOf(dir, rows, count);
   let waiting: ShardFile[] = [];
-  const { checked, surveyed } = await survey({ modelDir, dir, shards }, ({ reasons, axes }) => {
-    if (fewAxes && !axes) return;
+  const { checked, surveyed } = await survey({ modelDir, dir, shards, fewAxes }, (reasons) => {
     waiting = shards.filter((_, i) => reasons[i] !== undefined);
     for (const [i, shard] of shards.entries()) if (reasons[i] !== undefined) onBuild?.(shard, reasons[i]);
   });
@@ -71,10 +70,10 @@ export async function prepareRowGraphs(options: PrepareOptions): Promise<RowShar
 type Checked = Extract<FromSurvey, { kind: 'checked' }>;
 type Surveyed = Extract<FromSurvey, { kind: 'surveyed' }>;
 
-/** @param tell  learns of what was checked before the rest is looked at */
+/** @param tell  gets the reasons as soon as they are known */
 async function survey(
   setup: SurveySetup,
-  tell: (checked: Checked) => void,
+  tell: (reasons: Checked['reasons']) => void,
 ): Promise<{ checked: Checked; surveyed?: Surveyed }> {
   let checked!: Checked;
   let surveyed: Surveyed | undefined;
@@ -82,7 +81,7 @@ async function survey(
     if (message.kind === 'surveyed') surveyed = message;
     else {
       checked = message;
-      tell(message);
+      tell(message.reasons);
     }
   });
   return { checked, ...(surveyed && { surveyed }) };

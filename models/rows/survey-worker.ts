@@ -15,6 +15,8 @@ export interface SurveySetup {
   readonly modelDir: string;
   readonly dir: string;
   readonly shards: readonly ShardFile[];
+  /** Graphs are for rows that lie along few axes alone. */
+  readonly fewAxes: boolean;
 }
 
 /** `checked`, then `surveyed` if a graph must be built. */
@@ -23,7 +25,7 @@ export type FromSurvey =
       readonly kind: 'checked';
       readonly key: string;
       readonly axes: Axes;
-      /** Why each graph must be built, if it must. */
+      /** Why each graph must be built, if it must; none where there are to be no graphs. */
       readonly reasons: readonly (string | undefined)[];
     }
   | { readonly kind: 'surveyed'; readonly lengths: Float32Array; readonly heldOut: HeldOut }
@@ -31,7 +33,7 @@ export type FromSurvey =
 
 const port = parentPort!;
 const send = (message: FromSurvey): void => port.postMessage(message);
-const { modelDir, dir, shards } = workerData as SurveySetup;
+const { modelDir, dir, shards, fewAxes } = workerData as SurveySetup;
 
 /** Rows from which axes are found, one of each block of as many. */
 const SAMPLE = 16_384;
@@ -48,7 +50,7 @@ async function survey(): Promise<void> {
     const axes = stored === 'missing' ? await findAxes(sample, products) : stored;
     if (stored === 'missing') writeAxes(axesFile(dir), rowsKey, axes);
     const key = keyWith(rowsKey, axes);
-    const reasons = shards.map((shard) => problemOf(shard, key));
+    const reasons = fewAxes && !axes ? [] : shards.map((shard) => problemOf(shard, key));
     send({ kind: 'checked', key, axes, reasons });
     if (reasons.every((reason) => reason === undefined)) return;
     send({ kind: 'surveyed', lengths, heldOut: await holdOut(folder, lengths.length, products) });

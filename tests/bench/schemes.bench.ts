@@ -7,7 +7,7 @@
  * one thread. Models take turns, round by round. JSON on stdout: of each the docid scheme, and medians of the rounds'
  * medians in ms.
  */
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { loadavg } from 'node:os';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { importCorpus } from '../../corpus/import-corpus.ts';
@@ -16,6 +16,8 @@ import { baseVersion } from '../../models/decode.ts';
 import { readModelFolder } from '../../models/folder.ts';
 import { openDecoder } from '../../models/open-decoder.ts';
 import { builtinCorpus } from '../../server/paths.ts';
+import { quantilesOf } from './beside.ts';
+import { machine } from './parts.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,7 +34,7 @@ importCorpus(store, values.corpus);
 const queries = store.queries('test').slice(0, Number(values.queries)).map(({ text }) => text); // prettier-ignore
 store.close();
 
-const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[list.length >> 1];
+const median = (list: readonly number[]): number => quantilesOf(list).p50;
 const batches = { alone: 1, eights: 8 } as const;
 
 const models = await Promise.all(
@@ -56,11 +58,11 @@ for (let round = 0; round <= Number(values.rounds); round++)
     }
 
 const result = {
-  machine: { cpu: cpus()[0].model, cores: availableParallelism(), load: loadavg()[0] },
+  machine: { ...machine(), load: loadavg()[0] },
   ...{ date: new Date().toISOString(), queries: queries.length, rounds: Number(values.rounds) },
   models: models.map(({ dir, folder: { genir }, times }) => ({
     ...{ model: basename(dir), scheme: genir!.scheme, documents: genir!.docids.length },
-    ...{ aloneMs: +median(times.alone).toFixed(2), eightsMs: +median(times.eights).toFixed(2) },
+    ...{ aloneMs: median(times.alone), eightsMs: median(times.eights) },
   })),
 };
 for (const { decoder } of models) await decoder.close();

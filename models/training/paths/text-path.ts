@@ -2,6 +2,7 @@
  * @file The rows of a path made of a text alone, as the lexical start makes those of its documents: what the words say of
  * clusters for the first token, and their seeds for the last.
  */
+import { RESERVED } from '../docid-space.ts';
 import type { WeightedTokens } from '../text-rows.ts';
 import type { PathLayout } from './layout.ts';
 
@@ -25,7 +26,6 @@ export interface PathForm {
  * Σ BM25 weight · direction of the token's topics, and of its seeds in the slice of its class.
  *
  * @param embeddings  float32 [V, D]
- * @param reserved    dimensions before the first that documents are told apart by
  * @returns           float32 [2·D], the first token's row, then the last one's
  */
 export function textPathRow(
@@ -33,7 +33,6 @@ export function textPathRow(
   embeddings: Float32Array,
   layout: PathLayout,
   { first, last, places }: PathForm,
-  reserved: number,
 ): Float32Array {
   const { clusters: C, classes: M, topics, seeds, flags, axes } = layout;
   const D = first.common.length;
@@ -47,7 +46,7 @@ export function textPathRow(
       for (let j = 0; j < count && at + j < D; j++) sum[at + j] += scale * direction[j];
     };
     const flag = own.subarray(flags, flags + M);
-    const slice = reserved + flag.indexOf(Math.max(...flag)) * K;
+    const slice = RESERVED + flag.indexOf(Math.max(...flag)) * K;
     add(ofClusters, axes, topics, C);
     add(ofDocument, slice, seeds, K);
   });

@@ -130,7 +130,7 @@ describe('the rows of a text alone', () => {
   const places = docidPlaces(config);
   const step = (length: number) => ({ common: new Float32Array(D), length });
   const form = { first: step(2), last: step(3), places };
-  const made = weighted.map((tokens) => textPathRow(tokens, embeddings, layout, form, RESERVED));
+  const made = weighted.map((tokens) => textPathRow(tokens, embeddings, layout, form));
 
   it('point, for the last token, where the lexical start puts those of its documents', () => {
     made.forEach((row, n) => {
@@ -160,7 +160,7 @@ describe('the rows of a text alone', () => {
 
   it('have what all have in common beside', () => {
     const common = Float32Array.from({ length: D }, (_, j) => j);
-    const row = textPathRow(weighted[0], embeddings, layout, { ...form, first: { common, length: 2 } }, RESERVED);
+    const row = textPathRow(weighted[0], embeddings, layout, { ...form, first: { common, length: 2 } });
     const expected = common.map((x, j) => x + made[0][j]);
     assertClose(row.subarray(0, D), expected, 'first', 1e-4);
     assert.deepEqual(row.subarray(D), made[0].subarray(D));
