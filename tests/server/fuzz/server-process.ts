@@ -1,8 +1,8 @@
 /** A server in a process of its own, whose memory can be told: node --expose-gc --import tsx server-process.ts */
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportsFolder } from '../../../server/folding/exports.ts';
-import { snapshotsFolder } from '../../../server/snapshots/create.ts';
+import { snapshotsFolder, unfinished } from '../../../server/snapshots/create.ts';
 import { startEditServer } from '../../support/edit-server.ts';
 import { adminKey } from '../../support/server.ts';
 
@@ -32,9 +32,11 @@ async function memory(): Promise<Memory> {
   return { rss, heapUsed, external, lines };
 }
 
-/** Snapshots and exports would fill the disk. */
+/** Snapshots and exports would fill the disk. Those that are being written are left to the next time. */
 function tidy(): Pick<Memory, 'lines' | 'rss'> {
-  for (const folder of large) rmSync(folder, { recursive: true, force: true });
+  for (const folder of large)
+    for (const name of existsSync(folder) ? readdirSync(folder) : [])
+      if (!name.endsWith(unfinished)) rmSync(join(folder, name), { recursive: true, force: true });
   return { lines: server.lines.splice(0), rss: process.memoryUsage.rss() };
 }
 
