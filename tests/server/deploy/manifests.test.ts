@@ -11,6 +11,7 @@ import { adminKeyVariable } from '../../../server/keys/errors.ts';
 import { packageRoot, packageVersion } from '../../../server/paths.ts';
 import { checkRole, type Role } from '../../../server/replication/role.ts';
 import { routes } from '../../../server/routes/index.ts';
+import { allocator } from '../fuzz/fuzz.ts';
 
 const deploy = join(packageRoot, 'server', 'deploy');
 
@@ -129,6 +130,11 @@ describe('Containerfile', () => {
     assert.ok(lines.includes(`EXPOSE ${String(options.port)}`));
     assert.ok(lines.includes(`VOLUME ${String(options.data)}`));
     assert.deepEqual(arrayOf('ENTRYPOINT'), ['node', 'dist/server/cli/main.js']);
+  });
+
+  it('has the C library give memory back, as the fuzzed server does', () => {
+    const set = lines.filter((line) => line.startsWith('ENV ')).flatMap((line) => line.split(' ').slice(1));
+    for (const [name, value] of Object.entries(allocator)) assert.ok(set.includes(`${name}=${value}`), name);
   });
 
   it('copies files that there are, and all that the package runs from', () => {

@@ -35,6 +35,8 @@ export interface FuzzReport {
   readonly alive: boolean;
 }
 
+/** As in the container file: otherwise what tensors have taken stays with the process, in an arena for each thread. */
+export const allocator = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '262144' };
 /** Beyond what a request asks the server to wait. */
 const deadlineMs = 30_000;
 const batch = 50;
@@ -75,7 +77,7 @@ export class Fuzzer {
     const module = join(import.meta.dirname, 'server-process.ts');
     const child = fork(module, {
       execArgv: ['--expose-gc', '--import', 'tsx'],
-      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+      env: { ...allocator, ...process.env, NODE_TEST_CONTEXT: undefined },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const [started] = (await once(child, 'message')) as [Started];

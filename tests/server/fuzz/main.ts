@@ -26,7 +26,7 @@ try {
   const usedOf = ({ heapUsed, external }: typeof before): number => heapUsed + external;
   const growth = { rss: after.rss / before.rss - 1, used: usedOf(after) / usedOf(before) - 1 };
   console.log(JSON.stringify({ ...report, growth }, null, 2));
-  const isSound = report.findings.length === 0 && report.alive && growth.used <= 0.1;
+  const isSound = report.findings.length === 0 && report.alive && growth.used <= 0.1 && growth.rss <= 0.1;
   process.exitCode = isSound ? 0 : 1;
 } finally {
   await fuzzer.close();
