@@ -13,7 +13,7 @@ import type { TrainedTokenizer } from '../../models/tokenizer-training.ts';
 import { hasCheckpoint } from '../../models/training/checkpoint.ts';
 import { indexCorpus, type IndexOptions } from '../../models/training/index-corpus.ts';
 import type { IndexInput } from '../../models/training/index-input.ts';
-import { indexPaths } from '../../models/training/paths/index-paths.ts';
+import { clusteredSchemes, indexPaths } from '../../models/training/paths/index-paths.ts';
 import { checkpointDirOf, type IndexProgress, type IndexResult } from '../../models/training/run.ts';
 import { MAX_DECODER_LAYERS, modelSizes, type ModelSize } from '../../models/training/sizes.ts';
 import { MAX_SEED, MAX_STEPS } from '../../models/training/trainer.ts';
@@ -37,6 +37,7 @@ interface Options {
   size: ModelSize;
   steps?: number;
   decoderLayers?: number;
+  clusterSize?: number;
   withoutDocs?: string;
   seed: number;
   resume?: boolean;
@@ -45,6 +46,8 @@ interface Options {
   threads: number;
 }
 
+/** A cluster of all documents of a corpus that one model is good for. */
+const MAX_CLUSTER = 100_000;
 /** Share of the train queries held out for the learning curve where the corpus brings no dev split. */
 const DEV_SHARE = 0.05;
 
@@ -79,6 +82,11 @@ export const index = defineCommand<Options, IndexResult>({
       description: `layers of the decoder (1 to ${MAX_DECODER_LAYERS}; default: the size's own)`,
       parse: integer(1, MAX_DECODER_LAYERS),
     },
+    clusterSize: {
+      flags: '--cluster-size <n>',
+      description: `documents of a cluster on average, for ${clusteredSchemes.join(' and ')} docids (2 to ${MAX_CLUSTER}; default: the scheme's own)`,
+      parse: integer(2, MAX_CLUSTER),
+    },
     withoutDocs: {
       flags: '--without-docs <n|file>',
       description:
@@ -101,7 +109,11 @@ export const index = defineCommand<Options, IndexResult>({
     },
   },
   async run({ corpus = builtinCorpus, out, docids, tokenizer, resume = false, withoutDocs: left, ...options }, note) {
-    const { decoderLayers, from, seed } = options;
+    const { clusterSize, decoderLayers, from, seed } = options;
+    if (clusterSize !== undefined && !clusteredSchemes.includes(docids))
+      throw new UsageError(
+        `--cluster-size ${clusterSize}: expected --docids ${clusteredSchemes.join(' or ')} beside it, got ${docids}, which has no clusters`,
+      );
     if (docids !== 'atomic' && from !== undefined)
       throw new UsageError(
         `--docids ${docids}: expected no --from beside it, got ${from}; only atomic docids are added to another model`,

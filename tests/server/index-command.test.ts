@@ -87,7 +87,7 @@ describe('palimpsest index', () => {
   it('explains itself', async () => {
     const { code, out, err } = await index('--help');
     assert.deepEqual([code, err], [0, '']);
-    const ours = ['corpus', 'out', 'size', 'steps', 'decoder-layers', 'without-docs', 'seed', 'resume'];
+    const ours = ['corpus', 'out', 'size', 'steps', 'decoder-layers', 'cluster-size', 'without-docs', 'seed', 'resume'];
     for (const option of [...ours, 'from', 'tokenizer', 'threads', 'json'])
       assert.match(out, new RegExp(`^ +--${option} `, 'm'));
     assert.match(out, /tiny, small, base \(default: "small"\)/);
@@ -295,6 +295,12 @@ describe('bad input of palimpsest index', () => {
     ['no place for the model', ['--corpus', 'x'], /required option '--out <dir>'/],
     ['no decoder layers', ['--out', 'x', '--decoder-layers', '0'], /--decoder-layers.*1 to 64/],
     ['too many decoder layers', ['--out', 'x', '--decoder-layers', '65'], /--decoder-layers.*1 to 64/],
+    ['a cluster of one', ['--out', 'x', '--docids', 'hashed', '--cluster-size', '1'], /--cluster-size.*2 to 100000/],
+    [
+      'clusters of atomic docids',
+      ['--out', 'x', '--cluster-size', '5'],
+      /--cluster-size 5: expected --docids semantic or hashed beside it, got atomic, which has no clusters\n$/,
+    ],
     [
       'decoder layers for a T5 folder',
       ['--out', 'x', '--decoder-layers', '2', '--from', 'somewhere'],

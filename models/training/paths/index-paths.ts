@@ -3,6 +3,7 @@
  * at every checkpoint.
  */
 import type { PathScheme } from '../../../corpus/docids/path-table.ts';
+import type { DocidScheme } from '../../../corpus/docids/scheme.ts';
 import { pathIds, type PathGenir } from '../../genir.ts';
 import { loadTokenizer } from '../../tokenizer.ts';
 import type { RunIdentity } from '../checkpoint.ts';
@@ -35,7 +36,13 @@ import { hashedStart, semanticStart } from './two-token-start.ts';
 import { lexicalStart, naiveStart } from './word-start.ts';
 
 /** Without another model to start from. */
-export type IndexPathsOptions = Omit<IndexOptions, 'from'>;
+export type IndexPathsOptions = Omit<IndexOptions, 'from'> & {
+  /** Documents of a cluster, on average: of `clusteredSchemes` only, which have a number of their own where left out. */
+  readonly clusterSize?: number | undefined;
+};
+
+/** Schemes whose docids begin with a cluster. */
+export const clusteredSchemes: readonly DocidScheme[] = ['semantic', 'hashed'];
 
 const starts: { readonly [S in PathScheme]: (input: StartInput) => PathStart | Promise<PathStart> } = {
   naive: naiveStart,
@@ -49,7 +56,9 @@ export async function indexPaths(
   input: IndexInput,
   options: IndexPathsOptions,
 ): Promise<IndexResult> {
-  const { size, seed, threads, onProgress, checkpointEveryMs = CHECKPOINT_EVERY_MS } = options;
+  const { size, seed, threads, clusterSize, onProgress, checkpointEveryMs = CHECKPOINT_EVERY_MS } = options;
+  if (clusterSize !== undefined && !clusteredSchemes.includes(scheme))
+    throw new RangeError(`clusterSize: expected none for ${scheme} docids, which have no clusters, got ${clusterSize}`);
   if (!input.documents.length) throw new NothingToIndexError('index: the corpus has no documents; import some first');
   const { documents, withoutDocs } = leaveOut(input.documents, options.withoutDocs);
   const settings = { ...settingsOf(options), ...PATH_TRAINING[scheme][size] };
@@ -69,7 +78,19 @@ export async function indexPaths(
   if (options.tokenizer) checkTokenizer(tokenizer, options.tokenizer.file ?? 'tokenizer.json', wide, undefined);
 
   const start = await starts[scheme]({
-    ...{ documents, train, texts: texts(input), examples, dev, tokenizer, config: wide, settings, seed, threads },
+    ...{
+      documents,
+      train,
+      texts: texts(input),
+      examples,
+      dev,
+      tokenizer,
+      config: wide,
+      settings,
+      clusterSize,
+      seed,
+      threads,
+    },
   });
   try {
     const { codes, later, record } = start;

@@ -19,6 +19,8 @@ export interface StartInput {
   /** Of the model, but for the number of codes. */
   readonly config: T5Config;
   readonly settings: SizeSettings;
+  /** Documents of a cluster, on average, in place of the scheme's own number. */
+  readonly clusterSize: number | undefined;
   readonly seed: number;
   readonly threads: number;
 }

@@ -24,7 +24,7 @@ const LATER = '<later>';
 
 /** Which cluster each document belongs to, for docids of a cluster's token and one of the document's own. */
 interface Clustering {
-  /** Documents of a cluster, on average, where the width of the model allows so many clusters. */
+  /** Documents of a cluster, on average, unless said, where the width of the model allows so many clusters. */
   readonly size: number;
   /**
    * @param rows  of the documents, float32 [N, D]
@@ -55,7 +55,7 @@ export const hashedStart = (input: StartInput): Promise<PathStart> => twoTokenSt
 
 async function twoTokenStart(input: StartInput, clustering: Clustering): Promise<PathStart> {
   const { documents, train, examples, dev, tokenizer, config, settings, seed, threads } = input;
-  const layout = pathLayout(config, documents.length, clustering.size);
+  const layout = pathLayout(config, documents.length, input.clusterSize ?? clustering.size);
   const { d_kv: K, eos_token_id: end } = config;
   const names = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.token(id) ?? `${id}`);
   const random = randomSeeds(names, K, layout.classes, seed);

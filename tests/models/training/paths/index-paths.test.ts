@@ -78,6 +78,16 @@ describe('index of docids that are paths', () => {
     assert.equal(clustersOf('hashed'), 10, 'four documents dealt to each');
   });
 
+  it('makes clusters of the size that is asked for, of docids that have clusters', async () => {
+    await indexPaths('hashed', input, options('of eight', { clusterSize: 8, steps: 1 }));
+    const { paths } = readModelFolder(join(temporary, 'of eight')).genir as PathGenir;
+    assert.equal(new Set(paths.map((path) => path.split(' ')[0])).size, 5);
+    await assert.rejects(
+      indexPaths('lexical', input, options('x', { clusterSize: 8 })),
+      /clusterSize: expected none for lexical docids, which have no clusters, got 8$/,
+    );
+  });
+
   it('leaves two-token docids a code for later documents: the mean of all clusters', () => {
     const folder = readModelFolder(join(temporary, 'semantic'));
     const { later, codes, paths, firstDocidToken } = folder.genir as PathGenir;
