@@ -132,15 +132,14 @@ export class EditedModel {
    * Makes a change happen.
    *
    * @param state  of a trial since the last change that happened, or the one in force
-   * @param kept   an entry as it should be kept: the same one, with its large parts elsewhere
+   * @param keep   entries in force as they should be kept: the same ones, with their large parts elsewhere
    */
-  apply(state: EditState, kept = (entry: Entry): Entry => entry): void {
+  apply(state: EditState, keep = (entries: Computed['entries']): Computed['entries'] => entries): void {
     if (state === this.current.state) return;
     const tried = this.tried.get(state);
     if (!tried) throw new RangeError('edited model: expected a state that was tried, got another one');
     this.tried.delete(state);
-    const entries = new Map(Array.from(tried.entries, ([id, entry]) => [id, kept(entry)]));
-    this.current = { entries, lists: tried.lists, state };
+    this.current = { entries: keep(tried.entries), lists: tried.lists, state };
   }
 
   /** Dead base documents near another one, ascending. */

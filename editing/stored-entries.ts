@@ -26,6 +26,13 @@ export class StoredEntries {
     this.most = most;
   }
 
+  /** The same entries, as `of` has each; of others nothing stays in memory. */
+  inForce(entries: ReadonlyMap<string, Entry>): ReadonlyMap<string, Entry> {
+    for (const id of this.kept.keys()) if (!entries.has(id)) this.drop(id);
+    if (this.last && !entries.has(this.last.id)) this.last = undefined;
+    return new Map(Array.from(entries, ([id, entry]) => [id, this.of(entry)]));
+  }
+
   /** The same entry, whose large parts are read from the store from now on; what is no document is small. */
   of(entry: Entry): Entry {
     if (entry.kind !== 'document' || entry instanceof StoredDocument) return entry;

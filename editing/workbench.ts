@@ -76,12 +76,12 @@ export class Workbench {
   private readonly settings: EditSettings;
   private readonly store: Store;
   private readonly log: EditLog;
-  private readonly kept: (entry: Entry) => Entry;
+  private readonly storedEntries: StoredEntries | undefined;
   private bench: Bench;
 
-  private constructor(options: WorkbenchOptions, bench: Bench, kept: (entry: Entry) => Entry) {
+  private constructor(options: WorkbenchOptions, bench: Bench, storedEntries: StoredEntries | undefined) {
     this.options = options;
-    this.kept = kept;
+    this.storedEntries = storedEntries;
     this.model = options.model;
     this.settings = options.settings;
     this.store = options.store;
@@ -95,13 +95,16 @@ export class Workbench {
     const docids = model.folder.genir!.docids;
     const bank = await openBank(options, bankQueries(store), baseDocuments(store, docids));
     const active = log.setAt();
-    const kept = keeping(settings, log);
-    const entries = active.map(({ id }) => kept(decodeEntry(log.payload(id)!)));
+    const stored = storing(settings, log);
+    const entries = active.map(({ id }) => {
+      const entry = decodeEntry(log.payload(id)!);
+      return stored?.of(entry) ?? entry;
+    });
     const dead = new Set(active.flatMap(({ kind, baseRow }) => (kind === 'removal' ? [baseRow!] : [])));
     const prefixes = new Map(entries.flatMap((entry) => (entry.kind === 'document' ? [[entry.id, entry.prefix]] : [])));
     const known = { rows: log.rows(), prefixes, dead, deltas: log.deltas(), drift };
     const edited = await EditedModel.open(model, bank, settings, entries, known);
-    return new Workbench(options, { bank, edited }, kept);
+    return new Workbench(options, { bank, edited }, stored);
   }
 
   get state(): EditState {
@@ -130,7 +133,7 @@ export class Workbench {
   /** After the trial's edit was committed. */
   adopt({ after, anew }: Trial): void {
     if (anew) this.bench = anew;
-    else this.bench.edited.apply(after, this.kept);
+    else this.bench.edited.apply(after, (entries) => this.storedEntries?.inForce(entries) ?? entries);
   }
 
   private async tryOnce(plan: EditPlan, settings: EditSettings, options: TrialOptions): Promise<Trial> {
@@ -218,12 +221,9 @@ export class Workbench {
   }
 }
 
-/** How entries in force are kept: methods other than the ledger's ask for all of them at each edit. */
-function keeping({ weights }: EditSettings, log: EditLog): (entry: Entry) => Entry {
-  if (weights && weights.method !== 'ledger') return (entry) => entry;
-  const stored = new StoredEntries((id) => log.payload(id)!);
-  return (entry) => stored.of(entry);
-}
+/** Where entries in force are kept. In memory, as they are, where the method is not the ledger's: others ask for all of them at each edit. */
+const storing = ({ weights }: EditSettings, log: EditLog): StoredEntries | undefined =>
+  weights && weights.method !== 'ledger' ? undefined : new StoredEntries((id) => log.payload(id)!);
 
 const openBank = (
   { model, cacheFile, onProgress }: WorkbenchOptions,

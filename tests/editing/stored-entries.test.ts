@@ -34,6 +34,19 @@ describe('an entry whose large parts lie in the store', () => {
     }
   });
 
+  it('leaves memory when it is in force no more, and is read when asked for', () => {
+    let reads = 0;
+    const entries = new StoredEntries(() => {
+      reads++;
+      return encodeEntry(made);
+    });
+    const stored = entries.inForce(new Map([[made.id, made]])).get(made.id)!;
+    assert.ok(stored.kind === 'document');
+    assert.deepEqual([stored.prior, reads], [made.prior, 0]);
+    assert.equal(entries.inForce(new Map()).size, 0);
+    assert.deepEqual([stored.prior, reads], [made.prior, 1]);
+  });
+
   it('is the entry itself where it is small', () => {
     const entries = new StoredEntries(() => assert.fail('nothing is read'));
     const removal: Entry = { kind: 'removal', id: 'r', row: 3, pairs: new Map() };
