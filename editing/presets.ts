@@ -158,7 +158,7 @@ export function settingsFor(
   const factor = Math.min(MOST, Math.max(1, documents / CHOSEN_ON));
   const settings = withOldWeight({ queries, rows, weights, bank, neighbours }, factor);
   if (scheme === 'atomic') return settings;
-  return forPaths(later === undefined ? settings : forWholePaths(settings));
+  return forPaths(later === undefined ? settings : forWholePaths(settings, scheme, rows));
 }
 
 /** What settings depend on of a model's docids. */
@@ -171,17 +171,23 @@ export interface DocidKind {
 /**
  * Where an added document has both rows of its path for itself, it has twice as many numbers to fit its queries with, and to
  * take those of others: the pull to the rows of its text is weaker, and there are more queries of old documents.
+ *
+ * @param unscaled  as for a small corpus
  */
-function forWholePaths(settings: EditSettings): EditSettings {
+function forWholePaths(settings: EditSettings, scheme: DocidScheme, unscaled: RowSettings): EditSettings {
   const { rows, bank } = settings;
-  const more = { ...settings, bank: { ...bank, size: WHOLE.bank * bank.size } };
-  if (rows.method !== 'cross-entropy') return more;
-  const options = { ...rows.options, pull: WHOLE.pull * rows.options.pull };
-  return { ...more, rows: { ...rows, options } };
+  const { pull, bank: times, old } = scheme === 'semantic' ? WHOLE.semantic : WHOLE.hashed;
+  const more = { ...settings, bank: { ...bank, size: times * bank.size } };
+  if (rows.method !== 'cross-entropy' || unscaled.method !== 'cross-entropy') return more;
+  const oldDocument = old === null ? rows.oldDocument : old * unscaled.oldDocument;
+  return { ...more, rows: { ...rows, oldDocument, options: { ...rows.options, pull: pull * rows.options.pull } } };
 }
 
-/** Multiples of what atomic docids have. */
-const WHOLE = { pull: 0.3, bank: 2 } as const;
+/**
+ * Multiples of what atomic docids have, chosen on 500 additions to squad_wiki; `old` of what an old document counts in a small
+ * corpus, however many there are. null: as with atomic docids.
+ */
+const WHOLE = { hashed: { pull: 0.3, bank: 2, old: null }, semantic: { pull: 0.3, bank: 3, old: 0.9 } } as const;
 
 /**
  * For docids that are paths: their scores are probabilities, the best document's often more than a half, so that the margins

@@ -34,18 +34,21 @@ describe('settingsFor', () => {
     assert.deepEqual(settingsFor('rows', 2500, { scheme: 'lexical' }), settingsFor('rows', 2500));
   });
 
-  it('pulls rows of whole paths less, and has more queries of old documents', () => {
-    const [paths, whole] = [undefined, '<later>'].map((later) =>
-      settingsFor('ledger', 2500, { scheme: 'semantic', later }),
-    );
-    const { rows } = paths;
-    assert.ok(rows.method === 'cross-entropy');
-    const options = { ...rows.options, pull: 0.3 * rows.options.pull };
-    const bank = { ...paths.bank, size: 2 * paths.bank.size };
-    assert.deepEqual(whole, { ...paths, bank, rows: { ...rows, options } });
-    const incdsi = settingsFor('incdsi', 2500, { scheme: 'semantic' });
-    assert.deepEqual(settingsFor('incdsi', 2500, { scheme: 'semantic', later: '<later>' }), { ...incdsi, bank });
-  });
+  const whole: [scheme: 'semantic' | 'hashed', bank: number, old: number][] = [
+    ['semantic', 3, 0.9 * 2],
+    ['hashed', 2, 2 * 2],
+  ];
+  for (const [scheme, times, oldDocument] of whole)
+    it(`pulls rows of whole ${scheme} paths less, and has more queries of old documents`, () => {
+      const [paths, whole] = [undefined, '<later>'].map((later) => settingsFor('ledger', 2500, { scheme, later }));
+      const { rows } = paths;
+      assert.ok(rows.method === 'cross-entropy');
+      const options = { ...rows.options, pull: 0.3 * rows.options.pull };
+      const bank = { ...paths.bank, size: times * paths.bank.size };
+      assert.deepEqual(whole, { ...paths, bank, rows: { ...rows, oldDocument, options } });
+      const incdsi = settingsFor('incdsi', 2500, { scheme });
+      assert.deepEqual(settingsFor('incdsi', 2500, { scheme, later: '<later>' }), { ...incdsi, bank });
+    });
 
   it('has nothing of a preset but its settings', () => {
     assert.ok(!('meaning' in settingsFor('rows', 1000)));
