@@ -221,7 +221,7 @@ export class Workbench {
   }
 }
 
-/** Where entries in force are kept. In memory, as they are, where the method is not the ledger's: others ask for all of them at each edit. */
+/** Where entries in force are kept; in memory, as they are, for methods other than the ledger's, which ask for all at each edit. */
 const storing = ({ weights }: EditSettings, log: EditLog): StoredEntries | undefined =>
   weights && weights.method !== 'ledger' ? undefined : new StoredEntries((id) => log.payload(id)!);
 

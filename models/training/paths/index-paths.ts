@@ -3,7 +3,6 @@
  * at every checkpoint.
  */
 import type { PathScheme } from '../../../corpus/docids/path-table.ts';
-import type { DocidScheme } from '../../../corpus/docids/scheme.ts';
 import { pathIds, type PathGenir } from '../../genir.ts';
 import { loadTokenizer } from '../../tokenizer.ts';
 import type { RunIdentity } from '../checkpoint.ts';
@@ -32,7 +31,7 @@ import { PathTrainer } from './path-trainer.ts';
 import type { PathStart, StartInput } from './start.ts';
 import { TrainedPaths } from './trained-paths.ts';
 import { pathTrainingGraph } from './training-graph.ts';
-import { hashedStart, semanticStart } from './two-token-start.ts';
+import { clusteredSchemes, hashedStart, semanticStart } from './two-token-start.ts';
 import { lexicalStart, naiveStart } from './word-start.ts';
 
 /** Without another model to start from. */
@@ -40,9 +39,6 @@ export type IndexPathsOptions = Omit<IndexOptions, 'from'> & {
   /** Documents of a cluster, on average: of `clusteredSchemes` only, which have a number of their own where left out. */
   readonly clusterSize?: number | undefined;
 };
-
-/** Schemes whose docids begin with a cluster. */
-export const clusteredSchemes: readonly DocidScheme[] = ['semantic', 'hashed'];
 
 const starts: { readonly [S in PathScheme]: (input: StartInput) => PathStart | Promise<PathStart> } = {
   naive: naiveStart,

@@ -1,5 +1,6 @@
 import { clusterHierarchy } from '../../../corpus/docids/cluster.ts';
 import { dealt } from '../../../corpus/docids/dealt.ts';
+import type { DocidScheme } from '../../../corpus/docids/scheme.ts';
 import { semanticPaths } from '../../../corpus/docids/semantic.ts';
 import type { Tokenizer } from '../../tokenizer.ts';
 import type { Parameter } from '../adam.ts';
@@ -46,6 +47,9 @@ const clusterings: { readonly [S in 'semantic' | 'hashed']: Clustering } = {
   },
   hashed: { size: 4, assign: ({ docids, clusters, seed }) => dealt(docids, clusters, seed) },
 };
+
+/** Schemes whose docids begin with a cluster. */
+export const clusteredSchemes = Object.keys(clusterings) as readonly DocidScheme[];
 
 /** Docids of a cluster of similar documents, then a token of the document's own. */
 export const semanticStart = (input: StartInput): Promise<PathStart> => twoTokenStart(input, clusterings.semantic);

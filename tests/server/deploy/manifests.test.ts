@@ -11,7 +11,7 @@ import { adminKeyVariable } from '../../../server/keys/errors.ts';
 import { packageRoot, packageVersion } from '../../../server/paths.ts';
 import { checkRole, type Role } from '../../../server/replication/role.ts';
 import { routes } from '../../../server/routes/index.ts';
-import { allocator } from '../fuzz/fuzz.ts';
+import { allocator } from '../fuzz/allocator.ts';
 
 const deploy = join(packageRoot, 'server', 'deploy');
 

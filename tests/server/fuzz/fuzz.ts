@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { brotliDecompressSync, unzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { OpenApi } from '../../../server/generate/document.ts';
+import { allocator } from './allocator.ts';
 import { AnswerCheck, type FuzzAnswer } from './answers.ts';
 import { lanesOf, resolve, type FuzzRequest } from './requests.ts';
 import type { Memory, Started } from './server-process.ts';
@@ -35,8 +36,6 @@ export interface FuzzReport {
   readonly alive: boolean;
 }
 
-/** As in the container file: otherwise what tensors have taken stays with the process, in an arena for each thread. */
-export const allocator = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '262144' };
 /** Beyond what a request asks the server to wait. */
 const deadlineMs = 30_000;
 const batch = 50;

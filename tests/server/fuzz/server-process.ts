@@ -1,8 +1,6 @@
 /** A server in a process of its own, whose memory can be told: node --expose-gc --import tsx server-process.ts */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { exportsFolder } from '../../../server/folding/exports.ts';
-import { snapshotsFolder, unfinished } from '../../../server/snapshots/create.ts';
+import { listExports, removeExport } from '../../../server/folding/exports.ts';
+import { keepSnapshots } from '../../../server/snapshots/remove.ts';
 import { startEditServer } from '../../support/edit-server.ts';
 import { adminKey } from '../../support/server.ts';
 
@@ -20,7 +18,6 @@ export interface Memory {
 }
 
 const server = await startEditServer({ perMinute: 0 });
-const large = [snapshotsFolder, exportsFolder].map((name) => join(server.dataDir, name));
 
 async function memory(): Promise<Memory> {
   const lines = server.lines.splice(0);
@@ -34,9 +31,8 @@ async function memory(): Promise<Memory> {
 
 /** Snapshots and exports would fill the disk. Those that are being written are left to the next time. */
 function tidy(): Pick<Memory, 'lines' | 'rss'> {
-  for (const folder of large)
-    for (const name of existsSync(folder) ? readdirSync(folder) : [])
-      if (!name.endsWith(unfinished)) rmSync(join(folder, name), { recursive: true, force: true });
+  keepSnapshots(server.dataDir, 0);
+  for (const { name } of listExports(server.dataDir)) removeExport(server.dataDir, name);
   return { lines: server.lines.splice(0), rss: process.memoryUsage.rss() };
 }
 
