@@ -7,7 +7,8 @@ import { RESERVED } from '../docid-space.ts';
  * Where a model of two-token docids (a cluster, then a document) keeps what. Each step of decoding reads the query anew
  * and has D dimensions of its own for what it read:
  *
- *   step 1   the first layers add up the *topics* of the query's words: for each cluster what the word says of it
+ *   step 1   the first layers add up the *topics* of the query's words: for each cluster what the word says of it; in what is
+ *            left of the state they add up the words' codes, a *sketch* of the query
  *   step 2   the last layers add up the words' *seeds*: each head reads one *class* of words only, and has its own slice
  *            of the state, so that K dimensions of a word become M·K dimensions of the state
  *
@@ -18,6 +19,8 @@ import { RESERVED } from '../docid-space.ts';
 export interface PathLayout {
   /** C, also the number of cluster entries in the vocabulary. */
   readonly clusters: number;
+  /** Dimensions behind the topics, in which each word has a random code that no cluster reads: those of later documents do. */
+  readonly sketch: number;
   /** M, classes of words: one for each head of the layers that read seeds. */
   readonly classes: number;
   readonly topicLayers: number;
@@ -26,12 +29,13 @@ export interface PathLayout {
   readonly topics: number;
   readonly seeds: number;
   readonly flags: number;
-  /** First of the dimensions that stand for the clusters in the decoder: the last C. */
+  /** First of the dimensions that stand for the clusters in the decoder, and behind them for the sketch: the last ones. */
   readonly axes: number;
 }
 
 const places = z.int().nonnegative();
 const layoutSchema = z.object({
+  sketch: places.default(0),
   ...{ clusters: places, classes: places, topicLayers: places, seedLayers: places },
   ...{ topics: places, seeds: places, flags: places, axes: places },
 });
@@ -53,9 +57,10 @@ export function pathLayout(config: T5Config, documents: number, size: number): P
       `docids of paths: expected a model with room for clusters, got ${L} decoder layers of width ${D}`,
     );
   const clusters = Math.max(1, Math.min(most, Math.ceil(documents / size)));
-  const seeds = RESERVED + clusters;
+  const sketch = most - clusters;
+  const seeds = RESERVED + most;
   return {
-    ...{ clusters, classes, topicLayers: Math.ceil(clusters / (H * K)), seedLayers },
-    ...{ topics: RESERVED, seeds, flags: seeds + K, axes: D - clusters },
+    ...{ clusters, sketch, classes, topicLayers: Math.ceil(most / (H * K)), seedLayers },
+    ...{ topics: RESERVED, seeds, flags: seeds + K, axes: D - most },
   };
 }

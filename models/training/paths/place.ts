@@ -51,7 +51,7 @@ export function placePathBag(
 ): Placed {
   const { d_model: D, num_heads: H, d_kv: K, num_decoder_layers: L } = config;
   const { layout } = bag;
-  const { clusters: C, topicLayers, seedLayers } = layout;
+  const { clusters: C, sketch, topicLayers, seedLayers } = layout;
   const inner = H * K;
   const root = Math.sqrt(D);
   const rng = createRng(seed + 2);
@@ -89,7 +89,7 @@ export function placePathBag(
       if (isTopics) {
         slot(0, IMPORTANCE, [importance, 0]);
         slot(1, SINK, [0, sink]);
-        for (let j = 0; j < K && (i * H + h) * K + j < C; j++) {
+        for (let j = 0; j < K && (i * H + h) * K + j < C + sketch; j++) {
           const c = (i * H + h) * K + j;
           v[(layout.topics + c) * inner + h * K + j] = 1;
           o[(h * K + j) * D + layout.axes + c] = gains.topics;
@@ -164,7 +164,8 @@ interface Table {
 
 function embeddingsOf(bag: PathBag, config: T5Config): Table {
   const { d_model: D, eos_token_id: end } = config;
-  const { topics, seeds, flags, clusters: C } = bag.layout;
+  const { topics, seeds, flags, clusters, sketch } = bag.layout;
+  const C = clusters + sketch;
   const K = bag.width;
   const V = bag.classOf.length;
   const { standardized, deviation } = standardize(bag.importance.data);
@@ -207,7 +208,8 @@ function readLengths(
   { d_model: D, eos_token_id: end }: T5Config,
   sample: readonly Batch[],
 ): { topics: number; seeds: number } {
-  const { clusters: C, classes: M } = layout;
+  const { clusters, sketch, classes: M } = layout;
+  const C = clusters + sketch;
   const mean = importance.data.reduce((a, b) => a + b, 0) / importance.data.length;
   const sums = { topics: 0, seeds: 0 };
   let queries = 0;

@@ -34,7 +34,7 @@ export function textPathRow(
   layout: PathLayout,
   { first, last, places }: PathForm,
 ): Float32Array {
-  const { clusters: C, classes: M, topics, seeds, flags, axes } = layout;
+  const { clusters: C, sketch, classes: M, topics, seeds, flags, axes } = layout;
   const D = first.common.length;
   const K = flags - seeds;
   const [ofClusters, ofDocument] = [new Float32Array(D), new Float32Array(D)];
@@ -47,7 +47,7 @@ export function textPathRow(
     };
     const flag = own.subarray(flags, flags + M);
     const slice = RESERVED + flag.indexOf(Math.max(...flag)) * K;
-    add(ofClusters, axes, topics, C);
+    add(ofClusters, axes, topics, C + sketch);
     add(ofDocument, slice, seeds, K);
   });
   const row = new Float32Array(2 * D);

@@ -18,6 +18,7 @@ import {
 } from './bag.ts';
 import { pathLayout } from './layout.ts';
 import { placePathBag } from './place.ts';
+import { withSketch } from './sketch.ts';
 import type { PathStart, StartInput } from './start.ts';
 
 /** In place of a cluster, for documents that come later. */
@@ -84,7 +85,7 @@ async function twoTokenStart(input: StartInput, clustering: Clustering): Promise
       measure: () => measureSuccess(dev, documents.length, (batch) => evaluator.logits(bag, batch)),
       close: () => evaluator.close(),
     },
-    place: (whole, shapes, sample) => placePathBag(bag, whole, shapes, sample, seed),
+    place: (whole, shapes, sample) => placePathBag(withSketch(bag, names, seed), whole, shapes, sample, seed),
   };
 }
 

@@ -11,6 +11,7 @@ import { pathLayout } from '../../../../models/training/paths/layout.ts';
 import { placePathBag } from '../../../../models/training/paths/place.ts';
 import { textPathRow } from '../../../../models/training/paths/text-path.ts';
 import { weightedTokens } from '../../../../models/training/text-rows.ts';
+import { withSketch } from '../../../../models/training/paths/sketch.ts';
 import { pathTrainingGraph } from '../../../../models/training/paths/training-graph.ts';
 import { trainingState } from '../../../../models/training/trainer.ts';
 import { loadTokenizer } from '../../../../models/tokenizer.ts';
@@ -45,9 +46,10 @@ const weighted = documents.map((document) => {
   );
 });
 
+const names = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.token(id)!);
+
 function bagOf(config: ReturnType<typeof createConfig>) {
   const layout = pathLayout(config, documents.length, 6);
-  const names = Array.from({ length: tokenizer.size }, (_, id) => tokenizer.token(id)!);
   const random = randomSeeds(names, config.d_kv, layout.classes, 1);
   const rows = seedRows(weighted, random, config.d_kv, layout.classes);
   const clusterOf = Int32Array.from(documents, (_, row) => Math.floor(row / ASPECTS.length) % layout.clusters);
@@ -64,7 +66,7 @@ describe('the lexical start of two-token docids', () => {
     const { clusters: C } = bag.layout;
     assert.equal(C, 6);
     const shapes = pathTrainingGraph(config, { gradients: false }).parameters;
-    const placed = placePathBag(bag, config, shapes, [examples.batch(3, 0, 64)], 3);
+    const placed = placePathBag(withSketch(bag, names, 3), config, shapes, [examples.batch(3, 0, 64)], 3);
     const exported = exportWeights(config, trainingState(placed), vocabulary, undefined, 3);
     const weights = (name: string) => exported.get(name)!;
     const encoder = await Session.open(encoderGraph(config, weights));
@@ -123,10 +125,13 @@ describe('the rows of a text alone', () => {
   const config = createConfig({ ...sizes, vocab_size: tokenizer.size + 6 + documents.length + 1 });
   const D = config.d_model;
   const bag = bagOf(config);
-  const { layout, topics } = bag;
+  const { layout } = bag;
+  const sketched = withSketch(bag, names, 3);
+  const { topics } = sketched;
   const C = layout.clusters;
+  const T = C + layout.sketch;
   const shapes = pathTrainingGraph(config, { gradients: false }).parameters;
-  const { embeddings, rows } = placePathBag(bag, config, shapes, [examples.batch(3, 0, 64)], 3);
+  const { embeddings, rows } = placePathBag(sketched, config, shapes, [examples.batch(3, 0, 64)], 3);
   const places = docidPlaces(config);
   const step = (length: number) => ({ common: new Float32Array(D), length });
   const form = { first: step(2), last: step(3), places };
@@ -146,9 +151,9 @@ describe('the rows of a text alone', () => {
 
   it('say, for the first token, what the words say of clusters', () => {
     weighted.forEach(({ tokens, weights }, n) => {
-      const sum = new Float64Array(C);
+      const sum = new Float64Array(T);
       tokens.forEach((token, i) => {
-        const own = topics.data.subarray(token * C, (token + 1) * C);
+        const own = topics.data.subarray(token * T, (token + 1) * T);
         own.forEach((x, c) => (sum[c] += (weights[i] * x) / Math.hypot(...own)));
       });
       const scale = 2 / Math.hypot(...sum);
