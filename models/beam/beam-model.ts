@@ -98,7 +98,7 @@ export class BeamModel {
           places: out[listNames(list).places].data as BigInt64Array,
           k: lists[list].k,
         });
-        return { inner: ranked('inner'), leaves: ranked('leaves') };
+        return { inner: ranked('inner'), alike: ranked('alike'), leaves: ranked('leaves') };
       },
     };
   }

@@ -41,8 +41,8 @@ export function queryGraph(config: T5Config, weights: WeightSource, edited: read
   return g;
 }
 
-/** What may follow: an edge of the trie each, in two lists that are ranked apart. */
-export const candidateLists = ['inner', 'leaves'] as const;
+/** What may follow: an edge of the trie each, in lists that are ranked apart. Tokens that are `alike` are read as another one. */
+export const candidateLists = ['inner', 'alike', 'leaves'] as const;
 export type CandidateList = (typeof candidateLists)[number];
 
 /** Names of a list's inputs and outputs in the step graph. */

@@ -4,6 +4,9 @@
  *
  * As in transformers' beam search, each step looks at the M best candidates of a query: those that end a path are documents
  * found. The M best that end none go on, whatever was found. Scores only fall, so a beam behind M documents is given up.
+ *
+ * Prefixes that are read alike, which are those of later documents, share one beam: what follows them is computed once. So
+ * they crowd nobody out, and are not crowded out by each other.
  */
 import { ChildList, type DocidTrie, type TrieView } from '../../corpus/docids/trie.ts';
 import type { BeamRun, Candidates, Ranked, StepInput } from './beam-model.ts';
@@ -19,6 +22,8 @@ export interface SearchedModel {
   readonly startToken: number;
   /** Puts the embedding of a token into `x` from `at` on. */
   embed(token: number, x: Float32Array, at: number): void;
+  /** The token that another is read as: for most the same. */
+  readAs(token: number): number;
 }
 
 export interface SearchedQuery {
@@ -28,6 +33,9 @@ export interface SearchedQuery {
   readonly beams: number;
 }
 
+/** Prefixes that share a beam, at most. */
+export const MOST_ALIKE = 512;
+
 export interface Found {
   readonly document: number;
   /** Log-probability of its path. */
@@ -35,12 +43,21 @@ export interface Found {
 }
 
 /** An unfinished path. */
-export interface Beam {
+export interface Prefix {
   readonly node: number;
   /** The last token. */
   readonly token: number;
   readonly score: number;
-  /** Its row in the run before. */
+  /** Its beam, a place among those that are read next. */
+  readonly beam: number;
+  /** The prefix without its last token: a place among those of the step before. */
+  readonly parent: number;
+}
+
+/** What is read next for one prefix, or for several. */
+interface Beam {
+  readonly token: number;
+  /** Of the run before, the row that it continues. */
   readonly row: number;
 }
 
@@ -49,7 +66,7 @@ const NEVER = -1e9;
 
 /** What the search of a query has after a step: unfinished paths that it goes on with, and documents; best first. */
 export interface Searched {
-  readonly beams: readonly Beam[];
+  readonly prefixes: readonly Prefix[];
   readonly found: readonly Found[];
 }
 
@@ -68,9 +85,10 @@ export async function beamSearch(
   for (;;) {
     const beams = Math.max(...searches.map((search) => search.beams.length));
     if (beams === 0) return searches.map(({ found }) => found);
-    const edges = { inner: new Edges(), leaves: new Edges() };
+    const edges = { inner: new Edges(), alike: new Edges(), leaves: new Edges() };
     searches.forEach((search, b) => search.collect(edges, b * beams));
-    const lists = { inner: edges.inner.padded(most), leaves: edges.leaves.padded(most) };
+    const { inner, alike, leaves } = edges;
+    const lists = { inner: inner.padded(most), alike: alike.padded(MOST_ALIKE), leaves: leaves.padded(most) };
     const best = await run.step({ ...lastTokens(model, searches, beams), beams, lists });
     searches.forEach((search, b) => search.advance(edges, best, b));
     onStep?.(searches);
@@ -100,15 +118,18 @@ class Edges {
   readonly cells: number[] = [];
   /** Where the edge leads. */
   readonly nodes: number[] = [];
-  /** Log-probability of the beam. */
+  /** Log-probability of the prefix. */
   readonly before: number[] = [];
+  /** Place of the prefix among those of its query. */
+  readonly parents: number[] = [];
   /** Query b has the edges starts[b] … starts[b + 1]. */
   readonly starts: number[] = [0];
 
-  add(cell: number, node: number, before: number): void {
+  add(cell: number, node: number, before: number, parent: number): void {
     this.cells.push(cell);
     this.nodes.push(node);
     this.before.push(before);
+    this.parents.push(parent);
   }
 
   endQuery(): void {
@@ -131,10 +152,11 @@ class Edges {
   }
 }
 
-type Edge = Pick<Beam, 'node' | 'score'> & { readonly cell: number };
+type Edge = Pick<Prefix, 'node' | 'score' | 'parent'> & { readonly cell: number };
 
 /** The search of one query. */
 class Search implements Searched {
+  prefixes: readonly Prefix[];
   beams: readonly Beam[];
   found: readonly Found[] = [];
   private readonly model: SearchedModel;
@@ -145,20 +167,22 @@ class Search implements Searched {
   constructor(model: SearchedModel, query: SearchedQuery, row: number) {
     this.model = model;
     this.query = query;
-    this.beams = query.view.size ? [{ node: model.trie.root, token: model.startToken, score: 0, row }] : [];
+    const token = model.startToken;
+    this.prefixes = query.view.size ? [{ node: model.trie.root, token, score: 0, beam: 0, parent: 0 }] : [];
+    this.beams = this.prefixes.map(() => ({ token, row }));
   }
 
-  /** Adds what may follow its beams, whose first one is row `first` of the run. */
+  /** Adds what may follow its prefixes, whose first beam is row `first` of the run. */
   collect(edges: Readonly<Record<CandidateList, Edges>>, first: number): void {
     const { children } = this;
     const { trie, vocabulary } = this.model;
-    this.beams.forEach(({ node, score }, m) => {
+    this.prefixes.forEach(({ node, score, beam }, parent) => {
       children.clear();
       const count = this.query.view.children(node, children);
       for (let i = 0; i < count; i++) {
-        const child = children.nodes[i];
-        const list = trie.documentOf(child) < 0 ? edges.inner : edges.leaves;
-        list.add((first + m) * vocabulary + children.tokens[i], child, score);
+        const [child, token] = [children.nodes[i], children.tokens[i]];
+        const list = trie.documentOf(child) >= 0 ? 'leaves' : this.model.readAs(token) === token ? 'inner' : 'alike';
+        edges[list].add((first + beam) * vocabulary + token, child, score, parent);
       }
     });
     for (const list of candidateLists) edges[list].endQuery();
@@ -170,31 +194,61 @@ class Search implements Searched {
     best: Readonly<Record<CandidateList, Ranked>>,
     b: number,
   ): void {
-    const { trie, vocabulary } = this.model;
+    const { trie } = this.model;
     const limit = this.query.beams;
-    const [inner, leaves] = candidateLists.map((list) => bestEdges(edges[list], best[list], b, limit));
-    let ahead = 0; // inner edges before the leaf
-    const ended = leaves.filter(({ score }, i) => {
-      while (ahead < inner.length && inner[ahead].score > score) ahead++;
+    const of = (list: CandidateList, most: number): Edge[] => bestEdges(edges[list], best[list], b, most);
+    const going = [...of('inner', limit), ...of('alike', MOST_ALIKE)].sort((a, b) => b.score - a.score);
+    const { prefixes, beams, scores } = this.shared(going, limit);
+    let ahead = 0; // beams that go on before the leaf
+    const ended = of('leaves', limit).filter(({ score }, i) => {
+      while (ahead < scores.length && scores[ahead] > score) ahead++;
       return i + ahead < limit;
     });
     const documents = ended.map(({ node, score }) => ({ document: trie.documentOf(node), score }));
     this.found = [...this.found, ...documents].sort((a, b) => b.score - a.score).slice(0, limit);
     const worst = this.found.length === limit ? this.found[limit - 1].score : -Infinity;
-    this.beams = inner
-      .filter(({ score }) => score > worst)
-      .map(({ node, score, cell }) => {
-        const row = Math.floor(cell / vocabulary);
-        return { node, score, row, token: cell - row * vocabulary };
-      });
+    this.prefixes = prefixes.filter(({ score }) => score > worst);
+    this.beams = beams.filter((_, beam) => scores[beam] > worst);
+  }
+
+  /**
+   * Prefixes on as few beams as they need, `limit` at most.
+   *
+   * @param going  best first
+   * @returns      the beams in the order of their best prefixes, whose scores are `scores`
+   */
+  private shared(
+    going: readonly Edge[],
+    limit: number,
+  ): { prefixes: readonly Prefix[]; beams: readonly Beam[]; scores: readonly number[] } {
+    const { vocabulary } = this.model;
+    const [prefixes, beams, scores]: [Prefix[], Beam[], number[]] = [[], [], []];
+    for (const { node, score, cell, parent } of going) {
+      const row = Math.floor(cell / vocabulary);
+      const own = cell - row * vocabulary;
+      const token = this.model.readAs(own);
+      let beam = token === own ? -1 : beams.findIndex((one) => one.row === row && one.token === token);
+      if (beam < 0) {
+        if (beams.length === limit) continue;
+        beam = beams.push({ token, row }) - 1;
+        scores.push(score);
+      }
+      prefixes.push({ node, score, token: own, beam, parent });
+    }
+    return { prefixes, beams, scores };
   }
 }
 
 /** The best edges of query b, those that are no padding. */
-function bestEdges({ cells, nodes, starts }: Edges, { scores, places, k }: Ranked, b: number, limit: number): Edge[] {
+function bestEdges(
+  { cells, nodes, parents, starts }: Edges,
+  { scores, places, k }: Ranked,
+  b: number,
+  limit: number,
+): Edge[] {
   const count = Math.min(k, limit, starts[b + 1] - starts[b]);
   return Array.from({ length: count }, (_, i) => {
     const edge = starts[b] + Number(places[b * k + i]);
-    return { node: nodes[edge], cell: cells[edge], score: scores[b * k + i] };
+    return { node: nodes[edge], cell: cells[edge], parent: parents[edge], score: scores[b * k + i] };
   });
 }

@@ -232,7 +232,8 @@ export class SequenceDecoder {
       vocabulary: this.folder.genir.firstDocidToken + rows.shape[0],
       width: rows.shape[1],
       startToken: this.folder.config.decoder_start_token_id,
-      embed: (token, x, at) => this.embeddings.put(this.inputToken(token), rows, x, at),
+      embed: (token, x, at) => this.embeddings.put(token, rows, x, at),
+      readAs: this.inputToken,
     };
     return beamSearch(searched, run, batch, onStep);
   }

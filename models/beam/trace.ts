@@ -14,13 +14,16 @@ export interface TracedStep {
   readonly found: readonly Found[];
 }
 
-/** Writes down the search of one query that runs alone: a beam's row is then its place among the beams. */
+/** Writes down the search of one query. */
 export class Trace {
   readonly steps: TracedStep[] = [];
   private prefixes: readonly TracedPrefix[] = [{ tokens: [], score: 0 }];
 
-  add({ beams, found }: Searched): void {
-    this.prefixes = beams.map(({ row, token, score }) => ({ tokens: [...this.prefixes[row].tokens, token], score }));
+  add({ prefixes, found }: Searched): void {
+    this.prefixes = prefixes.map(({ parent, token, score }) => ({
+      tokens: [...this.prefixes[parent].tokens, token],
+      score,
+    }));
     this.steps.push({ prefixes: this.prefixes, found });
   }
 }
