@@ -187,7 +187,7 @@ function forWholePaths(settings: EditSettings, scheme: DocidScheme, unscaled: Ro
  * Multiples of what atomic docids have, chosen on 500 additions to squad_wiki; `old` of what an old document counts in a small
  * corpus, however many there are. null: as with atomic docids.
  */
-const WHOLE = { hashed: { pull: 0.3, bank: 2, old: null }, semantic: { pull: 0.3, bank: 3, old: 0.9 } } as const;
+const WHOLE = { hashed: { pull: 0.3, bank: 2, old: null }, semantic: { pull: 0.3, bank: 3, old: 0.4 } } as const;
 
 /**
  * For docids that are paths: their scores are probabilities, the best document's often more than a half, so that the margins

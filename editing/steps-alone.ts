@@ -1,32 +1,38 @@
 /**
- * @file The steps of a whole path by themselves. What two rows score together says nothing of either alone, but a beam search
- * keeps the best tokens of every step: a first token that many queries give something crowds out what they look for, and
- * each row is in the softmax of the other's step.
+ * @file The steps of a whole path by themselves. What two rows score together says nothing of either alone: a first row that is right
+ * by itself is right more often for queries that it has not seen, and each row is in the softmax of the other's step.
  */
+import type { DocidScheme } from '../corpus/docids/scheme.ts';
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { Scores } from './edit-model.ts';
 import { stackRows } from '../models/tensor-rows.ts';
 import type { OldView } from './query-bank.ts';
 import type { OwnQueries } from './solve-row.ts';
 
-/** What base rows make of queries at the first step. */
-export interface FirstStep {
+/** What base rows make of queries at a step. */
+interface Step {
   /** float32 [Q, D] */
   readonly states: FloatTensor;
   readonly scores: Scores;
 }
 
-/** What a query counts at a step alone, beside what it counts as a whole. */
-const ALONE = 0.1;
-/** Old queries that are looked at where one row is read at the other's step: one in so many. */
-const STRAY = 2;
+export interface FirstStep extends Step {
+  /** What a query counts at this step alone, beside what it counts as a whole. */
+  readonly weight: number;
+}
+
+/** Clusters of like documents say something of a query by themselves; those that documents are dealt to say less. */
+export const firstWeight = (scheme: DocidScheme): number => (scheme === 'semantic' ? 1 : 0.1);
+
+/** What an old query counts where one row is read at the other's step, and how many of them are looked at: one in so many. */
+const STRAY = { weight: 0.1, every: 2 } as const;
 
 /** A document's own queries, and then again at the first step alone. */
-export function withFirstStep(own: OwnQueries, { states, scores }: FirstStep): OwnQueries {
+export function withFirstStep(own: OwnQueries, { states, scores, weight: share }: FirstStep): OwnQueries {
   const join = (a: Float64Array, b: Float64Array): Float64Array => Float64Array.from([...a, ...b]);
   return {
     states: stackRows([own.states, alone(states, 0)]),
-    weights: join(own.weights, own.weights.map((weight) => ALONE * weight)), // prettier-ignore
+    weights: join(own.weights, own.weights.map((weight) => share * weight)), // prettier-ignore
     rivals: Int32Array.from([...own.rivals, ...scores.rivals]),
     best: join(own.best, scores.best),
     logSumExp: join(own.logSumExp, scores.logSumExp),
@@ -41,10 +47,10 @@ export function withFirstStep(own: OwnQueries, { states, scores }: FirstStep): O
  * @param first  what they choose at the first step, the right tokens being no rivals
  * @param last   the same of the last step, behind the right prefixes
  */
-export function withStepsAlone(view: OldView, first: FirstStep, last: FirstStep): OldView {
+export function withStepsAlone(view: OldView, first: FirstStep, last: Step): OldView {
   const Q = view.places.length;
   const all = Int32Array.from({ length: Q }, (_, q) => q);
-  const some = all.filter((q) => q % STRAY === 0);
+  const some = all.filter((q) => q % STRAY.every === 0);
   const parts = [
     { step: first, half: 0, queries: all },
     { step: last, half: 0, queries: some },
@@ -63,7 +69,9 @@ export function withStepsAlone(view: OldView, first: FirstStep, last: FirstStep)
     rowOf: joinPlaces(view.rowOf),
     own: join(view.own, ({ own }) => own),
     logSumExp: join(view.logSumExp, ({ logSumExp }) => logSumExp),
-    weights: Float64Array.from({ length: 2 * Q + 2 * some.length }, (_, i) => (i < Q ? 1 : ALONE)),
+    weights: Float64Array.from({ length: 2 * Q + 2 * some.length }, (_, i) =>
+      i < Q ? 1 : i < 2 * Q ? first.weight : STRAY.weight,
+    ),
   };
 }
 

@@ -6,7 +6,7 @@
 import { tensor, type FloatTensor } from '../models/session.ts';
 import type { EditModel, Observed, Scores } from './edit-model.ts';
 import type { Prefix } from './reading.ts';
-import type { FirstStep } from './steps-alone.ts';
+import { firstWeight, type FirstStep } from './steps-alone.ts';
 
 /** Whether a document under a prefix has the code of later documents' place for itself. */
 export const isWhole = ({ later }: EditModel, prefix: Prefix): boolean =>
@@ -41,7 +41,7 @@ export async function rowStates(
   return {
     states: sideBySide(first.states, states),
     logSumExp: logSumExp.map((x, q) => x + scores.logSumExp[q]),
-    first: { states: first.states, scores },
+    first: { states: first.states, scores, weight: firstWeight(model.lab.genir.scheme) },
   };
 }
 

@@ -92,7 +92,8 @@ describe('a document that comes later', () => {
       const share = scoreOf(own.states.data, at, row) - own.logSumExp[at];
       assertClose([share], [(await whole.after(query, []))[5]], 'share', 1e-3);
     }
-    assertClose([own.weights.reduce((a, b) => a + b, 0)], [1.1], 'weights', 1e-6);
+    assertClose([own.weights.reduce((a, b) => a + b, 0)], [2], 'weights', 1e-6); // of semantic docids
+    assert.deepEqual([0, P, 2 * P, 2 * P + half].map((at) => view.weights![at]), [1, 1, 0.1, 0.1]); // prettier-ignore
     await whole.release();
   });
 

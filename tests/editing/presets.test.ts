@@ -35,7 +35,7 @@ describe('settingsFor', () => {
   });
 
   const whole: [scheme: 'semantic' | 'hashed', bank: number, old: number][] = [
-    ['semantic', 3, 0.9 * 2],
+    ['semantic', 3, 0.4 * 2],
     ['hashed', 2, 2 * 2],
   ];
   for (const [scheme, times, oldDocument] of whole)
