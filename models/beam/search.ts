@@ -33,8 +33,8 @@ export interface SearchedQuery {
   readonly beams: number;
 }
 
-/** Prefixes that share a beam, at most. */
-export const MOST_ALIKE = 512;
+/** Prefixes that share beams, at most, in a search with so many beams. */
+const mostAlike = (beams: number): number => Math.max(512, beams);
 
 export interface Found {
   readonly document: number;
@@ -88,7 +88,7 @@ export async function beamSearch(
     const edges = { inner: new Edges(), alike: new Edges(), leaves: new Edges() };
     searches.forEach((search, b) => search.collect(edges, b * beams));
     const { inner, alike, leaves } = edges;
-    const lists = { inner: inner.padded(most), alike: alike.padded(MOST_ALIKE), leaves: leaves.padded(most) };
+    const lists = { inner: inner.padded(most), alike: alike.padded(mostAlike(most)), leaves: leaves.padded(most) };
     const best = await run.step({ ...lastTokens(model, searches, beams), beams, lists });
     searches.forEach((search, b) => search.advance(edges, best, b));
     onStep?.(searches);
@@ -197,7 +197,7 @@ class Search implements Searched {
     const { trie } = this.model;
     const limit = this.query.beams;
     const of = (list: CandidateList, most: number): Edge[] => bestEdges(edges[list], best[list], b, most);
-    const going = [...of('inner', limit), ...of('alike', MOST_ALIKE)].sort((a, b) => b.score - a.score);
+    const going = [...of('inner', limit), ...of('alike', mostAlike(limit))].sort((a, b) => b.score - a.score);
     const { prefixes, beams, scores } = this.shared(going, limit);
     let ahead = 0; // beams that go on before the leaf
     const ended = of('leaves', limit).filter(({ score }, i) => {
