@@ -105,8 +105,11 @@ export class EditModel {
   }
 
   /**
+   * Where docids are paths and the analysis found no MLPs that turn queries into them, there are no layers to edit: an edit is its
+   * rows alone.
+   *
    * @throws NotAnIndexError          for a folder without docids
-   * @throws NoInteractionStageError  where the analysis found none, or never ran
+   * @throws NoInteractionStageError  where the analysis never ran, or found none of a model with docids of one token
    */
   static async open(folder: ModelFolder, options: EditModelOptions = {}): Promise<EditModel> {
     const { threads = 1, layers = 'last' } = options;
@@ -114,6 +117,7 @@ export class EditModel {
     const reading =
       folder.genir.scheme === 'atomic' ? new AtomicReading(folder, threads) : new PathReading(folder, threads);
     const { interaction } = reading;
+    if (interaction === null && reading instanceof PathReading) return new EditModel(reading, []);
     if (!interaction) {
       await reading.close();
       throw new NoInteractionStageError(folder.dir, interaction === null ? 'none of interaction' : 'no stages');

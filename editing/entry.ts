@@ -105,6 +105,7 @@ export async function makeDocumentEntry(
   settings: EditSettings,
 ): Promise<DocumentEntry> {
   const { solved, heldOut, given } = settings.queries;
+  const edits = model.layers.length ? settings.weights : null;
   const real = [...new Set(source.queries?.filter((query) => query.trim()))];
   const drawn = bank.corpus.pseudoQueries(source.docid, source, solved + heldOut, new Set(real));
   const kept = drawn.slice(0, Math.max(1, Math.round((drawn.length * solved) / (solved + heldOut))));
@@ -122,7 +123,7 @@ export async function makeDocumentEntry(
   const observed = sliceObserved(all, 0, texts.length);
   const D = observed.states.shape[1];
   const { states, scores, reachable, first } = await rivalry(model, observed, prefix, aside);
-  const isOut = (i: number): boolean => !reachable[i] && !settings.weights;
+  const isOut = (i: number): boolean => !reachable[i] && !edits;
   const counts = Float64Array.from(texts, (_, i) => (i < real.length ? given : 1) * (isOut(i) ? UNREACHED : 1));
   const total = counts.reduce((sum, x) => sum + x, 0);
   const weights = counts.map((x) => x / total);
@@ -140,7 +141,7 @@ export async function makeDocumentEntry(
     aside,
     further: obsolete.texts.length ? obsolete : undefined,
   });
-  const steps = settings.weights
+  const steps = edits
     ? [
         ...(await prefixSteps(model, observed, prefix, weights, row.subarray(0, -D))),
         { observed, row: row.subarray(-D), aside: model.ownRows(aside), weights },
@@ -161,7 +162,7 @@ export async function makeDocumentEntry(
     provisional: row,
     touched,
     oldDocument: 'oldDocument' in settings.rows ? settings.rows.oldDocument : null,
-    pairs: settings.weights ? await targetPairs(model, settings.weights, steps) : new Map(),
+    pairs: edits ? await targetPairs(model, edits, steps) : new Map(),
   };
   seen.set(entry, held);
   return entry;

@@ -302,3 +302,21 @@ describe('versions of paths', () => {
     ]);
   });
 });
+
+describe('in a model without an interaction stage', () => {
+  it('an edit is its rows alone, whatever the method', async () => {
+    const place = tempFolder();
+    const { model, bank, entry: entryWithout } = await openPathBench(place, { hasInteraction: false });
+    assert.deepEqual(model.layers, []);
+    const made = await Promise.all(additions.map((source) => entryWithout(source, settings)));
+    assert.ok(made.every(({ pairs }) => pairs.size === 0));
+    const { state } = await EditedModel.open(model, bank, settings, made);
+    assert.deepEqual([state.deltas, state.drift], [[], 0]);
+    const alone = { ...settings, weights: null };
+    const byRows = await Promise.all(additions.map((source) => entry(source, alone)));
+    for (const [i, { prefix, provisional }] of made.entries()) {
+      assert.deepEqual(prefix, byRows[i].prefix);
+      assertClose(provisional, byRows[i].provisional, 'rows', 1e-6);
+    }
+  });
+});

@@ -10,29 +10,34 @@ import { documents, trainQueries, type Bench } from './edit-bank.ts';
 import { fewQueries, fillStore, writeAnalysedModel, type EditWorld } from './edit-world.ts';
 import { writePathTwin, type PathTwinOptions } from './path-twin.ts';
 
+type AnalysedTwinOptions = Partial<PathTwinOptions> & {
+  /** Whether an analysis found MLPs that turn queries into docids. @default true */
+  readonly hasInteraction?: boolean;
+};
+
+const LAST_LAYER = {
+  fromInterval: [1, 1] as [number, number],
+  toInterval: [2, 2] as [number, number],
+  confidence: 1,
+};
+
 /** The twin of `writeAnalysedModel`, in `path`, beside that, in `atomic`. */
 export function writeAnalysedTwin(
   dir: string,
-  options: Partial<PathTwinOptions> = {},
+  { hasInteraction = true, ...options }: AnalysedTwinOptions = {},
 ): { atomic: string; path: string } {
   const atomic = writeAnalysedModel(join(dir, 'atomic'));
   const path = writePathTwin(join(dir, 'model'), readModelFolder(atomic), { leafSize: 3, ...options });
   const stages = {
     ...({ version: 1, layers: 2, ranking: 'docids', queries: 10, priming: null, bridging: null } as const),
-    interaction: {
-      from: 1,
-      to: 2,
-      fromInterval: [1, 1] as [number, number],
-      toInterval: [2, 2] as [number, number],
-      confidence: 1,
-    },
+    interaction: hasInteraction ? { from: 1, to: 2, ...LAST_LAYER } : null,
   };
   storeStepStages(path, [1, 2].map((step) => ({ ...stages, mlps: [], step }))); // prettier-ignore
   return { atomic, path };
 }
 
 /** Closed after the tests of the file. */
-export async function openPathBench(dir: string, options?: Partial<PathTwinOptions>): Promise<Bench> {
+export async function openPathBench(dir: string, options?: AnalysedTwinOptions): Promise<Bench> {
   const model = await EditModel.open(readModelFolder(writeAnalysedTwin(dir, options).path));
   after(() => model.close());
   const bank = await QueryBank.open(model, drawBank(documents, trainQueries, [], fewQueries.bank), documents);
