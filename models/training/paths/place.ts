@@ -165,13 +165,13 @@ interface Table {
 function embeddingsOf(bag: PathBag, config: T5Config): Table {
   const { d_model: D, eos_token_id: end } = config;
   const { topics, seeds, flags, clusters, sketch } = bag.layout;
-  const C = clusters + sketch;
+  const T = clusters + sketch; // a word's topics, and its code
   const K = bag.width;
   const V = bag.classOf.length;
   const { standardized, deviation } = standardize(bag.importance.data);
   const scales = {
     importance: Math.min(1, Math.sqrt(SHARES.importance * D) / Math.max(...IMPORTANCE_RANGE.map(Math.abs))),
-    topics: Math.sqrt(SHARES.topics * D) / longest(bag.topics.data, C),
+    topics: Math.sqrt(SHARES.topics * D) / longest(bag.topics.data, T),
     seeds: Math.sqrt(SHARES.seeds * D) / longest(bag.seeds.data, K),
     flag: Math.sqrt(SHARES.flag * D),
     sink: Math.sqrt(SINK_SHARE * D),
@@ -182,7 +182,7 @@ function embeddingsOf(bag: PathBag, config: T5Config): Table {
     if (token === end) own[SINK] = scales.sink;
     else {
       own[IMPORTANCE] = scales.importance * standardized[token];
-      for (let c = 0; c < C; c++) own[topics + c] = scales.topics * bag.topics.data[token * C + c];
+      for (let c = 0; c < T; c++) own[topics + c] = scales.topics * bag.topics.data[token * T + c];
       for (let j = 0; j < K; j++) own[seeds + j] = scales.seeds * bag.seeds.data[token * K + j];
       own[flags + bag.classOf[token]] = scales.flag;
     }
@@ -209,13 +209,13 @@ function readLengths(
   sample: readonly Batch[],
 ): { topics: number; seeds: number } {
   const { clusters, sketch, classes: M } = layout;
-  const C = clusters + sketch;
+  const T = clusters + sketch;
   const mean = importance.data.reduce((a, b) => a + b, 0) / importance.data.length;
   const sums = { topics: 0, seeds: 0 };
   let queries = 0;
   for (const { size, length, ids, mask } of sample)
     for (let b = 0; b < size; b++) {
-      const read = new Float64Array(C);
+      const read = new Float64Array(T);
       const perClass = Array.from({ length: M }, () => ({ weight: Math.exp(SINK_ABOVE), sum: new Float64Array(K) }));
       let weight = 0;
       for (let s = b * length; s < (b + 1) * length; s++) {
@@ -224,7 +224,7 @@ function readLengths(
         const share = Math.exp(importance.data[token] - mean);
         const at = token * D;
         weight += share;
-        for (let c = 0; c < C; c++) read[c] += share * embeddings[at + layout.topics + c];
+        for (let c = 0; c < T; c++) read[c] += share * embeddings[at + layout.topics + c];
         const own = perClass[classOf[token]];
         own.weight += share;
         for (let j = 0; j < K; j++) own.sum[j] += share * embeddings[at + layout.seeds + j];
